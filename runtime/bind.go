@@ -1,0 +1,151 @@
+package runtime
+
+import (
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/kernels"
+)
+
+// A step is a node bound to a kernel: everything but the session's memory is
+// decided. run does the tasks [t0, t1) of it; tasks are independent, so any
+// thread may do any of them in any order with the same result.
+type step struct {
+	node    *node
+	kernel  string
+	asm     bool
+	macs    int64
+	weights int // bytes of constants as the kernel holds them
+	in, out []*value
+	tasks   int // 0 is taken as 1
+	scratch int // bytes a thread needs
+	run     func(m *mem, scratch []byte, t0, t1 int)
+}
+
+func (s *step) info() StepInfo {
+	i := StepInfo{Node: s.node.name, Op: s.node.op + s.node.fused, Kernel: s.kernel, Asm: s.asm, MACs: s.macs, Bytes: int64(s.weights)}
+	for _, v := range append(append([]*value(nil), s.in...), s.out...) {
+		if v != nil && !v.isConst() {
+			i.Bytes += int64(v.size)
+		}
+	}
+	return i
+}
+
+// opFlip turns uint8 into int8 and back at the edges of a graph.
+const opFlip = "whet.Flip"
+
+// A binder picks the kernel for a node at a level and packs its constants. It
+// returns nil for a node that costs nothing (its output is an alias).
+type binder func(n *node, l kernels.Level) (*step, error)
+
+// binderOf returns the binder of an op: one table, one line an op.
+func binderOf(op string) binder {
+	switch op {
+	case opFlip:
+		return bindFlip
+	case "Conv":
+		return bindConv
+	case "Gemm":
+		return bindGemm
+	case "Reshape":
+		return bindReshape
+	case "StateRead", "StateWrite":
+		return bindState
+	}
+	return nil
+}
+
+// bind turns the nodes into steps.
+func (g *graph) bind() ([]*step, error) {
+	var steps []*step
+	for _, n := range g.nodes {
+		s, err := n.bind(g.level)
+		if err != nil {
+			return nil, err
+		}
+		if s != nil {
+			steps = append(steps, s)
+		}
+	}
+	return steps, nil
+}
+
+func (n *node) bind(l kernels.Level) (*step, error) {
+	b := binderOf(n.op)
+	if b == nil {
+		return nil, n.errf("this op has no kernel")
+	}
+	s, err := b(n, l)
+	if s == nil || err != nil {
+		return nil, err
+	}
+	s.node, s.in, s.out = n, n.in, n.out
+	s.tasks = max(s.tasks, 1)
+	if s.kernel == "" {
+		s.kernel = "portable"
+	}
+	return s, nil
+}
+
+func bindFlip(n *node, _ kernels.Level) (*step, error) {
+	in, out := n.in[0], n.out[0]
+	return &step{run: func(m *mem, _ []byte, _, _ int) {
+		src, dst := m.bytes(in), m.bytes(out)
+		for len(src) >= 8 && len(dst) >= 8 {
+			le.PutUint64(dst, le.Uint64(src)^0x8080808080808080)
+			src, dst = src[8:], dst[8:]
+		}
+		for i, x := range src {
+			dst[i] = x ^ 0x80
+		}
+	}}, nil
+}
+
+// bindReshape makes the output an alias of the input where both are computed
+// the same way in memory; only when a caller could see the sharing (an output
+// that is an input's reshape) are the bytes copied.
+func bindReshape(n *node, _ kernels.Level) (*step, error) {
+	in, out := n.in[0], n.out[0]
+	if in.size != out.size || in.typ != out.typ {
+		return nil, n.errf("%v%v cannot be seen as %v%v", in.typ, in.shape, out.typ, out.shape)
+	}
+	if sameQuant(in.quant, out.quant) {
+		out.alias = in
+		return nil, nil
+	}
+	return nil, n.errf("input and output differ in quantization: a Requantize is needed between them")
+}
+
+func bindState(n *node, _ kernels.Level) (*step, error) {
+	i := n.state.index
+	if n.op == "StateRead" {
+		out := n.out[0]
+		return &step{run: func(m *mem, _ []byte, _, _ int) { copy(m.bytes(out), m.states[i]) }}, nil
+	}
+	in := n.in[0]
+	if in.size != len(n.state.init) {
+		return nil, n.errf("%d bytes do not fit state %q of %d", in.size, n.state.name, len(n.state.init))
+	}
+	return &step{run: func(m *mem, _ []byte, _, _ int) { copy(m.states[i], m.bytes(in)) }}, nil
+}
+
+func sameQuant(a, b *format.Quant) bool {
+	if a == b {
+		return true
+	}
+	if a == nil || b == nil || len(a.Scale) != len(b.Scale) || a.Block != b.Block || len(a.Scale) > 1 && a.Axis != b.Axis {
+		return false
+	}
+	for i := range a.Scale {
+		if a.Scale[i] != b.Scale[i] || zeroAt(a, i) != zeroAt(b, i) {
+			return false
+		}
+	}
+	return true
+}
+
+func zeroAt(q *format.Quant, i int) int32 {
+	if i < len(q.Zero) {
+		return q.Zero[i]
+	}
+	return 0
+}
