@@ -5,7 +5,10 @@
 // is the business of package runtime.
 package format
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // A Model is one whole network: its graphs, its constants and what people need
 // to know to use it. Graphs[0] is the one that runs; the others are the bodies
@@ -204,16 +207,16 @@ func (s Shape) Static() bool {
 	return true
 }
 
+// maxElems bounds the elements of a tensor so that its size in bits fits in an int.
+const maxElems = math.MaxInt / 64
+
 // Elems returns the number of elements of a static shape. It is -1 when a
-// dimension is symbolic or the product does not fit in 48 bits, which no
-// checked model has.
+// dimension is symbolic, or when there are so many that the size in bits would
+// not fit in an int, which no checked model has.
 func (s Shape) Elems() int {
 	n := 1
 	for _, d := range s {
-		if d < 0 {
-			return -1
-		}
-		if d != 0 && n > (1<<48)/d {
+		if d < 0 || d != 0 && n > maxElems/d {
 			return -1
 		}
 		n *= d
