@@ -5,8 +5,12 @@ var opLSTM = &OpSpec{Name: "LSTM",
 		"D is 2 when bidirectional, else 1; B holds Wb, then Rb. An absent initial state is zero; Y has every step, Y_h and Y_c the last.",
 	Inputs:  []string{"X[T,N,I]", "W[D,4H,I]", "R[D,4H,H]", "B[D,8H]?", "sequence_lens[N]?", "initial_h[D,N,H]?", "initial_c[D,N,H]?"},
 	Outputs: []string{"Y[T,D,N,H]?", "Y_h[D,N,H]?", "Y_c[D,N,H]?"},
-	Attrs:   []AttrSpec{{Name: "direction", Kind: KindString, Default: "forward", Strings: []string{"forward", "reverse", "bidirectional"}}},
-	Types:   []string{"float32 float32 float32 float32 int32 float32 float32 -> float32 float32 float32"},
+	Attrs: []AttrSpec{
+		{Name: "direction", Kind: KindString, Default: "forward", Strings: []string{"forward", "reverse", "bidirectional"}},
+		// TFLite's, not ONNX's clip, which bounds the inputs of the activations.
+		{Name: "cell_clip", Kind: KindFloat, Default: 0.0, Doc: "bound of |c|, applied before tanh(c) and before c is kept; 0: none"},
+	},
+	Types: []string{"float32 float32 float32 float32 int32 float32 float32 -> float32 float32 float32"},
 	infer:   inferLSTM}
 
 // opQLSTM is TFLite's integer UNIDIRECTIONAL_SEQUENCE_LSTM, "8x8_16" (see
