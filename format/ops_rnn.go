@@ -11,7 +11,7 @@ var opLSTM = &OpSpec{Name: "LSTM",
 		{Name: "cell_clip", Kind: KindFloat, Default: 0.0, Doc: "bound of |c|, applied before tanh(c) and before c is kept; 0: none"},
 	},
 	Types: []string{"float32 float32 float32 float32 int32 float32 float32 -> float32 float32 float32"},
-	infer:   inferLSTM}
+	infer: inferLSTM}
 
 // opQLSTM is TFLite's integer UNIDIRECTIONAL_SEQUENCE_LSTM, "8x8_16" (see
 // tensorflow/lite/kernels/lstm_eval.cc and the paper of its arithmetic, Jacob et
