@@ -13,10 +13,11 @@ type step struct {
 	kernel  string
 	asm     bool
 	macs    int64
-	weights int // bytes of constants as the kernel holds them
-	in, out []*value
-	tasks   int // 0 is taken as 1
-	scratch int // bytes a thread needs
+	weights int      // bytes of constants as the kernel holds them
+	in, out []*value // nil: the node's
+	first   *step    // what must be done before, for a node that takes two steps
+	tasks   int      // 0 is taken as 1
+	scratch int      // bytes a thread needs
 	run     func(m *mem, scratch []byte, t0, t1 int)
 }
 
@@ -62,9 +63,13 @@ func (g *graph) bind() ([]*step, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s != nil {
-			steps = append(steps, s)
+		if s == nil {
+			continue
 		}
+		if s.first != nil {
+			steps = append(steps, s.first)
+		}
+		steps = append(steps, s)
 	}
 	return steps, nil
 }
@@ -78,12 +83,23 @@ func (n *node) bind(l kernels.Level) (*step, error) {
 	if s == nil || err != nil {
 		return nil, err
 	}
-	s.node, s.in, s.out = n, n.in, n.out
+	s.complete(n)
+	if s.first != nil {
+		s.first.complete(n)
+	}
+	return s, nil
+}
+
+// complete fills what a binder may leave open.
+func (s *step) complete(n *node) {
+	s.node = n
+	if s.in == nil && s.out == nil {
+		s.in, s.out = n.in, n.out
+	}
 	s.tasks = max(s.tasks, 1)
 	if s.kernel == "" {
 		s.kernel = "portable"
 	}
-	return s, nil
 }
 
 func bindFlip(n *node, _ kernels.Level) (*step, error) {

@@ -31,6 +31,9 @@ func (g *graph) fold() error {
 			size += (v.size + 63) &^ 63
 		}
 		m := &mem{arena: alignedBytes(size)}
+		if s.first != nil {
+			return n.errf("constant operands; the converter should have folded it")
+		}
 		s.run(m, alignedBytes(s.scratch), 0, s.tasks)
 		for _, v := range n.out {
 			v.data = m.bytes(v)

@@ -95,7 +95,7 @@ func bindConvF32(n *node, l kernels.Level, s kernels.ConvShape, bias *value) (*s
 	if err != nil {
 		return nil, n.errf("%v", err)
 	}
-	return &step{kernel: c.Kernel(), asm: c.Asm(), weights: c.Bytes(), tasks: c.Tasks(), scratch: c.Scratch(),
+	return &step{kernel: productKernel(l, s), asm: l != kernels.Generic, weights: c.PackedBytes(), tasks: c.Tasks(), scratch: c.Scratch(),
 		run: func(m *mem, scratch []byte, t0, t1 int) { c.Run(m.f32(y), m.f32(x), scratch, t0, t1) }}, nil
 }
 
@@ -120,7 +120,7 @@ func bindConvS8(n *node, l kernels.Level, s kernels.ConvShape, bias *value) (*st
 	if err != nil {
 		return nil, n.errf("%v", err)
 	}
-	return &step{kernel: c.Kernel(), asm: c.Asm(), weights: c.Bytes(), tasks: c.Tasks(), scratch: c.Scratch(),
+	return &step{kernel: productKernel(l, s), asm: l != kernels.Generic, weights: c.PackedBytes(), tasks: c.Tasks(), scratch: c.Scratch(),
 		run: func(m *mem, scratch []byte, t0, t1 int) { c.Run(m.i8(y), m.i8(x), scratch, t0, t1) }}, nil
 }
 
@@ -132,4 +132,73 @@ func multipliers(x, w, y *value) []float32 {
 		m[i] = float32(float64(x.scale()) * float64(sw) / float64(y.scale()))
 	}
 	return m
+}
+
+// productKernel names the kernel of a convolution for people.
+func productKernel(l kernels.Level, s kernels.ConvShape) string {
+	kind := "igemm"
+	switch {
+	case s.Groups > 1 && s.Groups == s.C && s.C == s.O:
+		kind = "depthwise"
+	case s.KH*s.KW == 1 && s.OH*s.OW*s.N == 1:
+		kind = "gemv"
+	case s.KH*s.KW == 1:
+		kind = "gemm"
+	}
+	return l.String() + " " + kind
+}
+
+// bindConvHybrid binds float32 activations with int8 weights: a first step
+// quantizes the activations, row by row or image by image, the second one
+// multiplies. A depthwise convolution stays float32.
+func bindConvHybrid(n *node, l kernels.Level, s kernels.ConvShape, bias *value) (*step, error) {
+	x, w, y := n.in[0], n.in[1], n.out[0]
+	var b []float32
+	if bias != nil {
+		b = bias.constF32()
+	}
+	lo, hi := n.clampF32()
+	if s.Groups > 1 && s.Groups == s.C {
+		c, err := kernels.NewConv(l, &kernels.ConvParams{Shape: s, Weights: dequantized(w), Bias: b, Lo: lo, Hi: hi})
+		if err != nil {
+			return nil, n.errf("%v", err)
+		}
+		return &step{kernel: productKernel(l, s), asm: l != kernels.Generic, weights: c.PackedBytes(), tasks: c.Tasks(), scratch: c.Scratch(),
+			run: func(m *mem, scratch []byte, t0, t1 int) { c.Run(m.f32(y), m.f32(x), scratch, t0, t1) }}, nil
+	}
+	if zeroAt(w.quant, 0) != 0 {
+		return nil, n.errf("hybrid weights with a zero point have no kernel; quantize them symmetrically")
+	}
+	c, err := kernels.NewQDyn(l, &kernels.QDynParams{Shape: s, Weights: w.constI8(), Scale: w.quant.Scale, Bias: b, Lo: lo, Hi: hi})
+	if err != nil {
+		return nil, n.errf("%v", err)
+	}
+	rows := c.Rows()
+	depth := x.elems() / rows
+	codes := &value{name: x.name + "/codes", typ: format.Int8, shape: x.shape, size: x.elems()}
+	scale := &value{name: x.name + "/scale", typ: format.Float32, shape: format.Shape{rows}, size: 4 * rows}
+	zero := &value{name: x.name + "/zero", typ: format.Int32, shape: format.Shape{rows}, size: 4 * rows}
+	quantize := &step{in: []*value{x}, out: []*value{codes, scale, zero}, tasks: rows, run: func(m *mem, _ []byte, t0, t1 int) {
+		src, dst, sc, ze := m.f32(x), m.i8(codes), m.f32(scale), m.i32(zero)
+		for r := t0; r < t1; r++ {
+			sc[r], ze[r] = kernels.QuantizeRow(dst[r*depth:(r+1)*depth], src[r*depth:(r+1)*depth])
+		}
+	}}
+	return &step{first: quantize, in: []*value{codes, scale, zero}, out: []*value{y},
+		kernel: productKernel(l, s) + " hybrid", asm: l != kernels.Generic, weights: c.PackedBytes(), tasks: c.Tasks(), scratch: c.Scratch(),
+		run: func(m *mem, scratch []byte, t0, t1 int) {
+			c.Run(m.f32(y), m.i8(codes), m.f32(scale), m.i32(zero), scratch, t0, t1)
+		}}, nil
+}
+
+// dequantized returns int8 weights as real numbers.
+func dequantized(w *value) []float32 {
+	codes := w.constI8()
+	r := make([]float32, len(codes))
+	n := len(codes) / len(w.quant.Scale)
+	for i, q := range codes {
+		c := i / n
+		r[i] = w.quant.Scale[c] * float32(int32(q)-zeroAt(w.quant, c))
+	}
+	return r
 }
