@@ -1,0 +1,120 @@
+package kernels
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// ConvParams describes a float32 convolution or matrix product: a chain of
+// fused multiply-adds from +0 in ascending (kh, kw, c), then + Bias, then
+// x<Lo ? Lo : x and x>Hi ? Hi : x (NaN stays NaN).
+type ConvParams struct {
+	Shape   ConvShape
+	Weights []float32 // [O][KH][KW][C/Groups], finite
+	Bias    []float32 // [O]; nil is +0
+	Lo, Hi  float32   // -Inf, +Inf for no clamp; 0, +Inf is relu
+}
+
+func (p *ConvParams) check() error {
+	s := &p.Shape
+	if err := s.check(4); err != nil {
+		return err
+	}
+	if err := checkLen("weights", len(p.Weights), s.WeightLen()); err != nil {
+		return err
+	}
+	if p.Bias != nil {
+		if err := checkLen("biases", len(p.Bias), s.O); err != nil {
+			return err
+		}
+	}
+	if !(p.Lo <= p.Hi) {
+		return fmt.Errorf("kernels: convolution: clamp [%v, %v] is empty", p.Lo, p.Hi)
+	}
+	return nil
+}
+
+// Conv is a float32 convolution or matrix product, packed for one level. It is
+// immutable and may be used by many goroutines.
+type Conv struct {
+	level  Level
+	plan   *convPlan
+	packed []byte
+	pad    []float32 // a tap's worth of zeros
+	lo, hi float32
+	dw     *depthwise // set for depthwise shapes; the rest is then unused
+}
+
+// NewConv packs the weights for level l. It copies what it needs of p.
+func NewConv(l Level, p *ConvParams) (*Conv, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	if p.Shape.depthwise() {
+		return &Conv{dw: newDepthwise(l, p)}, nil
+	}
+	plan := newConvPlan(p.Shape, fgemmShape(l), 4)
+	return &Conv{
+		level:  l,
+		plan:   plan,
+		packed: packPanels(plan, p.Weights, p.Bias),
+		pad:    make([]float32, plan.kc),
+		lo:     p.Lo + 0, // -0 becomes +0: relu gives +0
+		hi:     p.Hi + 0,
+	}, nil
+}
+
+// Tasks returns the number of independent pieces of the work.
+func (c *Conv) Tasks() int {
+	if c.dw != nil {
+		return c.dw.plan.tasks()
+	}
+	return c.plan.tasks()
+}
+
+// Scratch returns the bytes of scratch that one worker needs.
+func (c *Conv) Scratch() int {
+	if c.dw != nil {
+		return c.dw.plan.scratchBytes()
+	}
+	return c.plan.scratchBytes(0)
+}
+
+// PackedBytes returns the size of the packed weights.
+func (c *Conv) PackedBytes() int {
+	if c.dw != nil {
+		return len(c.dw.packed)
+	}
+	return len(c.packed)
+}
+
+// Run does tasks [t0, t1). dst and src are the whole output and input. It
+// panics if a buffer is shorter than the shape says.
+func (c *Conv) Run(dst, src []float32, scratch []byte, t0, t1 int) {
+	if c.dw != nil {
+		c.dw.run(dst, src, scratch, t0, t1)
+		return
+	}
+	p := c.plan
+	checkRun(len(dst), p.s.OutLen(), len(src), p.s.InLen(), len(scratch), c.Scratch())
+	for i := t0; i < t1; i++ {
+		t := p.task(i)
+		rows := prepareRows(p, &t, src, 0, scratch)
+		a := gemmArgs{
+			Pad: unsafe.Pointer(&c.pad[0]), Taps: uintptr(p.taps), KC: uintptr(p.kc), LDC: uintptr(4 * p.s.O),
+			Lo: c.lo, Hi: c.hi,
+		}
+		out := dst[t.image*p.rows*p.s.O+t.group*p.og:]
+		for n := t.pan0; n < t.pan1; n++ {
+			a.W = unsafe.Pointer(&c.packed[(t.group*p.panels+n)*p.panelBytes()])
+			a.Cols = uintptr(min(p.tile.nr, p.og-n*p.tile.nr))
+			for m := t.tile0; m < t.tile1; m++ {
+				a.A = p.tileBase(&rows, &t, m)
+				a.Off = p.tileOffsets(&rows, &t, m)
+				a.Rows = uintptr(p.tileRows(m))
+				a.C = unsafe.Pointer(&out[m*p.tile.mr*p.s.O+n*p.tile.nr])
+				gemm(c.level, &a)
+			}
+		}
+	}
+}

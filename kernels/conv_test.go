@@ -1,0 +1,429 @@
+package kernels
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"unsafe"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var long = flag.Bool("long", false, "run 2,000 random shapes a kernel and level")
+
+// TestMain fails the run if the level named by WHET_TEST_REQUIRE is not there:
+// a suite that silently skips a level proves nothing about it.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := Err(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if name := os.Getenv("WHET_TEST_REQUIRE"); name != "" {
+		l, err := ParseLevel(name)
+		if err == nil && !Has(l) {
+			err = fmt.Errorf("level %s is required, this process has %v", name, Levels())
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "WHET_TEST_REQUIRE:", err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// window calls f with the input index of every tap of output pixel (n, oh, ow)
+// in ascending (kh, kw), or -1 where the tap lies in the padding.
+func (s *ConvShape) window(n, oh, ow int, f func(tap, pixel int)) {
+	for kh := range s.KH {
+		for kw := range s.KW {
+			y, x := oh*s.SH-s.Top+kh*s.DH, ow*s.SW-s.Left+kw*s.DW
+			pixel := -1
+			if y >= 0 && x >= 0 && y < s.H && x < s.W {
+				pixel = (n*s.H+y)*s.W + x
+			}
+			f(kh*s.KW+kw, pixel)
+		}
+	}
+}
+
+// convRef is the convolution as its definition reads.
+func convRef(p *ConvParams, src []float32) []float32 {
+	s := &p.Shape
+	dst := make([]float32, 0, s.OutLen())
+	cg, og := s.C/s.Groups, s.O/s.Groups
+	for i := range s.N * s.OH * s.OW {
+		for o := range s.O {
+			var acc float32
+			s.window(i/s.OW/s.OH, i/s.OW%s.OH, i%s.OW, func(tap, pixel int) {
+				for c := range cg {
+					var x float32
+					if pixel >= 0 {
+						x = src[pixel*s.C+o/og*cg+c]
+					}
+					acc = FMA32(x, p.Weights[(o*s.KH*s.KW+tap)*cg+c], acc)
+				}
+			})
+			var bias float32
+			if p.Bias != nil {
+				bias = p.Bias[o]
+			}
+			acc += bias
+			if acc < p.Lo {
+				acc = p.Lo
+			}
+			if acc > p.Hi {
+				acc = p.Hi
+			}
+			dst = append(dst, acc)
+		}
+	}
+	return dst
+}
+
+// sumsRef returns the int32 sums Σ(x-zx)(w-zw) of a convolution; zx is asked for by input pixel.
+func sumsRef(s *ConvShape, weights []int8, zw int32, src []int8, zx func(pixel int) int32) []int32 {
+	dst := make([]int32, 0, s.OutLen())
+	cg, og := s.C/s.Groups, s.O/s.Groups
+	for i := range s.N * s.OH * s.OW {
+		for o := range s.O {
+			var acc int32
+			s.window(i/s.OW/s.OH, i/s.OW%s.OH, i%s.OW, func(tap, pixel int) {
+				if pixel < 0 {
+					return
+				}
+				for c := range cg {
+					x := int32(src[pixel*s.C+o/og*cg+c]) - zx(pixel)
+					acc += x * (int32(weights[(o*s.KH*s.KW+tap)*cg+c]) - zw)
+				}
+			})
+			dst = append(dst, acc)
+		}
+	}
+	return dst
+}
+
+func qconvRef(p *QConvParams, src []int8) []int8 {
+	s := &p.Shape
+	dst := make([]int8, s.OutLen())
+	for i, acc := range sumsRef(s, p.Weights, p.WeightZero, src, func(int) int32 { return p.InZero }) {
+		if p.Bias != nil {
+			acc += p.Bias[i%s.O]
+		}
+		x := float64(float32(acc) * perChannel(p.Scale, i%s.O))
+		x = math.Max(float64(p.Lo-p.OutZero), math.Min(float64(p.Hi-p.OutZero), x))
+		dst[i] = int8(p.OutZero + int32(math.RoundToEven(x)))
+	}
+	return dst
+}
+
+// runner is what all packed convolutions have in common.
+type runner interface {
+	Tasks() int
+	Scratch() int
+}
+
+const guard = 97
+
+// guarded returns n elements that are surrounded by guard elements and start
+// at an odd distance from any alignment, and a check that the guards are whole.
+func guarded[T int8 | float32](rng *rand.Rand, n int) ([]T, func() bool) {
+	b := make([]T, n+2*guard)
+	for i := range b {
+		b[i] = 77
+	}
+	start := guard - rng.IntN(20)
+	return b[start : start+n : start+n], func() bool {
+		for i, v := range b {
+			if (i < start || i >= start+n) && v != 77 {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// runTasks runs all tasks of c in random order with one guarded scratch.
+func runTasks(t *testing.T, rng *rand.Rand, c runner, run func(scratch []byte, t0, t1 int)) {
+	t.Helper()
+	n := c.Scratch()
+	buf := make([]byte, n+2*guard)
+	for i := range buf {
+		buf[i] = 0x5a
+	}
+	start := 32 + rng.IntN(33)
+	order := rng.Perm(c.Tasks())
+	if rng.IntN(4) == 0 {
+		run(buf[start:start+n:start+n], 0, len(order))
+	} else {
+		for _, i := range order {
+			run(buf[start:start+n:start+n], i, i+1)
+		}
+	}
+	for i, v := range buf {
+		if (i < start || i >= start+n) && v != 0x5a {
+			t.Fatalf("scratch of %d bytes: byte %d was written", n, i-start)
+		}
+	}
+}
+
+// randomShape draws a small shape; its sizes cover all residues of the tiles.
+func randomShape(rng *rand.Rand, depthwise bool) ConvShape {
+	pick := func(list ...int) int { return list[rng.IntN(len(list))] }
+	for {
+		s := ConvShape{
+			N: pick(1, 1, 1, 2, 3), H: 1 + rng.IntN(12), W: 1 + rng.IntN(20),
+			KH: pick(1, 1, 2, 3, 3, 5), KW: pick(1, 1, 2, 3, 3, 4, 7),
+			SH: pick(1, 1, 2, 3), SW: pick(1, 1, 2, 3), DH: pick(1, 1, 1, 2), DW: pick(1, 1, 1, 3),
+			Groups: 1,
+		}
+		switch {
+		case depthwise:
+			s.C = 2 + rng.IntN(pick(20, 100, 200))
+			s.O, s.Groups = s.C, s.C
+		case rng.IntN(5) == 0:
+			s.Groups = 1 + rng.IntN(4)
+			s.C, s.O = s.Groups*(1+rng.IntN(20)), s.Groups*(1+rng.IntN(40))
+		default:
+			s.C, s.O = 1+rng.IntN(pick(4, 40, 150)), 1+rng.IntN(pick(20, 100))
+		}
+		if rng.IntN(3) == 0 { // a matrix product
+			s.KH, s.KW, s.SH, s.SW, s.DH, s.DW = 1, 1, 1, 1, 1, 1
+			s.OH, s.OW = s.H, s.W
+		} else {
+			s.Top, s.Left = rng.IntN(2+s.KH*s.DH), rng.IntN(2+s.KW*s.DW)
+			bottom, right := rng.IntN(2+s.KH*s.DH), rng.IntN(2+s.KW*s.DW)
+			h, w := s.H+s.Top+bottom-(s.KH-1)*s.DH-1, s.W+s.Left+right-(s.KW-1)*s.DW-1
+			if h < 0 || w < 0 {
+				continue
+			}
+			s.OH, s.OW = h/s.SH+1, w/s.SW+1
+		}
+		if s.MACs() < 3_000_000 {
+			return s
+		}
+	}
+}
+
+// edgeShapes are shapes that random ones hit too rarely.
+func edgeShapes() []ConvShape {
+	var list []ConvShape
+	for m := 1; m <= 29; m++ { // all residues of rows
+		list = append(list, GemmShape(m, 33, 16))
+	}
+	for n := 1; n <= 97; n += 3 { // of columns
+		list = append(list, GemmShape(15, n, 20))
+	}
+	for k := 1; k <= 70; k++ { // of depth
+		list = append(list, GemmShape(5, 17, k))
+	}
+	first := ConvShape{N: 1, H: 23, W: 21, C: 3, O: 32, KH: 3, KW: 3, SH: 2, SW: 2, DH: 1, DW: 1, OH: 11, OW: 10, Groups: 1}
+	grey := ConvShape{N: 1, H: 49, W: 10, C: 1, O: 8, KH: 10, KW: 8, SH: 2, SW: 2, DH: 1, DW: 1, Top: 4, Left: 3, OH: 25, OW: 5, Groups: 1}
+	padded := ConvShape{N: 2, H: 2, W: 2, C: 32, O: 16, KH: 3, KW: 3, SH: 1, SW: 1, DH: 2, DW: 2, Top: 7, Left: 7, OH: 12, OW: 12, Groups: 1}
+	strided := ConvShape{N: 2, H: 9, W: 9, C: 32, O: 40, KH: 1, KW: 1, SH: 2, SW: 2, DH: 1, DW: 1, OH: 5, OW: 5, Groups: 1}
+	return append(list, first, grey, padded, strided, GemmShape(1, 1000, 1280), GemmShape(3, 5, 3000))
+}
+
+func testShapes(t *testing.T, rng *rand.Rand, depthwise bool) []ConvShape {
+	var list []ConvShape
+	if !depthwise {
+		list = edgeShapes()
+	} else {
+		for c := 2; c < 140; c++ {
+			list = append(list, ConvShape{N: 1, H: 5, W: 6, C: c, O: c, Groups: c, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, Top: 1, Left: 1, OH: 5, OW: 6})
+		}
+	}
+	n := 150
+	if *long {
+		n = 2000
+	}
+	if testing.Short() {
+		list, n = nil, 30
+	}
+	for range n {
+		list = append(list, randomShape(rng, depthwise))
+	}
+	return list
+}
+
+func randomInt8(rng *rand.Rand, n int) []int8 {
+	x, _ := guarded[int8](rng, n)
+	extreme := rng.IntN(6)
+	for i := range x {
+		switch extreme {
+		case 0:
+			x[i] = -128
+		case 1:
+			x[i] = int8(127 - 255*rng.IntN(2))
+		default:
+			x[i] = int8(rng.Int())
+		}
+	}
+	return x
+}
+
+// randomFloats returns floats of mixed magnitude; wild ones may be zero,
+// negative zero, subnormal, huge, infinite or not a number.
+func randomFloats(rng *rand.Rand, n int, wild bool) []float32 {
+	x, _ := guarded[float32](rng, n)
+	odd := []float32{0, float32(math.Copysign(0, -1)), 1e-45, -3e-39, 3e38, -3e38,
+		float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN())}
+	for i := range x {
+		x[i] = float32(rng.NormFloat64())
+		if wild && rng.IntN(50) == 0 {
+			x[i] = odd[rng.IntN(len(odd))]
+		}
+	}
+	return x
+}
+
+func randomScales(rng *rand.Rand, o, depth int) []float32 {
+	list := make([]float32, []int{1, o}[rng.IntN(2)])
+	for i := range list {
+		list[i] = float32(math.Exp(rng.NormFloat64()) / (40 * math.Sqrt(float64(depth))))
+	}
+	return list
+}
+
+func eachLevel(t *testing.T, depthwise bool, f func(t *testing.T, l Level, rng *rand.Rand, s ConvShape)) {
+	for _, l := range Levels() {
+		t.Run(l.String(), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(1, uint64(l)))
+			for i, s := range testShapes(t, rng, depthwise) {
+				f(t, l, rng, s)
+				if t.Failed() {
+					t.Fatalf("level %v, shape %d: %+v", l, i, s)
+				}
+			}
+		})
+	}
+}
+
+func TestQConv(t *testing.T)      { eachLevel(t, false, checkQConv) }
+func TestQDepthwise(t *testing.T) { eachLevel(t, true, checkQConv) }
+func TestConv(t *testing.T)       { eachLevel(t, false, checkConv) }
+func TestDepthwise(t *testing.T)  { eachLevel(t, true, checkConv) }
+func TestQDyn(t *testing.T)       { eachLevel(t, false, checkQDyn) }
+
+func checkQConv(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
+	p := QConvParams{
+		Shape: s, Weights: randomInt8(rng, s.WeightLen()), Scale: randomScales(rng, s.O, s.KH*s.KW*s.C/s.Groups*100),
+		InZero: int32(rng.IntN(256) - 128), OutZero: int32(rng.IntN(256) - 128), Lo: -128, Hi: 127,
+	}
+	if rng.IntN(3) == 0 {
+		p.WeightZero = int32(rng.IntN(256) - 128)
+	}
+	if rng.IntN(3) == 0 {
+		p.Lo, p.Hi = p.OutZero, p.OutZero+int32(rng.IntN(int(128-p.OutZero)))
+	}
+	if rng.IntN(4) != 0 {
+		p.Bias = make([]int32, s.O)
+		for i := range p.Bias {
+			p.Bias[i] = int32(rng.IntN(4000) - 2000)
+			if rng.IntN(30) == 0 {
+				p.Bias[i] = int32(rng.Uint32())
+			}
+		}
+	}
+	src := randomInt8(rng, s.InLen())
+	c, err := NewQConv(l, &p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dst, whole := guarded[int8](rng, s.OutLen())
+	runTasks(t, rng, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scratch, t0, t1) })
+	if !whole() {
+		t.Error("wrote outside the output")
+	}
+	if want := qconvRef(&p, src); !equal(dst, want) {
+		t.Error(cmp.Diff(want, dst))
+	}
+}
+
+func equal(a, b []int8) bool {
+	return string(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(a))), len(a))) ==
+		string(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(b))), len(b)))
+}
+
+// sameFloats compares bits; any NaN equals any NaN.
+func sameFloats(t *testing.T, got, want []float32) {
+	t.Helper()
+	for i, w := range want {
+		if g := got[i]; math.Float32bits(g) != math.Float32bits(w) && (g == g || w == w) {
+			t.Errorf("element %d: got %v (%#x), want %v (%#x)", i, g, math.Float32bits(g), w, math.Float32bits(w))
+			return
+		}
+	}
+}
+
+func checkConv(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
+	inf := float32(math.Inf(1))
+	p := ConvParams{Shape: s, Weights: randomFloats(rng, s.WeightLen(), false), Lo: -inf, Hi: inf}
+	switch rng.IntN(3) {
+	case 0:
+		p.Lo = 0
+	case 1:
+		p.Lo, p.Hi = -1, 6
+	}
+	if rng.IntN(4) != 0 {
+		p.Bias = randomFloats(rng, s.O, false)
+	}
+	src := randomFloats(rng, s.InLen(), rng.IntN(2) == 0)
+	c, err := NewConv(l, &p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dst, whole := guarded[float32](rng, s.OutLen())
+	runTasks(t, rng, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scratch, t0, t1) })
+	if !whole() {
+		t.Error("wrote outside the output")
+	}
+	sameFloats(t, dst, convRef(&p, src))
+}
+
+func checkQDyn(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
+	inf := float32(math.Inf(1))
+	p := QDynParams{
+		Shape: s, Weights: randomInt8(rng, s.WeightLen()), Scale: randomScales(rng, s.O, 1),
+		Bias: randomFloats(rng, s.O, false), Lo: -inf, Hi: inf,
+	}
+	if rng.IntN(2) == 0 {
+		p.Bias, p.Lo = nil, 0
+	}
+	c, err := NewQDyn(l, &p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := randomInt8(rng, s.InLen())
+	scale, zero := make([]float32, c.Rows()), make([]int32, c.Rows())
+	for i := range scale {
+		scale[i], zero[i] = rng.Float32(), int32(rng.IntN(256)-128)
+	}
+	perRow := s.InLen() / s.C / c.Rows() // pixels that share a scale
+	dst, whole := guarded[float32](rng, s.OutLen())
+	runTasks(t, rng, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scale, zero, scratch, t0, t1) })
+	if !whole() {
+		t.Error("wrote outside the output")
+	}
+	want := make([]float32, s.OutLen())
+	for i, acc := range sumsRef(&s, p.Weights, 0, src, func(pixel int) int32 { return zero[pixel/perRow] }) {
+		row := i / s.O / (s.OH * s.OW)
+		if c.perPixel {
+			s.window(row, i/s.O/s.OW%s.OH, i/s.O%s.OW, func(_, pixel int) { row = pixel })
+		}
+		y := float32(acc) * (scale[row] * perChannel(p.Scale, i%s.O))
+		var bias float32
+		if p.Bias != nil {
+			bias = p.Bias[i%s.O]
+		}
+		y = float32(y) + bias
+		if y < p.Lo {
+			y = p.Lo
+		}
+		want[i] = y
+	}
+	sameFloats(t, dst, want)
+}

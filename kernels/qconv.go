@@ -1,0 +1,196 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"unsafe"
+)
+
+// QConvParams describes an int8 convolution or matrix product with an int8 result:
+//
+//	acc = Bias[o] + Σ (x-InZero)·(w-WeightZero)             int32
+//	y   = OutZero + int32(rne(clamp(float32(acc)·Scale[o], Lo-OutZero, Hi-OutZero)))
+type QConvParams struct {
+	Shape           ConvShape
+	Weights         []int8    // [O][KH][KW][C/Groups]
+	WeightZero      int32     // zero point of all weights, in [-128, 127]; 0 in what whet quantizes itself
+	Bias            []int32   // [O]; nil is zeros
+	Scale           []float32 // input scale · weight scale / output scale; one value or [O]
+	InZero, OutZero int32     // zero points of input and output, in [-128, 127]
+	Lo, Hi          int32     // clamp, in output codes within [-128, 127]
+}
+
+func (p *QConvParams) check() error {
+	s := &p.Shape
+	if err := s.check(1); err != nil {
+		return err
+	}
+	if err := checkLen("weights", len(p.Weights), s.WeightLen()); err != nil {
+		return err
+	}
+	if p.Bias != nil {
+		if err := checkLen("biases", len(p.Bias), s.O); err != nil {
+			return err
+		}
+	}
+	if err := checkScales(p.Scale, s.O); err != nil {
+		return err
+	}
+	for _, z := range []int32{p.WeightZero, p.InZero, p.OutZero, p.Lo, p.Hi} {
+		if z < math.MinInt8 || z > math.MaxInt8 {
+			return fmt.Errorf("kernels: convolution: zero point or clamp %d is no int8", z)
+		}
+	}
+	if p.Lo > p.Hi {
+		return fmt.Errorf("kernels: convolution: clamp [%d, %d] is empty", p.Lo, p.Hi)
+	}
+	return nil
+}
+
+func checkScales(scale []float32, o int) error {
+	if len(scale) != 1 {
+		if err := checkLen("scales", len(scale), o); err != nil {
+			return err
+		}
+	}
+	for i, v := range scale {
+		if !(v >= 0) || math.IsInf(float64(v), 0) {
+			return fmt.Errorf("kernels: convolution: scale %d is %v", i, v)
+		}
+	}
+	return nil
+}
+
+// QConv is an int8 convolution or matrix product, packed for one level. It is
+// immutable and may be used by many goroutines.
+type QConv struct {
+	level      Level
+	plan       *convPlan
+	packed     []byte
+	pad        []int8 // a tap's worth of the input's zero point
+	inZero     int32
+	weightZero int32
+	lo, hi     float32
+	outZero    int32
+	dw         *qDepthwise // set for depthwise shapes; the rest is then unused
+}
+
+// NewQConv packs the weights for level l. It copies what it needs of p.
+func NewQConv(l Level, p *QConvParams) (*QConv, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	if p.Shape.depthwise() {
+		return &QConv{dw: newQDepthwise(l, p)}, nil
+	}
+	plan := newConvPlan(p.Shape, qgemmShape(l), 1)
+	c := &QConv{
+		level:      l,
+		plan:       plan,
+		packed:     packQPanels(plan, p.Weights, p.Bias, p.Scale, p.InZero),
+		pad:        make([]int8, plan.kc),
+		inZero:     p.InZero,
+		weightZero: p.WeightZero,
+		lo:         float32(p.Lo - p.OutZero),
+		hi:         float32(p.Hi - p.OutZero),
+		outZero:    p.OutZero,
+	}
+	setAll(c.pad, int8(p.InZero))
+	return c, nil
+}
+
+// Tasks returns the number of independent pieces of the work.
+func (c *QConv) Tasks() int {
+	if c.dw != nil {
+		return c.dw.plan.tasks()
+	}
+	return c.plan.tasks()
+}
+
+// Scratch returns the bytes of scratch that one worker needs.
+func (c *QConv) Scratch() int {
+	if c.dw != nil {
+		return c.dw.plan.scratchBytes()
+	}
+	return c.plan.scratchBytes(4 * c.plan.tile.mr)
+}
+
+// PackedBytes returns the size of the packed weights.
+func (c *QConv) PackedBytes() int {
+	if c.dw != nil {
+		return len(c.dw.packed)
+	}
+	return len(c.packed)
+}
+
+// Run does tasks [t0, t1). dst and src are the whole output and input. It
+// panics if a buffer is shorter than the shape says.
+func (c *QConv) Run(dst, src []int8, scratch []byte, t0, t1 int) {
+	if c.dw != nil {
+		c.dw.run(dst, src, scratch, t0, t1)
+		return
+	}
+	p := c.plan
+	checkRun(len(dst), p.s.OutLen(), len(src), p.s.InLen(), len(scratch), c.Scratch())
+	for i := t0; i < t1; i++ {
+		t := p.task(i)
+		rows := prepareRows(p, &t, src, int8(c.inZero), scratch)
+		a := qGemmArgs{
+			Pad: unsafe.Pointer(&c.pad[0]), Taps: uintptr(p.taps), KC: uintptr(p.kc), LDC: uintptr(p.s.O),
+			Lo: c.lo, Hi: c.hi, Zero: c.outZero,
+		}
+		out := dst[t.image*p.rows*p.s.O+t.group*p.og:]
+		if c.weightZero == 0 {
+			for n := t.pan0; n < t.pan1; n++ {
+				c.setPanel(&a, &t, n)
+				for m := t.tile0; m < t.tile1; m++ {
+					p.setTile(&a, &rows, &t, m)
+					a.C = unsafe.Pointer(&out[m*p.tile.mr*p.s.O+n*p.tile.nr])
+					qgemm(c.level, &a)
+				}
+			}
+			continue
+		}
+		// The row sums belong to a row tile, so here the panels are the inner loop.
+		corr := unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(rows.rest))), p.tile.mr)
+		a.Corr = &corr[0]
+		for m := t.tile0; m < t.tile1; m++ {
+			p.setTile(&a, &rows, &t, m)
+			c.rowCorrections(corr, &a)
+			for n := t.pan0; n < t.pan1; n++ {
+				c.setPanel(&a, &t, n)
+				a.C = unsafe.Pointer(&out[m*p.tile.mr*p.s.O+n*p.tile.nr])
+				qgemm(c.level, &a)
+			}
+		}
+	}
+}
+
+// setPanel points a at panel n of the task's group.
+func (c *QConv) setPanel(a *qGemmArgs, t *convTask, n int) {
+	p := c.plan
+	a.W = unsafe.Pointer(&c.packed[(t.group*p.panels+n)*p.qpanelBytes()])
+	a.Cols = uintptr(min(p.tile.nr, p.og-n*p.tile.nr))
+}
+
+// setTile points a at row tile m of the task.
+func (p *convPlan) setTile(a *qGemmArgs, rows *convRows, t *convTask, m int) {
+	a.A = p.tileBase(rows, t, m)
+	a.Off = p.tileOffsets(rows, t, m)
+	a.Rows = uintptr(p.tileRows(m))
+}
+
+// rowCorrections computes what a weight zero point adds to the sums of each
+// row: -zw·Σ(x-zx). Zeros that pad a gathered row are not part of the sum.
+func (c *QConv) rowCorrections(corr []int32, a *qGemmArgs) {
+	p := c.plan
+	mr := len(corr)
+	offs := unsafe.Slice(a.Off, p.taps*mr)
+	for r := range corr {
+		var sum int32
+		for t := range p.taps {
+			sum += rowSum(c.level, at[int8](a.A, a.Pad, offs[t*mr+r], a.KC))
+		}
+		corr[r] = -c.weightZero * (sum - int32(p.depth)*c.inZero)
+	}
+}

@@ -1,0 +1,69 @@
+package kernels
+
+import "unsafe"
+
+// qDepthwise is an int8 depthwise convolution.
+type qDepthwise struct {
+	level   Level
+	plan    *dwPlan
+	packed  []byte
+	block   int // bytes of a packed block
+	pad     []int8
+	lo, hi  float32
+	outZero int32
+}
+
+func newQDepthwise(l Level, p *QConvParams) *qDepthwise {
+	plan, l, shape := newDWPlan(p.Shape, l, qdwShape, 1)
+	cb := shape.cb
+	d := &qDepthwise{
+		level: l, plan: plan, block: cb * (8 + 2*plan.taps), pad: make([]int8, p.Shape.C),
+		lo: float32(p.Lo - p.OutZero), hi: float32(p.Hi - p.OutZero), outZero: p.OutZero,
+	}
+	setAll(d.pad, int8(p.InZero))
+	d.packed = alignedBytes(plan.blocks * d.block)
+	for b := range plan.blocks {
+		bias := view[int32](d.packed, b*d.block, cb)
+		w := view[int16](d.packed, b*d.block+4*cb, cb*plan.taps)
+		scale := view[float32](d.packed, (b+1)*d.block-4*cb, cb)
+		c0 := plan.blockStart(b, cb)
+		for i := range min(cb, p.Shape.C-c0) {
+			c := c0 + i
+			var sum int32
+			for t := range plan.taps {
+				v := int32(p.Weights[c*plan.taps+t]) - p.WeightZero
+				w[t*cb+i] = int16(v)
+				sum += v
+			}
+			bias[i] = -p.InZero * sum
+			if p.Bias != nil {
+				bias[i] += p.Bias[c]
+			}
+			scale[i] = perChannel(p.Scale, c)
+		}
+	}
+	return d
+}
+
+func (d *qDepthwise) run(dst, src []int8, scratch []byte, t0, t1 int) {
+	p := d.plan
+	s := &p.s
+	checkRun(len(dst), s.OutLen(), len(src), s.InLen(), len(scratch), p.scratchBytes())
+	off := view[int32](alignUp(scratch), 0, s.OW*p.taps)
+	a := qDWArgs{
+		Off: &off[0], Taps: uintptr(p.taps), LDC: uintptr(s.C), Pixels: uintptr(s.OW), Lo: d.lo, Hi: d.hi, Zero: d.outZero,
+	}
+	for row := t0 * p.rows; row < min(t1*p.rows, s.N*s.OH); row++ {
+		p.fillOffsets(off, row%s.OH)
+		in := src[row/s.OH*s.H*s.W*s.C:]
+		out := dst[row*s.OW*s.C:]
+		a.A, a.Pad, a.Out = unsafe.Pointer(&in[0]), unsafe.Pointer(&d.pad[0]), unsafe.Pointer(&out[0])
+		a.C, a.W = uintptr(p.main), unsafe.Pointer(&d.packed[0])
+		qdw(d.level, &a)
+		if c := p.overlap; c >= 0 {
+			a.A, a.Pad, a.Out = unsafe.Pointer(&in[c]), unsafe.Pointer(&d.pad[c]), unsafe.Pointer(&out[c])
+			a.C, a.W = uintptr(s.C-c), unsafe.Pointer(&d.packed[(p.blocks-1)*d.block])
+			qdw(d.level, &a)
+		}
+	}
+}
