@@ -1,0 +1,77 @@
+package arm64
+
+import "unsafe"
+
+// The structs are the micro-kernel ABI of package kernels, which converts its
+// own, identical types to these.
+
+// QGemmArgs describes one tile of an int8 matrix product or indirect
+// convolution: up to MR rows (output pixels) by NR columns (output channels).
+type QGemmArgs struct {
+	A    unsafe.Pointer // base of the input, int8
+	Pad  unsafe.Pointer // KC bytes that stand for a padded tap
+	Off  *int32         // [Taps][MR] byte offsets from A, -1 for Pad; rows from Rows on repeat the last valid one
+	Taps uintptr
+	KC   uintptr        // bytes a tap, a multiple of KR
+	W    unsafe.Pointer // the panel: [NR]int32 bias, [Taps][KC/KR][NR][KR]int8, [NR]float32 scale
+	C    unsafe.Pointer // output tile, int8 (int32 if Raw)
+	LDC  uintptr        // bytes from one output row to the next
+	Rows uintptr        // valid rows, 1..MR
+	Cols uintptr        // valid columns, 1..NR; nothing outside Rows x Cols is written
+	Corr *int32         // [MR] added to all sums of the row; nil for none
+	Lo   float32        // lowest output code minus Zero, an integer
+	Hi   float32        // highest output code minus Zero, an integer
+	Zero int32          // zero point of the output
+	Raw  uint32         // 1: C receives the int32 sums; scale, Lo, Hi, Zero are not used
+}
+
+// GemmArgs describes one tile of a float32 matrix product or indirect
+// convolution.
+type GemmArgs struct {
+	A    unsafe.Pointer // base of the input, float32
+	Pad  unsafe.Pointer // KC zeros
+	Off  *int32         // [Taps][MR] byte offsets from A, -1 for Pad; rows from Rows on repeat the last valid one
+	Taps uintptr
+	KC   uintptr        // floats a tap
+	W    unsafe.Pointer // the panel: [NR]float32 bias, [Taps][KC][NR]float32
+	C    unsafe.Pointer // output tile, float32
+	LDC  uintptr        // bytes from one output row to the next
+	Rows uintptr        // valid rows, 1..MR
+	Cols uintptr        // valid columns, 1..NR; nothing outside Rows x Cols is written
+	Lo   float32
+	Hi   float32
+}
+
+// QDWArgs describes a run of output pixels of an int8 depthwise convolution. W
+// is a sequence of blocks of CB channels, each [CB]int32 bias, [Taps][CB]int16
+// weights, [CB]float32 scale, padded with zeros to whole blocks.
+type QDWArgs struct {
+	A      unsafe.Pointer // base of the input, int8
+	Pad    unsafe.Pointer // C bytes that stand for a padded tap
+	Off    *int32         // [Pixels][Taps] byte offsets from A, -1 for Pad
+	Taps   uintptr
+	C      uintptr // channels
+	W      unsafe.Pointer
+	Out    unsafe.Pointer // int8
+	LDC    uintptr        // bytes from one output pixel to the next
+	Pixels uintptr        // at least 1
+	Lo     float32
+	Hi     float32
+	Zero   int32
+}
+
+// DWArgs describes a run of output pixels of a float32 depthwise convolution. W
+// is a sequence of blocks [CB]float32 bias, [Taps][CB]float32.
+type DWArgs struct {
+	A      unsafe.Pointer // base of the input, float32
+	Pad    unsafe.Pointer // C zeros
+	Off    *int32         // [Pixels][Taps] byte offsets from A, -1 for Pad
+	Taps   uintptr
+	C      uintptr // channels
+	W      unsafe.Pointer
+	Out    unsafe.Pointer // float32
+	LDC    uintptr        // bytes from one output pixel to the next
+	Pixels uintptr        // at least 1
+	Lo     float32
+	Hi     float32
+}

@@ -1,0 +1,40 @@
+//go:build !purego
+
+package arm64
+
+// Channels in a block of packed depthwise weights.
+const (
+	QDepthwiseNEONCB = 16
+	DepthwiseNEONCB  = 8
+)
+
+// QDepthwiseNEON computes, for every pixel p < Pixels and channel c < C
+//
+//	acc := bias[c]
+//	for t := range Taps {
+//		row := A + Off[p*Taps+t], or Pad where the offset is -1
+//		acc += int32(row[c]) * int32(w[t][c])
+//	}
+//	Out[p*LDC+c] = int8(Zero + int32(rne(clamp(float32(acc)*scale[c], Lo, Hi))))
+//
+// It neither reads nor writes past channel C of a pixel, whatever C is.
+//
+//go:noescape
+func QDepthwiseNEON(a *QDWArgs)
+
+// DepthwiseNEON computes, for every pixel p < Pixels and channel c < C
+//
+//	acc := float32(0)
+//	for t := range Taps {
+//		row := A + Off[p*Taps+t], or Pad where the offset is -1
+//		acc = fma(row[c], w[t][c], acc)
+//	}
+//	x := acc + bias[c]
+//	if x < Lo { x = Lo }
+//	if x > Hi { x = Hi }
+//	Out[p*LDC+c] = x
+//
+// It neither reads nor writes past channel C of a pixel, whatever C is.
+//
+//go:noescape
+func DepthwiseNEON(a *DWArgs)

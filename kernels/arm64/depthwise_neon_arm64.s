@@ -1,0 +1,326 @@
+//go:build !purego
+
+#include "textflag.h"
+#include "go_asm.h"
+#include "macros_arm64.h"
+#include "epilogue_arm64.h"
+
+// Both kernels take two pixels at a time, so that a weight is loaded once for
+// both; an odd last pixel is computed twice. R4 and R5 are the bases of taps whose
+// offset is >= 0 and -1: A and Pad+1, both plus the channel.
+
+// MUL_16(x) adds to the sums in s0-s3 the sixteen products of x with the weights
+// in V16, V17. Clobbers lo and hi.
+#define MUL_16(x, lo, hi, s0, s1, s2, s3) \
+	SXTL_8H(x, lo); \
+	SXTL2_8H(x, hi); \
+	SMLAL_4S(16, lo, s0); \
+	SMLAL2_4S(16, lo, s1); \
+	SMLAL_4S(17, hi, s2); \
+	SMLAL2_4S(17, hi, s3)
+
+// func QDepthwiseNEON(a *QDWArgs)
+TEXT ·QDepthwiseNEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	OUTPUT_CONSTANTS(QDWArgs_Lo, QDWArgs_Hi, QDWArgs_Zero)
+	LDP  QDWArgs_Off(R0), (R1, R6)
+	LDP  QDWArgs_Out(R0), (R8, R14)
+	MOVD QDWArgs_Pixels(R0), R13
+
+pair:
+	// Offsets of the two pixels at R1 and R2, outputs at R8 and R9.
+	CMP  $1, R13
+	CSEL GT, R6, ZR, R2
+	ADD  R2<<2, R1, R2
+	CSEL GT, R14, ZR, R9
+	ADD  R8, R9, R9
+	LDP  QDWArgs_A(R0), (R4, R5)
+	ADD  $1, R5
+	LDP  QDWArgs_C(R0), (R7, R3)
+	SUBS $16, R7
+	BLT  tail
+
+block:
+	FLDPQ.P 32(R3), (F0, F1)
+	FLDPQ.P 32(R3), (F2, F3)
+	VMOV V0.B16, V4.B16
+	VMOV V1.B16, V5.B16
+	VMOV V2.B16, V6.B16
+	VMOV V3.B16, V7.B16
+	MOVD ZR, R10
+
+tap:
+	MOVW (R1)(R10<<2), R11
+	MOVW (R2)(R10<<2), R12
+	FLDPQ.P 32(R3), (F16, F17)
+	CMP  $0, R11
+	CSEL LT, R5, R4, R16
+	CMP  $0, R12
+	CSEL LT, R5, R4, R17
+	LDRQ_X(11, 16, 18)
+	LDRQ_X(12, 17, 19)
+	ADD  $1, R10
+	CMP  R6, R10
+	MUL_16(18, 20, 21, 0, 1, 2, 3)
+	MUL_16(19, 22, 23, 4, 5, 6, 7)
+	BNE  tap
+
+	FLDPQ.P 32(R3), (F24, F25)
+	FLDPQ.P 32(R3), (F26, F27)
+	REQUANTIZE_4(0, 24)
+	REQUANTIZE_4(1, 25)
+	REQUANTIZE_4(2, 26)
+	REQUANTIZE_4(3, 27)
+	REQUANTIZE_4(4, 24)
+	REQUANTIZE_4(5, 25)
+	REQUANTIZE_4(6, 26)
+	REQUANTIZE_4(7, 27)
+	NARROW_16(0, 1, 2, 3)
+	NARROW_16(4, 5, 6, 7)
+	FMOVQ.P F4, 16(R9)
+	FMOVQ.P F0, 16(R8)
+	ADD  $16, R4
+	ADD  $16, R5
+	SUBS $16, R7
+	BGE  block
+
+tail:
+	ADDS $16, R7
+	BEQ  next
+
+	// The last R7 = 1..15 channels, one pixel after the other: the second, then,
+	// with R20 zero, the first. Eight bytes that end with the last channel stay
+	// inside the pixel unless C < 8.
+	MOVD $1, R20
+	MOVD R3, R21
+	MOVD R2, R22
+	MOVD R9, R23
+	SUB  $8, R7, R24
+	NEG  R24<<3, R25                   // to shift out those before the tail
+	MOVD QDWArgs_C(R0), R26
+
+tail_pixel:
+	MOVD R21, R3
+	FLDPQ.P 32(R3), (F0, F1)
+	FLDPQ.P 32(R3), (F2, F3)
+	MOVD ZR, R10
+
+tail_tap:
+	MOVW (R22)(R10<<2), R11
+	FLDPQ.P 32(R3), (F16, F17)
+	CMP  $0, R11
+	CSEL LT, R5, R4, R16
+	ADD  R11, R16
+	CMP  $8, R26
+	BLT  bytes
+	MOVD (R16)(R24), R12
+	LSR  R25, R12, R12
+	TBZ  $3, R7, below8
+	FMOVD (R16), F18
+	VMOV R12, V18.D[1]
+	B    tail_mul
+
+bytes:
+	MOVD R7, R17
+	MOVD ZR, R12
+
+byte:
+	SUBS $1, R17
+	MOVBU (R16)(R17), R11
+	ORR  R12<<8, R11, R12
+	BNE  byte
+
+below8:
+	FMOVD R12, F18
+
+tail_mul:
+	ADD  $1, R10
+	CMP  R6, R10
+	MUL_16(18, 20, 21, 0, 1, 2, 3)
+	BNE  tail_tap
+
+	FLDPQ.P 32(R3), (F24, F25)
+	FLDPQ.P 32(R3), (F26, F27)
+	REQUANTIZE_4(0, 24)
+	REQUANTIZE_4(1, 25)
+	REQUANTIZE_4(2, 26)
+	REQUANTIZE_4(3, 27)
+	NARROW_16(0, 1, 2, 3)
+	STORE_BELOW_16(V0, R23, R7)
+	MOVD R1, R22
+	MOVD R8, R23
+	SUBS $1, R20
+	BEQ  tail_pixel
+
+next:
+	// R8 is past the full blocks of the first pixel.
+	MOVD QDWArgs_C(R0), R7
+	AND  $~15, R7
+	SUB  R7, R8
+	ADD  R14<<1, R8
+	ADD  R6<<3, R1
+	SUBS $2, R13
+	BGT  pair
+	RET
+
+// CLAMP(x, t) clamps x to V26, V27 by comparison, for FMAX and FMIN treat -0 and NaN
+// differently. Clobbers t.
+#define CLAMP(x, t) \
+	FCMGT_4S(x, 26, t); \
+	BIT_16B(t, 26, x); \
+	FCMGT_4S(27, x, t); \
+	BIT_16B(t, 27, x)
+
+// func DepthwiseNEON(a *DWArgs)
+TEXT ·DepthwiseNEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	ADD  $DWArgs_Lo, R0, R16
+	VLD1R.P 4(R16), [V26.S4]
+	VLD1R (R16), [V27.S4]
+	LDP  DWArgs_Off(R0), (R1, R6)
+	LDP  DWArgs_Out(R0), (R8, R14)
+	MOVD DWArgs_Pixels(R0), R13
+
+pair:
+	CMP  $1, R13
+	CSEL GT, R6, ZR, R2
+	ADD  R2<<2, R1, R2
+	CSEL GT, R14, ZR, R9
+	ADD  R8, R9, R9
+	LDP  DWArgs_A(R0), (R4, R5)
+	ADD  $1, R5
+	LDP  DWArgs_C(R0), (R7, R3)
+	SUBS $8, R7
+	BLT  tail
+
+block:
+	FLDPQ.P 32(R3), (F24, F25)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD ZR, R10
+
+tap:
+	MOVW (R1)(R10<<2), R11
+	MOVW (R2)(R10<<2), R12
+	FLDPQ.P 32(R3), (F16, F17)
+	CMP  $0, R11
+	CSEL LT, R5, R4, R16
+	CMP  $0, R12
+	CSEL LT, R5, R4, R17
+	ADD  R11, R16
+	ADD  R12, R17
+	FLDPQ (R16), (F18, F19)
+	FLDPQ (R17), (F20, F21)
+	ADD  $1, R10
+	CMP  R6, R10
+	VFMLA V16.S4, V18.S4, V0.S4
+	VFMLA V17.S4, V19.S4, V1.S4
+	VFMLA V16.S4, V20.S4, V2.S4
+	VFMLA V17.S4, V21.S4, V3.S4
+	BNE  tap
+
+	FADD_4S(24, 0, 0)
+	FADD_4S(25, 1, 1)
+	FADD_4S(24, 2, 2)
+	FADD_4S(25, 3, 3)
+	CLAMP(0, 28)
+	CLAMP(1, 29)
+	CLAMP(2, 30)
+	CLAMP(3, 31)
+	FSTPQ.P (F2, F3), 32(R9)
+	FSTPQ.P (F0, F1), 32(R8)
+	ADD  $32, R4
+	ADD  $32, R5
+	SUBS $8, R7
+	BGE  block
+
+tail:
+	ADDS $8, R7
+	BEQ  next
+	SUBS $4, R7
+	BLT  tail1
+
+	// Four of the last block's channels.
+	FMOVQ (R3), F24
+	VMOVI $0, V0.B16
+	VMOVI $0, V2.B16
+	ADD  $32, R3, R15
+	MOVD ZR, R10
+
+tap4:
+	MOVW (R1)(R10<<2), R11
+	MOVW (R2)(R10<<2), R12
+	FMOVQ.P 32(R15), F16
+	CMP  $0, R11
+	CSEL LT, R5, R4, R16
+	CMP  $0, R12
+	CSEL LT, R5, R4, R17
+	LDRQ_X(11, 16, 18)
+	LDRQ_X(12, 17, 20)
+	ADD  $1, R10
+	CMP  R6, R10
+	VFMLA V16.S4, V18.S4, V0.S4
+	VFMLA V16.S4, V20.S4, V2.S4
+	BNE  tap4
+
+	FADD_4S(24, 0, 0)
+	FADD_4S(24, 2, 2)
+	CLAMP(0, 28)
+	CLAMP(2, 30)
+	FMOVQ.P F2, 16(R9)
+	FMOVQ.P F0, 16(R8)
+	ADD  $16, R3
+	ADD  $16, R4
+	ADD  $16, R5
+	SUB  $4, R7
+
+tail1:
+	ADDS $4, R7
+	BEQ  next
+
+channel:
+	FMOVS (R3), F24
+	VMOVI $0, V0.B16
+	VMOVI $0, V2.B16
+	ADD  $32, R3, R15
+	MOVD ZR, R10
+
+tap1:
+	MOVW (R1)(R10<<2), R11
+	MOVW (R2)(R10<<2), R12
+	FMOVS.P 32(R15), F16
+	CMP  $0, R11
+	CSEL LT, R5, R4, R16
+	CMP  $0, R12
+	CSEL LT, R5, R4, R17
+	FMOVS (R16)(R11), F18
+	FMOVS (R17)(R12), F20
+	ADD  $1, R10
+	CMP  R6, R10
+	VFMLA V16.S4, V18.S4, V0.S4
+	VFMLA V16.S4, V20.S4, V2.S4
+	BNE  tap1
+
+	FADD_4S(24, 0, 0)
+	FADD_4S(24, 2, 2)
+	CLAMP(0, 28)
+	CLAMP(2, 30)
+	FMOVS.P F2, 4(R9)
+	FMOVS.P F0, 4(R8)
+	ADD  $4, R3
+	ADD  $4, R4
+	ADD  $4, R5
+	SUBS $1, R7
+	BNE  channel
+
+next:
+	// R8 is past the channels of the first pixel.
+	MOVD DWArgs_C(R0), R7
+	SUB  R7<<2, R8
+	ADD  R14<<1, R8
+	ADD  R6<<3, R1
+	SUBS $2, R13
+	BGT  pair
+	RET

@@ -1,0 +1,79 @@
+// Ends of the int8 kernels: int32 sums to int8 codes, and the stores of partial
+// rows. Constants while they run: V28.H8 zero point, V29.B16 lowest code, V30.B16
+// highest code.
+//
+// The contract clamps the scaled sum to [lo-zy, hi-zy], rounds it to nearest even
+// and adds zy. These bounds are integers, rounding is monotone, and FCVTNS, SQXTN
+// and SQADD saturate, so clamping the final code to [lo, hi] gives the same code.
+
+// OUTPUT_CONSTANTS(T) loads V28-V30 from the fields T_Lo, T_Hi, T_Zero of the
+// arguments at R0. Clobbers R16, R17, R19.
+#define OUTPUT_CONSTANTS(lo, hi, zero) \
+	FMOVS lo(R0), F29; \
+	FMOVS hi(R0), F30; \
+	MOVW zero(R0), R19; \
+	FCVTZSSW F29, R16; \
+	FCVTZSSW F30, R17; \
+	ADDW R19, R16, R16; \
+	ADDW R19, R17, R17; \
+	VDUP R19, V28.H8; \
+	VDUP R16, V29.B16; \
+	VDUP R17, V30.B16
+
+// REQUANTIZE_4(v, s) rounds four sums times their scales to integers.
+#define REQUANTIZE_4(v, s) \
+	SCVTF_4S(v, v); \
+	FMUL_4S(s, v, v); \
+	FCVTNS_4S(v, v)
+
+// NARROW_16(a, b, c, d) makes 16 codes in v<a> of the integers in v<a>..v<d>.
+#define NARROW_16(a, b, c, d) \
+	SQXTN_4H(a, a); \
+	SQXTN_4H(c, c); \
+	SQXTN2_8H(b, a); \
+	SQXTN2_8H(d, c); \
+	SQADD_8H(28, a, a); \
+	SQADD_8H(28, c, c); \
+	SQXTN_8B(a, a); \
+	SQXTN2_16B(c, a); \
+	SMAX_16B(29, a, a); \
+	SMIN_16B(30, a, a)
+
+// STORE_BELOW_8(v, p, n) stores the first n < 8 bytes of v at p. Clobbers v and p.
+#define STORE_BELOW_8(v, p, n) \
+	TBZ $2, n, 3(PC); \
+	VST1.P v.S[0], 4(p); \
+	VEXT $4, v.B16, v.B16, v.B16; \
+	TBZ $1, n, 3(PC); \
+	VST1.P v.H[0], 2(p); \
+	VEXT $2, v.B16, v.B16, v.B16; \
+	TBZ $0, n, 2(PC); \
+	VST1 v.B[0], (p)
+
+// STORE_BELOW_16(v, p, n) stores the first n < 16 bytes of v at p. Clobbers v and p.
+#define STORE_BELOW_16(v, p, n) \
+	TBZ $3, n, 3(PC); \
+	VST1.P v.D[0], 8(p); \
+	VEXT $8, v.B16, v.B16, v.B16; \
+	STORE_BELOW_8(v, p, n)
+
+// STORE_WORDS_BELOW_8(a, b, p, n) stores the first n < 8 words of a, b at p.
+// Clobbers a, b and p.
+#define STORE_WORDS_BELOW_8(a, b, p, n) \
+	TBZ $2, n, 3(PC); \
+	VST1.P [a.S4], 16(p); \
+	VMOV b.B16, a.B16; \
+	TBZ $1, n, 3(PC); \
+	VST1.P a.D[0], 8(p); \
+	VEXT $8, a.B16, a.B16, a.B16; \
+	TBZ $0, n, 2(PC); \
+	VST1 a.S[0], (p)
+
+// STORE_WORDS_BELOW_16(a, b, c, d, p, n) stores the first n < 16 words of
+// a, b, c, d at p. Clobbers a, b and p.
+#define STORE_WORDS_BELOW_16(a, b, c, d, p, n) \
+	TBZ $3, n, 4(PC); \
+	VST1.P [a.S4, b.S4], 32(p); \
+	VMOV c.B16, a.B16; \
+	VMOV d.B16, b.B16; \
+	STORE_WORDS_BELOW_8(a, b, p, n)

@@ -1,0 +1,37 @@
+//go:build !purego
+
+package arm64
+
+// Tile size of the float32 kernels.
+const (
+	GemmNEONMR, GemmNEONNR = 8, 8
+)
+
+// The kernels below compute, for every row r < Rows and column n < Cols
+//
+//	acc := float32(0)
+//	for t := range Taps {
+//		row := A + Off[t*MR+r], or Pad where the offset is -1
+//		for k := range KC {
+//			acc = fma(row[k], w[t][k][n], acc)
+//		}
+//	}
+//	x := acc + bias[n]
+//	if x < Lo { x = Lo }
+//	if x > Hi { x = Hi }
+//	C[r*LDC+n] = x
+
+// Gemm8x8NEON is the tile of ARMv8.0.
+//
+//go:noescape
+func Gemm8x8NEON(a *GemmArgs)
+
+// Gemm4x8NEON is Gemm8x8NEON for Rows <= 4. Off keeps its eight entries a tap.
+//
+//go:noescape
+func Gemm4x8NEON(a *GemmArgs)
+
+// Gemm1x8NEON is Gemm8x8NEON for Rows == 1. Off keeps its eight entries a tap.
+//
+//go:noescape
+func Gemm1x8NEON(a *GemmArgs)

@@ -1,0 +1,348 @@
+//go:build !purego
+
+#include "textflag.h"
+#include "go_asm.h"
+#include "macros_arm64.h"
+#include "epilogue_arm64.h"
+
+// Row r of A is in V(16+r), its sums in V(2r), V(2r+1). Every sum is one chain of
+// fused multiply-adds; sixteen chains cover the latency of FMLA.
+
+// FMA_4x8 and FMA_8x8 add one k: lane i of the rows times the columns b0, b1.
+#define FMA_4x8(i, b0, b1) \
+	FMLA_4S_LANE(i, 16, b0, 0); \
+	FMLA_4S_LANE(i, 16, b1, 1); \
+	FMLA_4S_LANE(i, 17, b0, 2); \
+	FMLA_4S_LANE(i, 17, b1, 3); \
+	FMLA_4S_LANE(i, 18, b0, 4); \
+	FMLA_4S_LANE(i, 18, b1, 5); \
+	FMLA_4S_LANE(i, 19, b0, 6); \
+	FMLA_4S_LANE(i, 19, b1, 7)
+
+#define FMA_8x8(i, b0, b1) \
+	FMA_4x8(i, b0, b1); \
+	FMLA_4S_LANE(i, 20, b0, 8); \
+	FMLA_4S_LANE(i, 20, b1, 9); \
+	FMLA_4S_LANE(i, 21, b0, 10); \
+	FMLA_4S_LANE(i, 21, b1, 11); \
+	FMLA_4S_LANE(i, 22, b0, 12); \
+	FMLA_4S_LANE(i, 22, b1, 13); \
+	FMLA_4S_LANE(i, 23, b0, 14); \
+	FMLA_4S_LANE(i, 23, b1, 15)
+
+#define FMA_1x8(i, b0, b1) \
+	FMLA_4S_LANE(i, 16, b0, 0); \
+	FMLA_4S_LANE(i, 16, b1, 1)
+
+// ROW(off, p) points p at the row with offset off. R4 is A, R5 is Pad.
+#define ROW(off, p) \
+	ADD  off, R4, p; \
+	CMP  $0, off; \
+	CSEL LT, R5, p, p
+
+// BIAS_CLAMP(x0, x1) ends a row: the bias in V24, V25, then the clamp to V26, V27
+// by comparison, for FMAX and FMIN treat -0 and NaN differently. Clobbers V28, V29.
+#define BIAS_CLAMP(x0, x1) \
+	FADD_4S(24, x0, x0); \
+	FADD_4S(25, x1, x1); \
+	FCMGT_4S(x0, 26, 28); \
+	FCMGT_4S(x1, 26, 29); \
+	BIT_16B(28, 26, x0); \
+	BIT_16B(29, 26, x1); \
+	FCMGT_4S(27, x0, 28); \
+	FCMGT_4S(27, x1, 29); \
+	BIT_16B(28, 27, x0); \
+	BIT_16B(29, 27, x1)
+
+// EPILOGUE_CONSTANTS: bias at p, Lo and Hi.
+#define EPILOGUE_CONSTANTS(p) \
+	FLDPQ (p), (F24, F25); \
+	ADD   $GemmArgs_Lo, R0, R16; \
+	VLD1R.P 4(R16), [V26.S4]; \
+	VLD1R (R16), [V27.S4]
+
+// func Gemm8x8NEON(a *GemmArgs)
+TEXT ·Gemm8x8NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	LDP  GemmArgs_A(R0), (R4, R5)
+	LDP  GemmArgs_Off(R0), (R1, R2)
+	LDP  GemmArgs_KC(R0), (R6, R3)
+	ADD  $32, R3
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+
+tap:
+	LDPSW.P 8(R1), (R16, R17)
+	ROW(R16, R7)
+	ROW(R17, R8)
+	LDPSW.P 8(R1), (R16, R17)
+	ROW(R16, R9)
+	ROW(R17, R10)
+	LDPSW.P 8(R1), (R16, R17)
+	ROW(R16, R11)
+	ROW(R17, R12)
+	LDPSW.P 8(R1), (R16, R17)
+	ROW(R16, R13)
+	ROW(R17, R14)
+	SUBS $4, R6, R15                   // k left after a step of 4
+	BLT  tail
+
+step4:
+	FLDPQ.P 32(R3), (F24, F25)
+	FMOVQ.P 16(R7), F16
+	FMOVQ.P 16(R8), F17
+	FMOVQ.P 16(R9), F18
+	FMOVQ.P 16(R10), F19
+	FMOVQ.P 16(R11), F20
+	FMOVQ.P 16(R12), F21
+	FMOVQ.P 16(R13), F22
+	FMOVQ.P 16(R14), F23
+	FLDPQ.P 32(R3), (F26, F27)
+	FMA_8x8(0, 24, 25)
+	FLDPQ.P 32(R3), (F28, F29)
+	FMA_8x8(1, 26, 27)
+	FLDPQ.P 32(R3), (F30, F31)
+	FMA_8x8(2, 28, 29)
+	SUBS $4, R15
+	FMA_8x8(3, 30, 31)
+	BGE  step4
+
+tail:
+	ADDS $4, R15
+	BEQ  next
+
+step1:
+	FLDPQ.P 32(R3), (F24, F25)
+	FMOVS.P 4(R7), F16
+	FMOVS.P 4(R8), F17
+	FMOVS.P 4(R9), F18
+	FMOVS.P 4(R10), F19
+	FMOVS.P 4(R11), F20
+	FMOVS.P 4(R12), F21
+	FMOVS.P 4(R13), F22
+	FMOVS.P 4(R14), F23
+	SUBS $1, R15
+	FMA_8x8(0, 24, 25)
+	BNE  step1
+
+next:
+	SUBS $1, R2
+	BNE  tap
+
+	MOVD GemmArgs_W(R0), R3
+	EPILOGUE_CONSTANTS(R3)
+	BIAS_CLAMP(0, 1)
+	BIAS_CLAMP(2, 3)
+	BIAS_CLAMP(4, 5)
+	BIAS_CLAMP(6, 7)
+	BIAS_CLAMP(8, 9)
+	BIAS_CLAMP(10, 11)
+	BIAS_CLAMP(12, 13)
+	BIAS_CLAMP(14, 15)
+
+	// A row at or above Rows goes where the last valid one goes, before it.
+	LDP  GemmArgs_C(R0), (R7, R15)
+	LDP  GemmArgs_Rows(R0), (R1, R2)
+	CMP  $2, R1
+	CSEL GE, R15, ZR, R16
+	ADD  R16, R7, R8
+	CSEL GT, R15, ZR, R16
+	ADD  R16, R8, R9
+	CMP  $4, R1
+	CSEL GE, R15, ZR, R16
+	ADD  R16, R9, R10
+	CSEL GT, R15, ZR, R16
+	ADD  R16, R10, R11
+	CMP  $6, R1
+	CSEL GE, R15, ZR, R16
+	ADD  R16, R11, R12
+	CSEL GT, R15, ZR, R16
+	ADD  R16, R12, R13
+	CMP  $8, R1
+	CSEL GE, R15, ZR, R16
+	ADD  R16, R13, R14
+	CMP  $8, R2
+	BNE  partial
+	FSTPQ (F14, F15), (R14)
+	FSTPQ (F12, F13), (R13)
+	FSTPQ (F10, F11), (R12)
+	FSTPQ (F8, F9), (R11)
+	FSTPQ (F6, F7), (R10)
+	FSTPQ (F4, F5), (R9)
+	FSTPQ (F2, F3), (R8)
+	FSTPQ (F0, F1), (R7)
+	RET
+
+partial:
+	STORE_WORDS_BELOW_8(V14, V15, R14, R2)
+	STORE_WORDS_BELOW_8(V12, V13, R13, R2)
+	STORE_WORDS_BELOW_8(V10, V11, R12, R2)
+	STORE_WORDS_BELOW_8(V8, V9, R11, R2)
+	STORE_WORDS_BELOW_8(V6, V7, R10, R2)
+	STORE_WORDS_BELOW_8(V4, V5, R9, R2)
+	STORE_WORDS_BELOW_8(V2, V3, R8, R2)
+	STORE_WORDS_BELOW_8(V0, V1, R7, R2)
+	RET
+
+// func Gemm4x8NEON(a *GemmArgs)
+TEXT ·Gemm4x8NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	LDP  GemmArgs_A(R0), (R4, R5)
+	LDP  GemmArgs_Off(R0), (R1, R2)
+	LDP  GemmArgs_KC(R0), (R6, R3)
+	ADD  $32, R3
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+tap_4:
+	LDPSW.P 8(R1), (R16, R17)
+	ROW(R16, R7)
+	ROW(R17, R8)
+	LDPSW.P 24(R1), (R16, R17)
+	ROW(R16, R9)
+	ROW(R17, R10)
+	SUBS $4, R6, R15
+	BLT  tail_4
+
+step4_4:
+	FLDPQ.P 32(R3), (F24, F25)
+	FMOVQ.P 16(R7), F16
+	FMOVQ.P 16(R8), F17
+	FMOVQ.P 16(R9), F18
+	FMOVQ.P 16(R10), F19
+	FLDPQ.P 32(R3), (F26, F27)
+	FMA_4x8(0, 24, 25)
+	FLDPQ.P 32(R3), (F28, F29)
+	FMA_4x8(1, 26, 27)
+	FLDPQ.P 32(R3), (F30, F31)
+	FMA_4x8(2, 28, 29)
+	SUBS $4, R15
+	FMA_4x8(3, 30, 31)
+	BGE  step4_4
+
+tail_4:
+	ADDS $4, R15
+	BEQ  next_4
+
+step1_4:
+	FLDPQ.P 32(R3), (F24, F25)
+	FMOVS.P 4(R7), F16
+	FMOVS.P 4(R8), F17
+	FMOVS.P 4(R9), F18
+	FMOVS.P 4(R10), F19
+	SUBS $1, R15
+	FMA_4x8(0, 24, 25)
+	BNE  step1_4
+
+next_4:
+	SUBS $1, R2
+	BNE  tap_4
+
+	MOVD GemmArgs_W(R0), R3
+	EPILOGUE_CONSTANTS(R3)
+	BIAS_CLAMP(0, 1)
+	BIAS_CLAMP(2, 3)
+	BIAS_CLAMP(4, 5)
+	BIAS_CLAMP(6, 7)
+	LDP  GemmArgs_C(R0), (R7, R15)
+	LDP  GemmArgs_Rows(R0), (R1, R2)
+	CMP  $2, R1
+	CSEL GE, R15, ZR, R16
+	ADD  R16, R7, R8
+	CSEL GT, R15, ZR, R16
+	ADD  R16, R8, R9
+	CMP  $4, R1
+	CSEL GE, R15, ZR, R16
+	ADD  R16, R9, R10
+	CMP  $8, R2
+	BNE  partial_4
+	FSTPQ (F6, F7), (R10)
+	FSTPQ (F4, F5), (R9)
+	FSTPQ (F2, F3), (R8)
+	FSTPQ (F0, F1), (R7)
+	RET
+
+partial_4:
+	STORE_WORDS_BELOW_8(V6, V7, R10, R2)
+	STORE_WORDS_BELOW_8(V4, V5, R9, R2)
+	STORE_WORDS_BELOW_8(V2, V3, R8, R2)
+	STORE_WORDS_BELOW_8(V0, V1, R7, R2)
+	RET
+
+// func Gemm1x8NEON(a *GemmArgs)
+TEXT ·Gemm1x8NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	LDP  GemmArgs_A(R0), (R4, R5)
+	LDP  GemmArgs_Off(R0), (R1, R2)
+	LDP  GemmArgs_KC(R0), (R6, R3)
+	ADD  $32, R3
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+
+tap_1:
+	MOVW.P 32(R1), R16
+	ROW(R16, R7)
+	SUBS $4, R6, R15
+	BLT  tail_1
+
+step4_1:
+	FMOVQ.P 16(R7), F16
+	FLDPQ.P 32(R3), (F24, F25)
+	FLDPQ.P 32(R3), (F26, F27)
+	FLDPQ.P 32(R3), (F28, F29)
+	FLDPQ.P 32(R3), (F30, F31)
+	FMA_1x8(0, 24, 25)
+	FMA_1x8(1, 26, 27)
+	SUBS $4, R15
+	FMA_1x8(2, 28, 29)
+	FMA_1x8(3, 30, 31)
+	BGE  step4_1
+
+tail_1:
+	ADDS $4, R15
+	BEQ  next_1
+
+step1_1:
+	FMOVS.P 4(R7), F16
+	FLDPQ.P 32(R3), (F24, F25)
+	SUBS $1, R15
+	FMA_1x8(0, 24, 25)
+	BNE  step1_1
+
+next_1:
+	SUBS $1, R2
+	BNE  tap_1
+
+	MOVD GemmArgs_W(R0), R3
+	EPILOGUE_CONSTANTS(R3)
+	BIAS_CLAMP(0, 1)
+	MOVD GemmArgs_C(R0), R7
+	MOVD GemmArgs_Cols(R0), R2
+	CMP  $8, R2
+	BNE  partial_1
+	FSTPQ (F0, F1), (R7)
+	RET
+
+partial_1:
+	STORE_WORDS_BELOW_8(V0, V1, R7, R2)
+	RET

@@ -1,0 +1,58 @@
+// Instructions that the Go 1.26 assembler lacks, as WORDs.
+//
+// Arguments are register numbers in the order of Go's own instructions: sources
+// from last to first, then the destination; i is a lane. The line above a macro
+// is the instruction it stands for; macros_test.go decodes the expansion of every
+// macro for many registers and compares the two. Base words: Arm ARM (DDI 0487),
+// chapters C4 and C7. (VBIT exists; BIT_16B takes numbers as the others do.)
+
+// ldr q<t>, [x<n>, x<m>]
+#define LDRQ_X(m, n, t) WORD $(0x3ce06800 | (m)<<16 | (n)<<5 | (t))
+
+// smull v<d>.8h, v<n>.8b, v<m>.8b
+#define SMULL_8H(m, n, d) WORD $(0x0e20c000 | (m)<<16 | (n)<<5 | (d))
+// sadalp v<d>.4s, v<n>.8h
+#define SADALP_4S(n, d) WORD $(0x4e606800 | (n)<<5 | (d))
+// smlal v<d>.4s, v<n>.4h, v<m>.4h
+#define SMLAL_4S(m, n, d) WORD $(0x0e608000 | (m)<<16 | (n)<<5 | (d))
+// smlal2 v<d>.4s, v<n>.8h, v<m>.8h
+#define SMLAL2_4S(m, n, d) WORD $(0x4e608000 | (m)<<16 | (n)<<5 | (d))
+// sxtl v<d>.8h, v<n>.8b
+#define SXTL_8H(n, d) WORD $(0x0f08a400 | (n)<<5 | (d))
+// sxtl2 v<d>.8h, v<n>.16b
+#define SXTL2_8H(n, d) WORD $(0x4f08a400 | (n)<<5 | (d))
+
+// sdot v<d>.4s, v<n>.16b, v<m>.4b[<i>]
+#define SDOT_4S_LANE(i, m, n, d) WORD $(0x4f80e000 | ((i)&1)<<21 | ((i)>>1)<<11 | (m)<<16 | (n)<<5 | (d))
+// smmla v<d>.4s, v<n>.16b, v<m>.16b
+#define SMMLA_4S(m, n, d) WORD $(0x4e80a400 | (m)<<16 | (n)<<5 | (d))
+
+// fmla v<d>.4s, v<n>.4s, v<m>.s[<i>]
+#define FMLA_4S_LANE(i, m, n, d) WORD $(0x4f801000 | ((i)&1)<<21 | ((i)>>1)<<11 | (m)<<16 | (n)<<5 | (d))
+// fadd v<d>.4s, v<n>.4s, v<m>.4s
+#define FADD_4S(m, n, d) WORD $(0x4e20d400 | (m)<<16 | (n)<<5 | (d))
+// fmul v<d>.4s, v<n>.4s, v<m>.4s
+#define FMUL_4S(m, n, d) WORD $(0x6e20dc00 | (m)<<16 | (n)<<5 | (d))
+// fcmgt v<d>.4s, v<n>.4s, v<m>.4s
+#define FCMGT_4S(m, n, d) WORD $(0x6ea0e400 | (m)<<16 | (n)<<5 | (d))
+// bit v<d>.16b, v<n>.16b, v<m>.16b
+#define BIT_16B(m, n, d) WORD $(0x6ea01c00 | (m)<<16 | (n)<<5 | (d))
+// scvtf v<d>.4s, v<n>.4s
+#define SCVTF_4S(n, d) WORD $(0x4e21d800 | (n)<<5 | (d))
+// fcvtns v<d>.4s, v<n>.4s
+#define FCVTNS_4S(n, d) WORD $(0x4e21a800 | (n)<<5 | (d))
+
+// sqxtn v<d>.4h, v<n>.4s
+#define SQXTN_4H(n, d) WORD $(0x0e614800 | (n)<<5 | (d))
+// sqxtn2 v<d>.8h, v<n>.4s
+#define SQXTN2_8H(n, d) WORD $(0x4e614800 | (n)<<5 | (d))
+// sqxtn v<d>.8b, v<n>.8h
+#define SQXTN_8B(n, d) WORD $(0x0e214800 | (n)<<5 | (d))
+// sqxtn2 v<d>.16b, v<n>.8h
+#define SQXTN2_16B(n, d) WORD $(0x4e214800 | (n)<<5 | (d))
+// sqadd v<d>.8h, v<n>.8h, v<m>.8h
+#define SQADD_8H(m, n, d) WORD $(0x4e600c00 | (m)<<16 | (n)<<5 | (d))
+// smax v<d>.16b, v<n>.16b, v<m>.16b
+#define SMAX_16B(m, n, d) WORD $(0x4e206400 | (m)<<16 | (n)<<5 | (d))
+// smin v<d>.16b, v<n>.16b, v<m>.16b
+#define SMIN_16B(m, n, d) WORD $(0x4e206c00 | (m)<<16 | (n)<<5 | (d))

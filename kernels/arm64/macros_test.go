@@ -1,0 +1,158 @@
+package arm64
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"go/constant"
+	"go/token"
+	"go/types"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"golang.org/x/arch/arm64/arm64asm"
+)
+
+// instruction is one expansion of a macro: the word and what it must decode to.
+type instruction struct {
+	macro string
+	word  uint32
+	text  string
+}
+
+var (
+	defineLine = regexp.MustCompile(`^#define (\w+)\(([^)]*)\) WORD \$(.*)$`)
+	argument   = regexp.MustCompile(`\b[a-z]\b`)
+	template   = regexp.MustCompile(`<([a-z])>`)
+)
+
+// expandMacros expands every macro of the header for register numbers that
+// together set and clear each bit of each field.
+func expandMacros(t *testing.T) []instruction {
+	t.Helper()
+	src, err := os.ReadFile("macros_arm64.h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	registers := []int{0, 1, 2, 5, 10, 15, 16, 21, 31}
+	var all []instruction
+	lines := strings.Split(string(src), "\n")
+	for i, line := range lines {
+		if !strings.HasPrefix(line, "#define") {
+			continue
+		}
+		m := defineLine.FindStringSubmatch(line)
+		if m == nil || !strings.HasPrefix(lines[i-1], "// ") {
+			t.Fatalf("macros_arm64.h:%d: not a WORD macro below a comment with its instruction: %s", i+1, line)
+		}
+		params := strings.Split(m[2], ", ")
+		total := 1
+		for range params {
+			total *= len(registers)
+		}
+		for n := range total {
+			value := map[string]int{}
+			rest, valid := n, true
+			for _, p := range params {
+				v := registers[rest%len(registers)]
+				rest /= len(registers)
+				if p == "i" {
+					// The first four entries stand for the four lanes.
+					k := (n / (total / len(registers))) % len(registers)
+					valid = k < 4
+					v = k
+				}
+				if (p == "n" || p == "m") && strings.Contains(lines[i-1], "x<"+p+">") && v == 31 {
+					valid = false // 31 is SP or ZR there
+				}
+				value[p] = v
+			}
+			if len(params) == 4 && n%7 != 0 {
+				valid = valid && n%11 == 0 // a sample is enough for four fields
+			}
+			if !valid {
+				continue
+			}
+			expr := argument.ReplaceAllStringFunc(m[3], func(p string) string { return fmt.Sprint(value[p]) })
+			tv, err := types.Eval(token.NewFileSet(), nil, token.NoPos, expr)
+			if err != nil {
+				t.Fatalf("macros_arm64.h:%d: %s: %v", i+1, expr, err)
+			}
+			word, ok := constant.Uint64Val(tv.Value)
+			if !ok || word>>32 != 0 {
+				t.Fatalf("macros_arm64.h:%d: %s is not a 32-bit word", i+1, expr)
+			}
+			text := template.ReplaceAllStringFunc(strings.TrimPrefix(lines[i-1], "// "), func(p string) string {
+				return fmt.Sprint(value[p[1:2]])
+			})
+			all = append(all, instruction{m[1], uint32(word), text})
+		}
+	}
+	if len(all) == 0 {
+		t.Fatal("no macros found")
+	}
+	return all
+}
+
+// plain removes what differs between disassemblers: case, blanks and braces.
+func plain(s string) string {
+	return strings.NewReplacer(" ", "", "\t", "", "{", "", "}", "").Replace(strings.ToLower(s))
+}
+
+func TestMacrosDecode(t *testing.T) {
+	decoded := map[string]bool{}
+	unknown := map[string]bool{}
+	for _, in := range expandMacros(t) {
+		var b [4]byte
+		binary.LittleEndian.PutUint32(b[:], in.word)
+		got, err := arm64asm.Decode(b[:])
+		if err != nil {
+			unknown[in.macro] = true
+			continue
+		}
+		decoded[in.macro] = true
+		if text := arm64asm.GNUSyntax(got); plain(text) != plain(in.text) {
+			t.Fatalf("%s: word %08x is %q, want %q", in.macro, in.word, text, in.text)
+		}
+	}
+	t.Logf("%d macros decoded", len(decoded))
+	for m := range unknown {
+		t.Logf("%s: unknown to arm64asm, left to objdump", m)
+	}
+	if len(decoded) < 10 {
+		t.Fatalf("only %d macros could be decoded", len(decoded))
+	}
+}
+
+func TestMacrosObjdump(t *testing.T) {
+	objdump, err := exec.LookPath("aarch64-linux-gnu-objdump")
+	if err != nil {
+		t.Skip("NOT CHECKED: aarch64-linux-gnu-objdump (binutils-aarch64-linux-gnu) is not installed")
+	}
+	all := expandMacros(t)
+	var code bytes.Buffer
+	for _, in := range all {
+		binary.Write(&code, binary.LittleEndian, in.word)
+	}
+	file := filepath.Join(t.TempDir(), "words.bin")
+	if err := os.WriteFile(file, code.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(objdump, "-D", "-b", "binary", "-m", "aarch64", file).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile(`(?m)^\s*[0-9a-f]+:\t([0-9a-f]{8}) \t(.*)$`).FindAllSubmatch(out, -1)
+	if len(row) != len(all) {
+		t.Fatalf("objdump printed %d instructions of %d", len(row), len(all))
+	}
+	for i, in := range all {
+		if got := string(row[i][2]); plain(got) != plain(in.text) {
+			t.Fatalf("%s: word %08x is %q, want %q", in.macro, in.word, got, in.text)
+		}
+	}
+}

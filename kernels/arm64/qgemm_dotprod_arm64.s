@@ -1,0 +1,267 @@
+//go:build !purego
+
+#include "textflag.h"
+#include "go_asm.h"
+#include "macros_arm64.h"
+#include "epilogue_arm64.h"
+
+// Rows of A are in V16-V19, sums of row r in V(4r) ... V(4r+3).
+
+// DOT_4x16 adds four k: those of lane i of the rows, against b0-b3.
+#define DOT_4x16(i, b0, b1, b2, b3) \
+	SDOT_4S_LANE(i, 16, b0, 0); \
+	SDOT_4S_LANE(i, 17, b0, 4); \
+	SDOT_4S_LANE(i, 18, b0, 8); \
+	SDOT_4S_LANE(i, 19, b0, 12); \
+	SDOT_4S_LANE(i, 16, b1, 1); \
+	SDOT_4S_LANE(i, 17, b1, 5); \
+	SDOT_4S_LANE(i, 18, b1, 9); \
+	SDOT_4S_LANE(i, 19, b1, 13); \
+	SDOT_4S_LANE(i, 16, b2, 2); \
+	SDOT_4S_LANE(i, 17, b2, 6); \
+	SDOT_4S_LANE(i, 18, b2, 10); \
+	SDOT_4S_LANE(i, 19, b2, 14); \
+	SDOT_4S_LANE(i, 16, b3, 3); \
+	SDOT_4S_LANE(i, 17, b3, 7); \
+	SDOT_4S_LANE(i, 18, b3, 11); \
+	SDOT_4S_LANE(i, 19, b3, 15)
+
+#define DOT_1x16(i, b0, b1, b2, b3) \
+	SDOT_4S_LANE(i, 16, b0, 0); \
+	SDOT_4S_LANE(i, 16, b1, 1); \
+	SDOT_4S_LANE(i, 16, b2, 2); \
+	SDOT_4S_LANE(i, 16, b3, 3)
+
+// ROW(off, p) points p at the row with offset off. R4 is A, R5 is Pad.
+#define ROW(off, p) \
+	ADD  off, R4, p; \
+	CMP  $0, off; \
+	CSEL LT, R5, p, p
+
+#define REQUANTIZE_ROW(a, b, c, d) \
+	REQUANTIZE_4(a, 20); \
+	REQUANTIZE_4(b, 21); \
+	REQUANTIZE_4(c, 22); \
+	REQUANTIZE_4(d, 23); \
+	NARROW_16(a, b, c, d)
+
+// ADD_ROW(s0, s1, s2, s3) adds the next correction to the sums of a row.
+#define ADD_ROW(s0, s1, s2, s3) \
+	VLD1R.P 4(R11), [V16.S4]; \
+	VADD V16.S4, s0.S4, s0.S4; \
+	VADD V16.S4, s1.S4, s1.S4; \
+	VADD V16.S4, s2.S4, s2.S4; \
+	VADD V16.S4, s3.S4, s3.S4
+
+// func QGemm4x16c4Dotprod(a *QGemmArgs)
+TEXT ·QGemm4x16c4Dotprod(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	LDP  QGemmArgs_A(R0), (R4, R5)
+	LDP  QGemmArgs_Off(R0), (R1, R2)
+	LDP  QGemmArgs_KC(R0), (R6, R3)
+
+	// Sums start at the bias.
+	FLDPQ.P 32(R3), (F0, F1)
+	FLDPQ.P 32(R3), (F2, F3)
+	VMOV V0.B16, V4.B16
+	VMOV V1.B16, V5.B16
+	VMOV V2.B16, V6.B16
+	VMOV V3.B16, V7.B16
+	VMOV V0.B16, V8.B16
+	VMOV V1.B16, V9.B16
+	VMOV V2.B16, V10.B16
+	VMOV V3.B16, V11.B16
+	VMOV V0.B16, V12.B16
+	VMOV V1.B16, V13.B16
+	VMOV V2.B16, V14.B16
+	VMOV V3.B16, V15.B16
+
+tap:
+	LDPSW.P 8(R1), (R11, R12)
+	LDPSW.P 8(R1), (R13, R14)
+	ROW(R11, R7)
+	ROW(R12, R8)
+	ROW(R13, R9)
+	ROW(R14, R10)
+	SUBS $16, R6, R15                  // k left after a step of 16
+	BLT  tail
+
+step16:
+	FLDPQ.P 32(R3), (F20, F21)
+	FMOVQ.P 16(R7), F16
+	FMOVQ.P 16(R8), F17
+	FLDPQ.P 32(R3), (F22, F23)
+	FMOVQ.P 16(R9), F18
+	FMOVQ.P 16(R10), F19
+	FLDPQ.P 32(R3), (F24, F25)
+	FLDPQ.P 32(R3), (F26, F27)
+	DOT_4x16(0, 20, 21, 22, 23)
+	FLDPQ.P 32(R3), (F20, F21)
+	FLDPQ.P 32(R3), (F22, F23)
+	DOT_4x16(1, 24, 25, 26, 27)
+	FLDPQ.P 32(R3), (F24, F25)
+	FLDPQ.P 32(R3), (F26, F27)
+	DOT_4x16(2, 20, 21, 22, 23)
+	SUBS $16, R15
+	DOT_4x16(3, 24, 25, 26, 27)
+	BGE  step16
+
+tail:
+	ADDS $16, R15
+	BEQ  next
+
+step4:
+	FMOVS.P 4(R7), F16
+	FMOVS.P 4(R8), F17
+	FMOVS.P 4(R9), F18
+	FMOVS.P 4(R10), F19
+	FLDPQ.P 32(R3), (F20, F21)
+	FLDPQ.P 32(R3), (F22, F23)
+	SUBS $4, R15
+	DOT_4x16(0, 20, 21, 22, 23)
+	BNE  step4
+
+next:
+	SUBS $1, R2
+	BNE  tap
+
+	MOVD QGemmArgs_Corr(R0), R11
+	CBZ  R11, scale
+	ADD_ROW(V0, V1, V2, V3)
+	ADD_ROW(V4, V5, V6, V7)
+	ADD_ROW(V8, V9, V10, V11)
+	ADD_ROW(V12, V13, V14, V15)
+
+scale:
+	// A row at or above Rows goes where the last valid one goes, before it.
+	LDP  QGemmArgs_C(R0), (R7, R11)
+	LDP  QGemmArgs_Rows(R0), (R12, R13)
+	CMP  $2, R12
+	CSEL GE, R11, ZR, R14
+	ADD  R14, R7, R8
+	CSEL GT, R11, ZR, R14
+	ADD  R14, R8, R9
+	CMP  $3, R12
+	CSEL GT, R11, ZR, R14
+	ADD  R14, R9, R10
+	MOVWU QGemmArgs_Raw(R0), R11
+	CBNZ R11, raw
+
+	FLDPQ (R3), (F20, F21)
+	FLDPQ 32(R3), (F22, F23)
+	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+	REQUANTIZE_ROW(0, 1, 2, 3)
+	REQUANTIZE_ROW(4, 5, 6, 7)
+	REQUANTIZE_ROW(8, 9, 10, 11)
+	REQUANTIZE_ROW(12, 13, 14, 15)
+	CMP  $16, R13
+	BNE  partial
+	FMOVQ F12, (R10)
+	FMOVQ F8, (R9)
+	FMOVQ F4, (R8)
+	FMOVQ F0, (R7)
+	RET
+
+partial:
+	STORE_BELOW_16(V12, R10, R13)
+	STORE_BELOW_16(V8, R9, R13)
+	STORE_BELOW_16(V4, R8, R13)
+	STORE_BELOW_16(V0, R7, R13)
+	RET
+
+raw:
+	CMP  $16, R13
+	BNE  rawpartial
+	VST1 [V12.S4, V13.S4, V14.S4, V15.S4], (R10)
+	VST1 [V8.S4, V9.S4, V10.S4, V11.S4], (R9)
+	VST1 [V4.S4, V5.S4, V6.S4, V7.S4], (R8)
+	VST1 [V0.S4, V1.S4, V2.S4, V3.S4], (R7)
+	RET
+
+rawpartial:
+	STORE_WORDS_BELOW_16(V12, V13, V14, V15, R10, R13)
+	STORE_WORDS_BELOW_16(V8, V9, V10, V11, R9, R13)
+	STORE_WORDS_BELOW_16(V4, V5, V6, V7, R8, R13)
+	STORE_WORDS_BELOW_16(V0, V1, V2, V3, R7, R13)
+	RET
+
+// func QGemm1x16c4Dotprod(a *QGemmArgs)
+TEXT ·QGemm1x16c4Dotprod(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	LDP  QGemmArgs_A(R0), (R4, R5)
+	LDP  QGemmArgs_Off(R0), (R1, R2)
+	LDP  QGemmArgs_KC(R0), (R6, R3)
+	FLDPQ.P 32(R3), (F0, F1)
+	FLDPQ.P 32(R3), (F2, F3)
+
+tap1:
+	MOVW.P 16(R1), R11
+	ROW(R11, R7)
+	SUBS $16, R6, R15
+	BLT  tail1
+
+step16x1:
+	FMOVQ.P 16(R7), F16
+	FLDPQ.P 32(R3), (F20, F21)
+	FLDPQ.P 32(R3), (F22, F23)
+	FLDPQ.P 32(R3), (F24, F25)
+	FLDPQ.P 32(R3), (F26, F27)
+	DOT_1x16(0, 20, 21, 22, 23)
+	FLDPQ.P 32(R3), (F20, F21)
+	FLDPQ.P 32(R3), (F22, F23)
+	DOT_1x16(1, 24, 25, 26, 27)
+	FLDPQ.P 32(R3), (F24, F25)
+	FLDPQ.P 32(R3), (F26, F27)
+	DOT_1x16(2, 20, 21, 22, 23)
+	SUBS $16, R15
+	DOT_1x16(3, 24, 25, 26, 27)
+	BGE  step16x1
+
+tail1:
+	ADDS $16, R15
+	BEQ  next1
+
+step4x1:
+	FMOVS.P 4(R7), F16
+	FLDPQ.P 32(R3), (F20, F21)
+	FLDPQ.P 32(R3), (F22, F23)
+	SUBS $4, R15
+	DOT_1x16(0, 20, 21, 22, 23)
+	BNE  step4x1
+
+next1:
+	SUBS $1, R2
+	BNE  tap1
+
+	MOVD QGemmArgs_Corr(R0), R11
+	CBZ  R11, scale1
+	ADD_ROW(V0, V1, V2, V3)
+
+scale1:
+	MOVD QGemmArgs_C(R0), R7
+	MOVD QGemmArgs_Cols(R0), R13
+	MOVWU QGemmArgs_Raw(R0), R11
+	CBNZ R11, raw1
+
+	FLDPQ (R3), (F20, F21)
+	FLDPQ 32(R3), (F22, F23)
+	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+	REQUANTIZE_ROW(0, 1, 2, 3)
+	CMP  $16, R13
+	BNE  partial1
+	FMOVQ F0, (R7)
+	RET
+
+partial1:
+	STORE_BELOW_16(V0, R7, R13)
+	RET
+
+raw1:
+	CMP  $16, R13
+	BNE  rawpartial1
+	VST1 [V0.S4, V1.S4, V2.S4, V3.S4], (R7)
+	RET
+
+rawpartial1:
+	STORE_WORDS_BELOW_16(V0, V1, V2, V3, R7, R13)
+	RET

@@ -1,0 +1,259 @@
+//go:build !purego
+
+#include "textflag.h"
+#include "go_asm.h"
+#include "macros_arm64.h"
+#include "epilogue_arm64.h"
+
+// SMULL makes eight int16 products of eight k of one row and one column, SADALP
+// adds them in pairs to four int32 partial sums. Adding the products of two steps
+// in int16 first would save every other SADALP, but overflows where two weights
+// and two inputs are all -128, and saves nothing where multiply and accumulate
+// have a pipe each (Cortex-A72).
+//
+// The products of a column wait for three columns before they are accumulated,
+// which hides the latency of SMULL in order (Cortex-A53).
+
+#define PRODUCT_2(b, t0, t1) \
+	SMULL_8H(b, 16, t0); \
+	SMULL_8H(b, 17, t1)
+
+#define SUM_2(t0, t1, s0, s1) \
+	SADALP_4S(t0, s0); \
+	SADALP_4S(t1, s1)
+
+// MULTIPLY_2x8 leaves the products of columns 5, 6, 7 in V26-V31 and the next two
+// column pairs of weights to be loaded by DRAIN_2x8.
+#define MULTIPLY_2x8 \
+	PRODUCT_2(18, 24, 25); \
+	PRODUCT_2(19, 26, 27); \
+	FLDPD.P 16(R3), (F22, F23); \
+	PRODUCT_2(20, 28, 29); \
+	FLDPD.P 16(R3), (F18, F19); \
+	SUM_2(24, 25, 0, 8); \
+	PRODUCT_2(21, 30, 31); \
+	SUM_2(26, 27, 1, 9); \
+	PRODUCT_2(22, 24, 25); \
+	SUM_2(28, 29, 2, 10); \
+	PRODUCT_2(23, 26, 27); \
+	SUM_2(30, 31, 3, 11); \
+	PRODUCT_2(18, 28, 29); \
+	SUM_2(24, 25, 4, 12); \
+	PRODUCT_2(19, 30, 31)
+
+#define DRAIN_2x8 \
+	SUM_2(26, 27, 5, 13); \
+	FLDPD.P 16(R3), (F18, F19); \
+	SUM_2(28, 29, 6, 14); \
+	FLDPD.P 16(R3), (F20, F21); \
+	SUM_2(30, 31, 7, 15)
+
+// REDUCE_4(a, b, c, d) leaves the sums of the four vectors in the lanes of a.
+#define REDUCE_4(a, b, c, d) \
+	VADDP b.S4, a.S4, a.S4; \
+	VADDP d.S4, c.S4, c.S4; \
+	VADDP c.S4, a.S4, a.S4
+
+// func QGemm2x8c8NEON(a *QGemmArgs)
+TEXT ·QGemm2x8c8NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	LDP  QGemmArgs_A(R0), (R4, R5)
+	LDP  QGemmArgs_Off(R0), (R1, R2)
+	LDP  QGemmArgs_KC(R0), (R6, R7)
+	ADD  $32, R7, R3                   // weights after the bias
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	FLDPD.P 16(R3), (F18, F19)         // always two column pairs ahead; past
+	FLDPD.P 16(R3), (F20, F21)         // the last weights stand the scales
+
+tap:
+	LDPSW.P 8(R1), (R11, R12)
+	ADD  R11, R4, R8
+	ADD  R12, R4, R9
+	CMP  $0, R11
+	CSEL LT, R5, R8, R8
+	CMP  $0, R12
+	CSEL LT, R5, R9, R9
+	MOVD R6, R10
+	FMOVD.P 8(R8), F16
+	FMOVD.P 8(R9), F17
+
+step:
+	MULTIPLY_2x8
+	SUBS $8, R10
+	BEQ  last
+	FMOVD.P 8(R8), F16
+	FMOVD.P 8(R9), F17
+	DRAIN_2x8
+	B    step
+
+last:
+	DRAIN_2x8
+	SUBS $1, R2
+	BNE  tap
+
+	// V0-V7 and V8-V15 to rows of eight sums in V0, V4 and V8, V12.
+	REDUCE_4(V0, V1, V2, V3)
+	REDUCE_4(V4, V5, V6, V7)
+	REDUCE_4(V8, V9, V10, V11)
+	REDUCE_4(V12, V13, V14, V15)
+	FLDPQ (R7), (F16, F17)
+	VADD V16.S4, V0.S4, V0.S4
+	VADD V17.S4, V4.S4, V4.S4
+	VADD V16.S4, V8.S4, V8.S4
+	VADD V17.S4, V12.S4, V12.S4
+	MOVD QGemmArgs_Corr(R0), R11
+	CBZ  R11, scale
+	VLD1R.P 4(R11), [V16.S4]
+	VLD1R (R11), [V17.S4]
+	VADD V16.S4, V0.S4, V0.S4
+	VADD V16.S4, V4.S4, V4.S4
+	VADD V17.S4, V8.S4, V8.S4
+	VADD V17.S4, V12.S4, V12.S4
+
+scale:
+	// Without a second row its copy of the first is stored to the same place.
+	LDP  QGemmArgs_C(R0), (R8, R9)
+	LDP  QGemmArgs_Rows(R0), (R11, R12)
+	CMP  $1, R11
+	CSEL GT, R9, ZR, R9
+	ADD  R8, R9, R9
+	MOVWU QGemmArgs_Raw(R0), R11
+	CBNZ R11, raw
+
+	FLDPQ -32(R3), (F16, F17)
+	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+	REQUANTIZE_4(0, 16)
+	REQUANTIZE_4(4, 17)
+	REQUANTIZE_4(8, 16)
+	REQUANTIZE_4(12, 17)
+	NARROW_16(0, 4, 8, 12)
+	VEXT $8, V0.B16, V0.B16, V1.B16
+	CMP  $8, R12
+	BNE  partial
+	FMOVD F1, (R9)
+	FMOVD F0, (R8)
+	RET
+
+partial:
+	STORE_BELOW_8(V1, R9, R12)
+	STORE_BELOW_8(V0, R8, R12)
+	RET
+
+raw:
+	CMP  $8, R12
+	BNE  rawpartial
+	FSTPQ (F8, F12), (R9)
+	FSTPQ (F0, F4), (R8)
+	RET
+
+rawpartial:
+	STORE_WORDS_BELOW_8(V8, V12, R9, R12)
+	STORE_WORDS_BELOW_8(V0, V4, R8, R12)
+	RET
+
+// func QGemm1x8c8NEON(a *QGemmArgs)
+TEXT ·QGemm1x8c8NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	LDP  QGemmArgs_A(R0), (R4, R5)
+	LDP  QGemmArgs_Off(R0), (R1, R2)
+	LDP  QGemmArgs_KC(R0), (R6, R7)
+	ADD  $32, R7, R3
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+tap1:
+	MOVW.P 8(R1), R11
+	ADD  R11, R4, R8
+	CMP  $0, R11
+	CSEL LT, R5, R8, R8
+	MOVD R6, R10
+
+step1:
+	FMOVD.P 8(R8), F16
+	FLDPD (R3), (F18, F19)
+	FLDPD 16(R3), (F20, F21)
+	FLDPD 32(R3), (F22, F23)
+	FLDPD 48(R3), (F24, F25)
+	ADD  $64, R3
+	SMULL_8H(18, 16, 26)
+	SMULL_8H(19, 16, 27)
+	SMULL_8H(20, 16, 28)
+	SMULL_8H(21, 16, 29)
+	SMULL_8H(22, 16, 30)
+	SADALP_4S(26, 0)
+	SMULL_8H(23, 16, 31)
+	SADALP_4S(27, 1)
+	SMULL_8H(24, 16, 26)
+	SADALP_4S(28, 2)
+	SMULL_8H(25, 16, 27)
+	SADALP_4S(29, 3)
+	SUBS $8, R10
+	SADALP_4S(30, 4)
+	SADALP_4S(31, 5)
+	SADALP_4S(26, 6)
+	SADALP_4S(27, 7)
+	BNE  step1
+	SUBS $1, R2
+	BNE  tap1
+
+	REDUCE_4(V0, V1, V2, V3)
+	REDUCE_4(V4, V5, V6, V7)
+	FLDPQ (R7), (F16, F17)
+	VADD V16.S4, V0.S4, V0.S4
+	VADD V17.S4, V4.S4, V4.S4
+	MOVD QGemmArgs_Corr(R0), R11
+	CBZ  R11, scale1
+	VLD1R (R11), [V16.S4]
+	VADD V16.S4, V0.S4, V0.S4
+	VADD V16.S4, V4.S4, V4.S4
+
+scale1:
+	MOVD QGemmArgs_C(R0), R8
+	MOVD QGemmArgs_Cols(R0), R12
+	MOVWU QGemmArgs_Raw(R0), R11
+	CBNZ R11, raw1
+
+	FLDPQ (R3), (F16, F17)
+	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+	REQUANTIZE_4(0, 16)
+	REQUANTIZE_4(4, 17)
+	NARROW_16(0, 4, 8, 12)               // the upper eight codes are of no use
+	CMP  $8, R12
+	BNE  partial1
+	FMOVD F0, (R8)
+	RET
+
+partial1:
+	STORE_BELOW_8(V0, R8, R12)
+	RET
+
+raw1:
+	CMP  $8, R12
+	BNE  rawpartial1
+	FSTPQ (F0, F4), (R8)
+	RET
+
+rawpartial1:
+	STORE_WORDS_BELOW_8(V0, V4, R8, R12)
+	RET
