@@ -1,0 +1,55 @@
+// Package pre turns what people have (pictures, sounds, tables, numpy files)
+// into input tensors, by the steps that travel in the model's header, and turns
+// scores into names.
+//
+// # Samples
+//
+// A sample is an [Array]: a picture is uint8 [h,w,3] (RGB) or [h,w,1], a sound
+// float32 [n,channels] in [-1,1) with its rate, a row of a table float32 [n], a
+// .npy file what it says.
+//
+// # Steps
+//
+// format.Header.Pre lists steps of type [format.Transform], run in their order.
+// A step whose Tensor is "" belongs to the first input. An attribute that is
+// absent takes its default; one that is unknown is an error.
+//
+//	image      a picture of any size to the input's size
+//	  size     ints [h,w]; default: the input's own, from its shape [1,h,w,c]
+//	  fit      "stretch" (default) | "crop": the largest centred window of the
+//	           target's shape, then stretched
+//	  filter   "bilinear" (default): 2x2 taps, half-pixel centres
+//	           | "antialias": the triangle is as wide as the reduction
+//	  order    "rgb" | "bgr" | "gray"; default: "gray" if the input has one
+//	           channel, else "rgb"
+//	audio      a sound to a vector of samples, channels averaged
+//	  rate     int, samples a second (required); another rate is refused
+//	  samples  int; longer sounds keep their middle, shorter ones get zeros on
+//	           both sides; default: the input's number of elements
+//	normalize  real value = (x - mean) * scale, channel by channel
+//	  mean     floats, one or one a channel; default 0
+//	  scale    floats, one or one a channel; default 1
+//
+// # From the last step to the tensor
+//
+// With a normalize step, or after audio, or for a table without steps, the
+// values are real numbers: a quantized tensor takes them through its scale and
+// zero point, rounded half to even and saturated.
+//
+// Pixels that no normalize step made real go to an 8-bit tensor as its own
+// codes: uint8 takes p, int8 takes p-128. That is how image networks with 8-bit
+// inputs are made throughout: their first quantization was folded away. A float
+// tensor takes p as it is, 0 to 255.
+//
+// A picture is given to a model without steps only if the input is 8-bit of
+// shape [1,h,w,1] or [1,h,w,3]: the step image with its defaults is implied. A
+// float network's mean and scale cannot be guessed.
+//
+// # Arrays
+//
+// A .npy file holds the input in its own type and layout (dimensions of size 1
+// aside) and is copied without any step. So are the samples of an .npz that
+// have the input's own type, unless it is float32 and the model has steps.
+// Other samples of an .npz, and rows of a table, are raw values for the model's
+// steps; a model without steps takes float32 as real values.
+package pre
