@@ -1,0 +1,303 @@
+package kernels
+
+import (
+	"fmt"
+	"slices"
+	"unsafe"
+)
+
+// A Copy moves a box of elements between two row-major tensors that step
+// through memory differently. Transposition, slicing, concatenation, splitting
+// and padding with a constant are all one of these. Elements are of any type:
+// the unit is an element, its size is given when the copy runs.
+type Copy struct {
+	dims     []int // merged, outermost first
+	ds, ss   []int // steps in dst and src, in elements
+	dst, src int   // where the box starts
+	n        int
+}
+
+func newCopy(dims, ds, ss []int, dst, src int) *Copy {
+	c := &Copy{dst: dst, src: src, n: product(dims)}
+	for i, d := range dims {
+		if d == 1 {
+			continue
+		}
+		if n := len(c.dims); n > 0 && c.ds[n-1] == d*ds[i] && c.ss[n-1] == d*ss[i] {
+			c.dims[n-1] *= d
+			c.ds[n-1], c.ss[n-1] = ds[i], ss[i]
+			continue
+		}
+		c.dims, c.ds, c.ss = append(c.dims, d), append(c.ds, ds[i]), append(c.ss, ss[i])
+	}
+	if len(c.dims) == 0 {
+		c.dims, c.ds, c.ss = []int{1}, []int{1}, []int{1}
+	}
+	return c
+}
+
+func product(dims []int) int {
+	n := 1
+	for _, d := range dims {
+		n *= d
+	}
+	return n
+}
+
+// steps are those of a dense row-major tensor.
+func steps(shape []int) []int {
+	s := make([]int, len(shape))
+	n := 1
+	for i := len(shape) - 1; i >= 0; i-- {
+		s[i] = n
+		n *= shape[i]
+	}
+	return s
+}
+
+// NewTranspose is ONNX's Transpose: dimension i of the result is dimension
+// perm[i] of shape.
+func NewTranspose(shape, perm []int) (*Copy, error) {
+	if len(perm) != len(shape) {
+		return nil, fmt.Errorf("kernels: perm %v does not fit shape %v", perm, shape)
+	}
+	seen := make([]bool, len(perm))
+	src := steps(shape)
+	dims, ss := make([]int, len(perm)), make([]int, len(perm))
+	for i, p := range perm {
+		if p < 0 || p >= len(perm) || seen[p] {
+			return nil, fmt.Errorf("kernels: %v is not a permutation", perm)
+		}
+		seen[p] = true
+		dims[i], ss[i] = shape[p], src[p]
+	}
+	return newCopy(dims, steps(dims), ss, 0, 0), nil
+}
+
+// NewSlice takes elements starts[i], starts[i]+strides[i], ... (counts[i] of
+// them) along every dimension i; a stride may be negative.
+func NewSlice(shape, starts, counts, strides []int) (*Copy, error) {
+	if len(starts) != len(shape) || len(counts) != len(shape) || len(strides) != len(shape) {
+		return nil, fmt.Errorf("kernels: slice %v, %v, %v does not fit shape %v", starts, counts, strides, shape)
+	}
+	ss, from := steps(shape), 0
+	for i, n := range counts {
+		if n < 0 {
+			return nil, fmt.Errorf("kernels: a slice of %d elements", n)
+		}
+		last := starts[i] + (n-1)*strides[i]
+		if n > 0 && (min(starts[i], last) < 0 || max(starts[i], last) >= shape[i]) {
+			return nil, fmt.Errorf("kernels: slice %v, %v, %v leaves shape %v", starts, counts, strides, shape)
+		}
+		from += starts[i] * ss[i]
+		ss[i] *= strides[i]
+	}
+	return newCopy(counts, steps(counts), ss, 0, from), nil
+}
+
+// NewBlock copies a dense block of shape block into a tensor of shape whole at
+// the position at (a part of a concatenation, the inside of a padding).
+func NewBlock(whole, block, at []int) (*Copy, error) {
+	if len(whole) != len(block) || len(at) != len(block) {
+		return nil, fmt.Errorf("kernels: a block of %v at %v does not fit %v", block, at, whole)
+	}
+	ds, to := steps(whole), 0
+	for i := range block {
+		if at[i] < 0 || at[i]+block[i] > whole[i] {
+			return nil, fmt.Errorf("kernels: a block of %v at %v does not fit %v", block, at, whole)
+		}
+		to += at[i] * ds[i]
+	}
+	return newCopy(block, ds, steps(block), to, 0), nil
+}
+
+// Elems is the number of elements that are moved.
+func (c *Copy) Elems() int { return c.n }
+
+// Rows is the unit of work: innermost runs of the box.
+func (c *Copy) Rows() int {
+	if c.n == 0 {
+		return 0
+	}
+	return c.n / c.dims[len(c.dims)-1]
+}
+
+// Run moves the rows [from, to) of elements of size bytes (1, 2, 4 or 8; other
+// sizes are moved byte by byte).
+func (c *Copy) Run(dst, src []byte, size, from, to int) {
+	last := len(c.dims) - 1
+	n, ds, ss := c.dims[last], c.ds[last], c.ss[last]
+	for row := from; row < to; row++ {
+		d, s := c.dst, c.src
+		for i, k := row, last-1; k >= 0; k-- {
+			j := i % c.dims[k]
+			i /= c.dims[k]
+			d += j * c.ds[k]
+			s += j * c.ss[k]
+		}
+		if ds == 1 && ss == 1 {
+			copy(dst[d*size:][:n*size], src[s*size:][:n*size])
+			continue
+		}
+		switch size {
+		case 1:
+			strided(dst, src, d, s, ds, ss, n)
+		case 2:
+			strided(as[uint16](dst), as[uint16](src), d, s, ds, ss, n)
+		case 4:
+			strided(as[uint32](dst), as[uint32](src), d, s, ds, ss, n)
+		case 8:
+			strided(as[uint64](dst), as[uint64](src), d, s, ds, ss, n)
+		default:
+			for range n {
+				copy(dst[d*size:][:size], src[s*size:][:size])
+				d += ds
+				s += ss
+			}
+		}
+	}
+}
+
+func strided[T any](dst, src []T, d, s, ds, ss, n int) {
+	for range n {
+		dst[d] = src[s]
+		d += ds
+		s += ss
+	}
+}
+
+// as views bytes as elements; tensors are aligned for their element type.
+func as[T any](b []byte) []T {
+	var t T
+	if len(b) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(t)))
+}
+
+// PadMode says what stands outside of a padded tensor.
+type PadMode uint8
+
+// The modes of ONNX's Pad.
+const (
+	PadConstant PadMode = iota
+	PadReflect          // the mirror image without the edge element
+	PadEdge             // the edge element
+)
+
+// A Pad surrounds a tensor. Every output element is either the constant or
+// one input element, found by one table of input positions a dimension.
+type Pad struct {
+	out []int
+	idx [][]int32 // by dimension: input position of each output position, or -1
+	ss  []int
+}
+
+// NewPad pads shape by begin[i] elements before and end[i] behind along each
+// dimension; negative amounts crop.
+func NewPad(shape, begin, end []int, mode PadMode) (*Pad, error) {
+	if len(begin) != len(shape) || len(end) != len(shape) {
+		return nil, fmt.Errorf("kernels: pads %v, %v do not fit shape %v", begin, end, shape)
+	}
+	p := &Pad{ss: steps(shape)}
+	for i, n := range shape {
+		o := begin[i] + n + end[i]
+		if o < 0 || mode == PadReflect && (begin[i] >= n || end[i] >= n) && o != n || mode == PadEdge && n == 0 && o > 0 {
+			return nil, fmt.Errorf("kernels: dimension of %d cannot be padded by %d and %d", n, begin[i], end[i])
+		}
+		idx := make([]int32, o)
+		for j := range idx {
+			x := j - begin[i]
+			if x < 0 || x >= n {
+				switch mode {
+				case PadReflect:
+					if x < 0 {
+						x = -x
+					} else {
+						x = 2*(n-1) - x
+					}
+				case PadEdge:
+					x = min(max(x, 0), n-1)
+				default:
+					x = -1
+				}
+			}
+			idx[j] = int32(x)
+		}
+		p.out, p.idx = append(p.out, o), append(p.idx, idx)
+	}
+	if len(shape) == 0 {
+		p.out, p.idx, p.ss = []int{1}, [][]int32{{0}}, []int{1}
+	}
+	return p, nil
+}
+
+// Rows is the unit of work: rows of the result's innermost dimension.
+func (p *Pad) Rows() int { return product(p.out[:len(p.out)-1]) }
+
+// Run computes the rows [from, to) of elements as long as value, which holds
+// one element, the constant.
+func (p *Pad) Run(dst, src, value []byte, from, to int) {
+	last := len(p.out) - 1
+	n, size, idx := p.out[last], len(value), p.idx[last]
+	// Positions inside are consecutive in every mode: one copy for them.
+	in := slices.IndexFunc(idx, func(x int32) bool { return x == 0 })
+	for row := from; row < to; row++ {
+		s, outside := 0, false
+		for i, k := row, last-1; k >= 0; k-- {
+			x := int(p.idx[k][i%p.out[k]])
+			i /= p.out[k]
+			outside = outside || x < 0
+			s += x * p.ss[k]
+		}
+		d := dst[row*n*size:][:n*size]
+		for j := 0; j < n; {
+			x := int(idx[j])
+			m := 1
+			switch {
+			case outside || x < 0:
+				copy(d[j*size:][:size], value)
+			default:
+				if j == in {
+					for j+m < n && int(idx[j+m]) == m {
+						m++
+					}
+				}
+				copy(d[j*size:][:m*size], src[(s+x)*size:])
+			}
+			j += m
+		}
+	}
+}
+
+// Gather is ONNX's Gather: along one axis of data, seen as
+// [Outer][Axis][Inner], it picks the positions that indices name; a negative
+// one counts from the end. The result is [Outer][len(indices)][Inner].
+type Gather struct {
+	Outer, Axis, Inner int
+}
+
+// Run picks for all indices. size is the bytes of an element. It reports the
+// position of the first index that is out of range, or -1; the elements of
+// such an index become zero.
+func (g *Gather) Run(dst, data []byte, indices []int64, size int) (bad int) {
+	bad = -1
+	n := g.Inner * size
+	for o := range g.Outer {
+		for i, x := range indices {
+			if x < 0 {
+				x += int64(g.Axis)
+			}
+			d := dst[(o*len(indices)+i)*n:][:n]
+			if x < 0 || x >= int64(g.Axis) {
+				clear(d)
+				if bad < 0 {
+					bad = i
+				}
+				continue
+			}
+			copy(d, data[(o*g.Axis+int(x))*n:])
+		}
+	}
+	return bad
+}

@@ -1,0 +1,191 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+)
+
+// A PoolShape is the geometry of a 2-D pooling: X[N,H,W,C], windows of KH by KW
+// in steps of SH, SW, dilated by DH, DW, starting Top and Left before the
+// input, to Y[N,OH,OW,C]. Positions outside of the input are never counted.
+type PoolShape struct {
+	N, H, W, C, KH, KW, SH, SW, DH, DW, Top, Left, OH, OW int
+}
+
+// Check refuses geometries that a pooling cannot have; it also guarantees that
+// every window holds at least one element.
+func (s *PoolShape) Check() error {
+	if s.N < 0 || s.C < 0 || s.OH < 0 || s.OW < 0 || s.H <= 0 || s.W <= 0 ||
+		s.KH <= 0 || s.KW <= 0 || s.SH <= 0 || s.SW <= 0 || s.DH <= 0 || s.DW <= 0 {
+		return fmt.Errorf("kernels: pooling needs positive sizes, strides and dilations: %+v", *s)
+	}
+	if !windowsMeet(s.OH, s.KH, s.SH, s.DH, s.Top, s.H) || !windowsMeet(s.OW, s.KW, s.SW, s.DW, s.Left, s.W) {
+		return fmt.Errorf("kernels: a pooling window lies wholly in the padding: %+v", *s)
+	}
+	return nil
+}
+
+func windowsMeet(out, k, stride, dil, pad, in int) bool {
+	for _, o := range []int{0, out - 1} {
+		lo, hi := window(o, k, stride, dil, pad, in)
+		if out > 0 && lo >= hi {
+			return false
+		}
+	}
+	return true
+}
+
+// window returns the taps [lo, hi) of output position o that lie inside.
+func window(o, k, stride, dil, pad, in int) (lo, hi int) {
+	start := o*stride - pad
+	if start < 0 {
+		lo = (-start + dil - 1) / dil
+	}
+	hi = k
+	if last := start + (k-1)*dil; last >= in {
+		hi = 0
+		if start < in {
+			hi = (in - 1 - start + dil) / dil
+		}
+	}
+	return lo, hi
+}
+
+// Rows is the number of output rows (N*OH): the unit of work of the poolings.
+func (s *PoolShape) Rows() int { return s.N * s.OH }
+
+// eachWindow calls f for every output position of the rows [from, to) with
+// the offset of its C outputs and the input taps of its window.
+func (s *PoolShape) eachWindow(from, to int, f func(out int, w poolWindow)) {
+	for row := from; row < to; row++ {
+		n, oy := row/s.OH, row%s.OH
+		y0, y1 := window(oy, s.KH, s.SH, s.DH, s.Top, s.H)
+		for ox := range s.OW {
+			x0, x1 := window(ox, s.KW, s.SW, s.DW, s.Left, s.W)
+			top, left := oy*s.SH-s.Top+y0*s.DH, ox*s.SW-s.Left+x0*s.DW
+			f((row*s.OW+ox)*s.C, poolWindow{
+				base: ((n*s.H+top)*s.W + left) * s.C,
+				rows: y1 - y0, cols: x1 - x0,
+				rowStep: s.DH * s.W * s.C, colStep: s.DW * s.C,
+			})
+		}
+	}
+}
+
+type poolWindow struct{ base, rows, cols, rowStep, colStep int }
+
+// MaxPool computes the output rows [from, to): the greatest element of each
+// window, max(a,b) = b > a ? b : a, taken in ascending (kh, kw).
+func MaxPool[T Float | Integer](s *PoolShape, dst, src []T, from, to int) {
+	c := s.C
+	s.eachWindow(from, to, func(out int, w poolWindow) {
+		d := dst[out:][:c]
+		for i := range w.rows {
+			for j := range w.cols {
+				x := src[w.base+i*w.rowStep+j*w.colStep:][:c]
+				if i+j == 0 {
+					copy(d, x)
+					continue
+				}
+				x = x[:len(d)]
+				for k, m := range d {
+					if v := x[k]; v > m {
+						m = v
+					}
+					d[k] = m
+				}
+			}
+		}
+	})
+}
+
+// AvgPool computes the output rows [from, to) of the float average pooling: a
+// chain of additions from +0 in ascending (kh, kw), divided by the number of
+// elements, clamped to [lo, hi] (infinities for none).
+func AvgPool[T Float](s *PoolShape, dst, src []T, lo, hi T, from, to int) {
+	c := s.C
+	s.eachWindow(from, to, func(out int, w poolWindow) {
+		d := dst[out:][:c]
+		clear(d)
+		for i := range w.rows {
+			for j := range w.cols {
+				x := src[w.base+i*w.rowStep+j*w.colStep:][:c]
+				x = x[:len(d)]
+				for k := range d {
+					d[k] += x[k]
+				}
+			}
+		}
+		n := T(w.rows * w.cols)
+		for k, v := range d {
+			d[k] = clampFloat(v/n, lo, hi)
+		}
+	})
+}
+
+// A QAvgPool is an average pooling of codes. Where input and output have the
+// same parameters it is the mean of the codes, rounded half away from zero, as
+// TensorFlow Lite does it: half away from the zero of the codes as the model
+// stores them, so Unsigned says that int8 codes stand for a model's uint8
+// (code+128). Where they differ, the sum is requantized with
+// m = InScale/(OutScale*n), which is rounded to float32 for int8.
+type QAvgPool struct {
+	Shape    PoolShape
+	In, Out  QParams
+	Lo, Hi   int32 // clamp, in output codes
+	Unsigned bool
+}
+
+// Check reports what is wrong with the geometry, or a window so large that
+// its sum would not fit in an int32.
+func (p *QAvgPool) Check() error {
+	if err := p.Shape.Check(); err != nil {
+		return err
+	}
+	if p.Shape.KH > math.MaxInt32/65536/p.Shape.KW {
+		return fmt.Errorf("kernels: an average over a window of %dx%d is too large", p.Shape.KH, p.Shape.KW)
+	}
+	return nil
+}
+
+// Scratch is the number of int32 sums that a worker needs.
+func (p *QAvgPool) Scratch() int { return p.Shape.C }
+
+// RunQAvgPool computes the output rows [from, to); sums has p.Scratch()
+// elements.
+func RunQAvgPool[T int8 | int16](p *QAvgPool, dst, src []T, sums []int32, from, to int) {
+	s := &p.Shape
+	sums = sums[:s.C]
+	s.eachWindow(from, to, func(out int, w poolWindow) {
+		clear(sums)
+		for i := range w.rows {
+			for j := range w.cols {
+				x := src[w.base+i*w.rowStep+j*w.colStep:][:len(sums)]
+				for k, v := range x {
+					sums[k] += int32(v)
+				}
+			}
+		}
+		d, n := dst[out:][:len(sums)], int32(w.rows*w.cols)
+		if p.In != p.Out {
+			m := float64(p.In.Scale) / (float64(p.Out.Scale) * float64(n))
+			for k, v := range sums {
+				d[k] = requantizeTo[T](int64(v-n*p.In.Zero), m, p.Out.Zero, p.Lo, p.Hi)
+			}
+			return
+		}
+		var shift int32
+		if p.Unsigned {
+			shift = 128
+		}
+		for k, v := range sums {
+			v += n * shift
+			if v >= 0 {
+				v += n / 2
+			} else {
+				v -= n / 2
+			}
+			d[k] = T(min(max(v/n-shift, p.Lo), p.Hi))
+		}
+	})
+}

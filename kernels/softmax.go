@@ -1,0 +1,128 @@
+package kernels
+
+import "math"
+
+// Softmax computes the rows [from, to) of n elements each:
+//
+//	y[i] = e**(x[i]-max) / sum,  sum in 16 lanes (see [Sum16])
+//
+// dst may be src. An infinite maximum gives NaN, as the formula does.
+func Softmax[T Float](dst, src []T, n, from, to int) {
+	for r := from; r < to; r++ {
+		x, y := src[r*n:][:n], dst[r*n:][:n]
+		m := maxOf(x)
+		for i, v := range x {
+			y[i] = Exp(v - m)
+		}
+		s := Sum16(y)
+		for i := range y {
+			y[i] /= s
+		}
+	}
+}
+
+// LogSoftmax computes the rows [from, to) of n elements each:
+// y[i] = (x[i]-max) - log(sum of e**(x-max)). dst must not overlap src.
+func LogSoftmax[T Float](dst, src []T, n, from, to int) {
+	for r := from; r < to; r++ {
+		x, y := src[r*n:][:n], dst[r*n:][:n]
+		m := maxOf(x)
+		for i, v := range x {
+			y[i] = Exp(v - m)
+		}
+		l := Log(Sum16(y))
+		for i, v := range x {
+			y[i] = (v - m) - l
+		}
+	}
+}
+
+// maxOf is the greatest element, b > a ? b : a in ascending order.
+func maxOf[T Float | Integer](x []T) T {
+	var m T
+	if len(x) > 0 {
+		m = x[0]
+	}
+	for _, v := range x {
+		if v > m {
+			m = v
+		}
+	}
+	return m
+}
+
+// A QSoftmax is Softmax or LogSoftmax from int8 codes to int8 or int16 ones:
+// dequantized, computed and quantized in float32. As x-max depends only on the
+// difference d of two codes, e**(-scale*d) comes from a table of 256.
+type QSoftmax struct {
+	n   int
+	log bool
+	in  QParams
+	out QParams
+	exp [256]float32
+}
+
+// NewQSoftmax prepares the function over rows of n codes.
+func NewQSoftmax(n int, log bool, in, out QParams) *QSoftmax {
+	q := &QSoftmax{n: n, log: log, in: in, out: out}
+	for d := range q.exp {
+		q.exp[d] = Exp(-float32(float32(d) * in.Scale))
+	}
+	return q
+}
+
+// Scratch is the number of float32 that a worker needs.
+func (q *QSoftmax) Scratch() int { return q.n }
+
+// RunQSoftmax computes the rows [from, to); e has q.Scratch() elements.
+func RunQSoftmax[O int8 | int16](q *QSoftmax, dst []O, src []int8, e []float32, from, to int) {
+	lo, hi := limits[O]()
+	low, high := float32(lo-q.out.Zero), float32(hi-q.out.Zero)
+	e = e[:q.n]
+	for r := from; r < to; r++ {
+		x := src[r*q.n:][:q.n]
+		m := maxOf(x)
+		for i, v := range x {
+			e[i] = q.exp[uint8(int(m)-int(v))]
+		}
+		s := Sum16(e)
+		if q.log {
+			l := Log(s)
+			for i, v := range x {
+				e[i] = -float32(float32(int(m)-int(v))*q.in.Scale) - l
+			}
+		} else {
+			for i := range e {
+				e[i] /= s
+			}
+		}
+		quantizeSmall(dst[r*q.n:][:q.n], e, q.out.Scale, q.out.Zero, low, high)
+	}
+}
+
+// A Softmax16 is Softmax or LogSoftmax over int16 codes, through float32.
+type Softmax16 struct {
+	N       int
+	Log     bool
+	In, Out QParams
+}
+
+// Scratch is the number of float32 that a worker needs.
+func (q *Softmax16) Scratch() int { return 2 * q.N }
+
+// Run computes the rows [from, to); buf has q.Scratch() elements.
+func (q *Softmax16) Run(dst, src []int16, buf []float32, from, to int) {
+	low, high := float32(math.MinInt16-q.Out.Zero), float32(math.MaxInt16-q.Out.Zero)
+	x, y := buf[:q.N], buf[q.N:][:q.N]
+	for r := from; r < to; r++ {
+		for i, v := range src[r*q.N:][:q.N] {
+			x[i] = float32(int32(v)-q.In.Zero) * q.In.Scale
+		}
+		if q.Log {
+			LogSoftmax(y, x, q.N, 0, 1)
+		} else {
+			Softmax(y, x, q.N, 0, 1)
+		}
+		quantizeSmall(dst[r*q.N:][:q.N], y, q.Out.Scale, q.Out.Zero, low, high)
+	}
+}
