@@ -47,8 +47,38 @@ func binderOf(op string) binder {
 		return bindConv
 	case "Gemm":
 		return bindGemm
+	case "MaxPool", "AveragePool":
+		return bindPool
+	case "Relu", "Clip", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Elu", "Exp", "Log", "Sqrt", "Rsqrt", "Abs", "Neg", "Erf", "Gelu":
+		return bindUnary
+	case "Softmax", "LogSoftmax":
+		return bindSoftmax
+	case "Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "SquaredDifference":
+		return bindBinary
+	case "ReduceMean", "ReduceSum", "ReduceMax":
+		return bindReduce
 	case "Reshape":
 		return bindReshape
+	case "Transpose":
+		return bindTranspose
+	case "Concat":
+		return bindConcat
+	case "Split":
+		return bindSplit
+	case "Slice":
+		return bindSlice
+	case "Pad":
+		return bindPad
+	case "Gather":
+		return bindGather
+	case "Cast":
+		return bindCast
+	case "QuantizeLinear":
+		return bindQuantize
+	case "DequantizeLinear":
+		return bindDequantize
+	case "Requantize":
+		return bindRequantize
 	case "StateRead", "StateWrite":
 		return bindState
 	}

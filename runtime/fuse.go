@@ -3,6 +3,7 @@ package runtime
 import (
 	"math"
 
+	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/kernels"
 )
 
@@ -110,7 +111,7 @@ func (n *node) activation() (lo, hi float64, ok bool) {
 func (n *node) takesClamp() bool {
 	switch n.op {
 	case "Conv", "Gemm", "Add", "Sub", "Mul":
-		return len(n.out) == 1
+		return n.out[0].typ == format.Float32 || n.out[0].quant != nil
 	}
 	return false
 }

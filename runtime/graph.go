@@ -20,6 +20,8 @@ type value struct {
 	data  []byte // constant
 	alias *value // shares the memory of that value (a reshape)
 
+	unsigned bool // int8 that stands for the model's uint8
+
 	size   int // bytes
 	offset int // in the arena
 	uses   int // by nodes and outputs
@@ -99,7 +101,7 @@ func lower(m *format.Model, outputs []string) (*graph, error) {
 		}
 		v := &value{name: t.Name, typ: t.Type, shape: t.Shape, quant: t.Quant, data: t.Data, size: t.Type.Bytes(t.Shape.Elems())}
 		if t.Type == format.Uint8 && t.Quant != nil {
-			v.typ, v.quant = format.Int8, shiftZero(t.Quant)
+			v.typ, v.quant, v.unsigned = format.Int8, shiftZero(t.Quant), true
 			if t.Const() {
 				v.data = flipped(t.Data)
 			}

@@ -1,0 +1,110 @@
+package runtime
+
+import (
+	"math"
+
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/kernels"
+)
+
+// bindPool binds MaxPool and AveragePool.
+func bindPool(n *node, _ kernels.Level) (*step, error) {
+	x, y := n.in[0], n.out[0]
+	kernel, stride, pads := pair(n.attrs.Ints("kernel_shape")), pair(n.attrs.Ints("strides")), n.attrs.Ints("pads")
+	p := kernels.PoolShape{N: x.shape[0], H: x.shape[1], W: x.shape[2], C: x.shape[3], KH: kernel[0], KW: kernel[1],
+		SH: stride[0], SW: stride[1], DH: 1, DW: 1, OH: y.shape[1], OW: y.shape[2]}
+	if len(pads) == 4 {
+		p.Top, p.Left = int(pads[0]), int(pads[1])
+	}
+	if err := p.Check(); err != nil {
+		return nil, n.errf("%v", err)
+	}
+	s := &step{tasks: p.Rows()}
+	switch {
+	case n.op == "MaxPool" && x.typ == format.Float32:
+		s.run = func(m *mem, _ []byte, t0, t1 int) { kernels.MaxPool(&p, m.f32(y), m.f32(x), t0, t1) }
+	case n.op == "MaxPool" && x.typ == format.Int8:
+		s.run = func(m *mem, _ []byte, t0, t1 int) { kernels.MaxPool(&p, m.i8(y), m.i8(x), t0, t1) }
+	case n.op == "MaxPool" && x.typ == format.Int16:
+		s.run = func(m *mem, _ []byte, t0, t1 int) { kernels.MaxPool(&p, m.i16(y), m.i16(x), t0, t1) }
+	case n.op == "AveragePool" && x.typ == format.Float32:
+		lo, hi := float32(math.Inf(-1)), float32(math.Inf(1))
+		s.run = func(m *mem, _ []byte, t0, t1 int) { kernels.AvgPool(&p, m.f32(y), m.f32(x), lo, hi, t0, t1) }
+	case n.op == "AveragePool" && (x.typ == format.Int8 || x.typ == format.Int16) && x.quant != nil:
+		lo, hi := int32(-128), int32(127)
+		if x.typ == format.Int16 {
+			lo, hi = -32768, 32767
+		}
+		q := &kernels.QAvgPool{Shape: p, In: x.params(), Out: y.params(), Lo: lo, Hi: hi, Unsigned: x.unsigned}
+		if err := q.Check(); err != nil {
+			return nil, n.errf("%v", err)
+		}
+		s.scratch = 4 * q.Scratch()
+		if x.typ == format.Int8 {
+			s.run = func(m *mem, scratch []byte, t0, t1 int) {
+				kernels.RunQAvgPool(q, m.i8(y), m.i8(x), view[int32](scratch), t0, t1)
+			}
+		} else {
+			s.run = func(m *mem, scratch []byte, t0, t1 int) {
+				kernels.RunQAvgPool(q, m.i16(y), m.i16(x), view[int32](scratch), t0, t1)
+			}
+		}
+	default:
+		return nil, n.errf("no kernel for %v", x.typ)
+	}
+	return s, nil
+}
+
+// bindReduce binds ReduceMean, ReduceSum and ReduceMax.
+func bindReduce(n *node, _ kernels.Level) (*step, error) {
+	x, y := n.in[0], n.out[0]
+	var axes []int
+	for _, a := range n.attrs.Ints("axes") {
+		axes = append(axes, int(a))
+	}
+	r, err := kernels.NewReduce(x.shape, axes)
+	if err != nil {
+		return nil, n.errf("%v", err)
+	}
+	s := &step{}
+	switch {
+	case n.op == "ReduceMax" && x.typ == format.Float32:
+		s.run = func(m *mem, _ []byte, _, _ int) { kernels.ReduceMax(r, m.f32(y), m.f32(x)) }
+	case n.op == "ReduceMax" && x.typ == format.Int8:
+		s.run = func(m *mem, _ []byte, _, _ int) { kernels.ReduceMax(r, m.i8(y), m.i8(x)) }
+	case n.op == "ReduceMax" && x.typ == format.Int16:
+		s.run = func(m *mem, _ []byte, _, _ int) { kernels.ReduceMax(r, m.i16(y), m.i16(x)) }
+	case n.op == "ReduceMax" && x.typ == format.Int32:
+		s.run = func(m *mem, _ []byte, _, _ int) { kernels.ReduceMax(r, m.i32(y), m.i32(x)) }
+	case n.op == "ReduceSum" && x.typ == format.Float32:
+		s.run = func(m *mem, _ []byte, _, _ int) { r.Sum32(m.f32(y), m.f32(x)) }
+	case n.op == "ReduceMean" && x.typ == format.Float32:
+		s.run = func(m *mem, _ []byte, _, _ int) { r.Mean32(m.f32(y), m.f32(x)) }
+	case n.op == "ReduceSum" && x.typ == format.Int32 && x.quant == nil:
+		s.run = func(m *mem, _ []byte, _, _ int) { kernels.ReduceSumInt(r, m.i32(y), m.i32(x)) }
+	case n.op == "ReduceSum" && x.typ == format.Int64:
+		s.run = func(m *mem, _ []byte, _, _ int) { kernels.ReduceSumInt(r, m.i64(y), m.i64(x)) }
+	case (x.typ == format.Int8 || x.typ == format.Int16) && x.quant != nil && y.quant != nil:
+		lo, hi := int32(-128), int32(127)
+		if x.typ == format.Int16 {
+			lo, hi = -32768, 32767
+		}
+		q, err := kernels.NewQReduce(r, n.op == "ReduceMean", x.params(), y.params(), lo, hi)
+		if err != nil {
+			return nil, n.errf("%v", err)
+		}
+		s.scratch = 8 * q.Scratch()
+		if x.typ == format.Int8 {
+			s.run = func(m *mem, scratch []byte, _, _ int) {
+				kernels.RunQReduce(q, m.i8(y), m.i8(x), view[int64](scratch))
+			}
+		} else {
+			s.run = func(m *mem, scratch []byte, _, _ int) {
+				kernels.RunQReduce(q, m.i16(y), m.i16(x), view[int64](scratch))
+			}
+		}
+	default:
+		return nil, n.errf("no kernel for %v", x.typ)
+	}
+	return s, nil
+}

@@ -1,0 +1,96 @@
+package runtime
+
+import (
+	"math"
+
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/kernels"
+)
+
+// grain is how many elements of an elementwise op make a task: enough that a
+// small tensor is not worth a second thread.
+const grain = 1 << 14
+
+// chunks is the number of tasks for n elements, span the elements of tasks
+// [t0, t1).
+func chunks(n int) int { return (n + grain - 1) / grain }
+
+func span(t0, t1, n int) (from, to int) { return t0 * grain, min(t1*grain, n) }
+
+// unaryOf returns the elementwise function that a node computes.
+func unaryOf(n *node) (kernels.Unary, bool) {
+	ops := map[string]kernels.UnaryOp{
+		"Relu": kernels.Relu, "Clip": kernels.Clip, "LeakyRelu": kernels.LeakyRelu, "Elu": kernels.Elu, "HardSwish": kernels.HardSwish,
+		"Sigmoid": kernels.SigmoidOp, "Tanh": kernels.TanhOp, "Exp": kernels.ExpOp, "Log": kernels.LogOp, "Sqrt": kernels.SqrtOp,
+		"Rsqrt": kernels.Rsqrt, "Abs": kernels.Abs, "Neg": kernels.Neg, "Erf": kernels.ErfOp, "Gelu": kernels.Gelu,
+	}
+	op, ok := ops[n.op]
+	u := kernels.Unary{Op: op}
+	switch n.op {
+	case "Clip":
+		u.A, u.B = n.attrs.Float("min", math.Inf(-1)), n.attrs.Float("max", math.Inf(1))
+	case "LeakyRelu":
+		u.A = n.attrs.Float("alpha", 0.01)
+	case "Elu":
+		u.A = n.attrs.Float("alpha", 1)
+	case "Gelu":
+		if n.attrs.Str("approximate", "none") == "tanh" {
+			u.Op = kernels.GeluTanh
+		}
+	}
+	return u, ok
+}
+
+// bindUnary binds the elementwise functions of one tensor: float32 directly,
+// int8 through a table of 256 entries, int16 through float32.
+func bindUnary(n *node, _ kernels.Level) (*step, error) {
+	x, y := n.in[0], n.out[0]
+	u, ok := unaryOf(n)
+	if !ok {
+		return nil, n.errf("this op has no kernel")
+	}
+	f := kernels.UnaryFunc[float32](u)
+	count := x.elems()
+	switch {
+	case x.typ == format.Float32:
+		return &step{tasks: chunks(count), run: func(m *mem, _ []byte, t0, t1 int) {
+			from, to := span(t0, t1, count)
+			kernels.ApplyUnary(u, m.f32(y)[from:to], m.f32(x)[from:to])
+		}}, nil
+	case x.typ == format.Int8 && x.quant != nil && y.quant != nil:
+		return bindTable(n, kernels.MakeTable(f, x.scale(), x.zero(), y.scale(), y.zero())), nil
+	case x.typ == format.Int16 && x.quant != nil && y.quant != nil:
+		sx, zx, sy, zy := x.scale(), x.zero(), y.scale(), y.zero()
+		return &step{tasks: chunks(count), run: func(m *mem, _ []byte, t0, t1 int) {
+			from, to := span(t0, t1, count)
+			kernels.MapInt16(f, m.i16(y)[from:to], m.i16(x)[from:to], sx, zx, sy, zy)
+		}}, nil
+	case (n.op == "Relu" || n.op == "Abs" || n.op == "Neg") && x.typ == format.Int32:
+		return &step{run: func(m *mem, _ []byte, _, _ int) { unaryInt(n.op, m.i32(y), m.i32(x)) }}, nil
+	case (n.op == "Relu" || n.op == "Abs" || n.op == "Neg") && x.typ == format.Int64:
+		return &step{run: func(m *mem, _ []byte, _, _ int) { unaryInt(n.op, m.i64(y), m.i64(x)) }}, nil
+	}
+	return nil, n.errf("no kernel for %v", x.typ)
+}
+
+// bindTable maps int8 codes to int8 codes.
+func bindTable(n *node, t *kernels.Table8) *step {
+	x, y := n.in[0], n.out[0]
+	count := x.elems()
+	return &step{kernel: "table", tasks: chunks(count), run: func(m *mem, _ []byte, t0, t1 int) {
+		from, to := span(t0, t1, count)
+		t.Apply(m.i8(y)[from:to], m.i8(x)[from:to])
+	}}
+}
+
+func unaryInt[T int32 | int64](op string, dst, src []T) {
+	for i, v := range src {
+		switch {
+		case op == "Neg" || op == "Abs" && v < 0:
+			v = -v
+		case op == "Relu" && v < 0:
+			v = 0
+		}
+		dst[i] = v
+	}
+}
