@@ -44,15 +44,14 @@ func newConvPlan(s ConvShape, tile gemmShape, elem int) *convPlan {
 	taps := s.KH * s.KW
 	p.depth = taps * p.cg
 	p.images, p.rows = s.N, s.OH*s.OW
-	p.direct = s.pointwise()
-	if p.direct {
-		p.images, p.rows = 1, s.N*p.rows
-	}
-	p.gather = p.cg%tile.kr != 0 || taps > 1 && p.cg < gatherBelow
 	p.taps, p.kc = taps, p.cg
+	p.gather = p.cg%tile.kr != 0 || taps > 1 && p.cg < gatherBelow
+	p.direct = !p.gather && s.pointwise()
 	if p.gather {
 		p.taps, p.kc = 1, roundUp(p.depth, tile.kr)
-		p.direct = false
+	}
+	if p.direct {
+		p.images, p.rows = 1, s.N*p.rows
 	}
 	p.rowTiles = (p.rows + tile.mr - 1) / tile.mr
 	p.panels = (p.og + tile.nr - 1) / tile.nr

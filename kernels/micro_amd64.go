@@ -2,14 +2,31 @@
 
 package kernels
 
-func qgemmShape(Level) gemmShape { return qgemmShapeGo }
+import "github.com/whet-edge/whet/kernels/amd64"
+
+func qgemmShape(l Level) gemmShape {
+	switch l {
+	case AVX512VNNI:
+		return gemmShape{mr: 12, nr: 32, kr: 4, u8: true}
+	}
+	return qgemmShapeGo
+}
+
+func qgemm(l Level, a *qGemmArgs) {
+	switch l {
+	case AVX512VNNI:
+		amd64.QGemm12x32VNNI((*amd64.QGemmArgs)(a))
+	default:
+		qgemmGo(a)
+	}
+}
+
 func fgemmShape(Level) gemmShape { return fgemmShapeGo }
 func qdwShape(Level) dwShape     { return qdwShapeGo }
 func fdwShape(Level) dwShape     { return fdwShapeGo }
 
-func qgemm(_ Level, a *qGemmArgs) { qgemmGo(a) }
-func gemm(_ Level, a *gemmArgs)   { gemmGo(a) }
-func qdw(_ Level, a *qDWArgs)     { qdwGo(a) }
-func dw(_ Level, a *dwArgs)       { dwGo(a) }
+func gemm(_ Level, a *gemmArgs) { gemmGo(a) }
+func qdw(_ Level, a *qDWArgs)   { qdwGo(a) }
+func dw(_ Level, a *dwArgs)     { dwGo(a) }
 
 func rowSum(_ Level, x []int8) int32 { return rowSumGo(x) }

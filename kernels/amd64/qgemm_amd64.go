@@ -1,0 +1,16 @@
+//go:build !purego
+
+package amd64
+
+// QGemm12x32VNNI computes a tile of at most 12 rows by 32 columns with
+// AVX-512 VNNI. KR is 4; x is read as x^0x80 = x+128, so the packed bias holds
+// -(zx+128)·Σw. It equals
+//
+//	for r := range Rows { for n := range Cols {
+//		acc := bias[n] + Corr[r]
+//		for t := range Taps { for k := range KC { acc += (A[Off[t][r]+k]+128) * W[t][k][n] } }
+//		C[r][n] = Zero + rne(clamp(float32(acc)*scale[n], Lo, Hi))
+//	} }
+//
+//go:noescape
+func QGemm12x32VNNI(a *QGemmArgs)

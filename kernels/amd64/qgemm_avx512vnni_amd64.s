@@ -1,0 +1,434 @@
+//go:build !purego
+
+#include "textflag.h"
+#include "args_amd64.h"
+
+// Int8 matrix product and indirect convolution, AVX-512 VNNI, 12 rows x 32
+// columns (go doc QGemm12x32VNNI).
+//
+// VPDPBUSD multiplies unsigned by signed bytes: the activations are flipped to
+// x^0x80 while they are broadcast, and the packer folds the 128 back into the
+// bias. Row r sums in Z(2r) and Z(2r+1); Z28 and Z29 hold the weights of four
+// k, Z30 the activations, Z31 the sign bits.
+//
+// Row pointers take R8-R15, DI, AX, BX, CX; SI walks the panel and DX counts a
+// tap from -KC up to 0. Mask registers keep the rest: K3 = -KC, K4 = taps
+// left, K5 = offsets of the tap.
+//
+// There is a body for 12, 8, 4 and 1 rows, each for 32 and for 16 columns; a
+// tile takes the smallest that holds it.
+
+// TAP loads what ROW needs for the tap whose offsets K5 points at.
+#define TAP \
+	MOVQ  a+0(FP), DX; \
+	KMOVQ K5, CX; \
+	MOVQ  GEMM_KC(DX), SI; \
+	MOVQ  GEMM_A(DX), AX; \
+	MOVQ  GEMM_PAD(DX), BX; \
+	ADDQ  SI, AX; \
+	ADDQ  SI, BX; \
+	KMOVQ K6, SI
+
+// NEXT goes on to the next tap; it leaves ZF set behind the last.
+#define NEXT \
+	KMOVQ SI, K6; \
+	KMOVQ K5, CX; \
+	ADDQ  $48, CX; \
+	KMOVQ CX, K5; \
+	KMOVQ K4, CX; \
+	DECQ  CX; \
+	KMOVQ CX, K4
+
+#define ROWS4 \
+	ROW(0, R8); \
+	ROW(1, R9); \
+	ROW(2, R10); \
+	ROW(3, R11)
+
+#define ROWS8 \
+	ROWS4; \
+	ROW(4, R12); \
+	ROW(5, R13); \
+	ROW(6, R14); \
+	ROW(7, R15)
+
+// The last pointers replace the registers that ROW reads.
+#define ROWS12 \
+	ROWS8; \
+	ROW(8, DI); \
+	ROW(9, DX); \
+	KMOVQ DX, K1; \
+	ROW(10, DX); \
+	KMOVQ DX, K2; \
+	ROW(11, CX); \
+	KMOVQ K1, AX; \
+	KMOVQ K2, BX
+
+// DOT adds four k of one row to 32 or 16 columns.
+#define DOT32(row, c0, c1) \
+	VPXORD.BCST (row)(DX*1), Z31, Z30; \
+	VPDPBUSD    Z28, Z30, c0; \
+	VPDPBUSD    Z29, Z30, c1
+
+#define DOT16(row, c0) \
+	VPXORD.BCST (row)(DX*1), Z31, Z30; \
+	VPDPBUSD    Z28, Z30, c0
+
+#define WEIGHTS32 \
+	VMOVDQA64 (SI), Z28; \
+	VMOVDQA64 64(SI), Z29; \
+	ADDQ      $128, SI
+
+#define WEIGHTS16 \
+	VMOVDQA64 (SI), Z28; \
+	ADDQ      $128, SI
+
+// CORR adds the row's correction (BX = Corr).
+#define CORR(i, c0, c1) \
+	VPADDD.BCST (4*i)(BX), c0, c0; \
+	VPADDD.BCST (4*i)(BX), c1, c1
+
+#define REQUANTIZE(c, scale) \
+	VCVTDQ2PS c, c; \
+	VMULPS    scale, c, c; \
+	VMAXPS    Z24, c, c; \
+	VMINPS    Z25, c, c; \
+	VCVTPS2DQ c, c; \
+	VPADDD    Z26, c, c
+
+// STORE writes a row of codes, SUMS a row of raw sums (DI = row of C, K1 and
+// K2 = valid columns, R9 = LDC, R8 = rows left).
+#define STORE(c0, c1) \
+	REQUANTIZE(c0, Z28); \
+	REQUANTIZE(c1, Z29); \
+	VPMOVDB c0, K1, (DI); \
+	VPMOVDB c1, K2, 16(DI); \
+	ADDQ    R9, DI; \
+	DECQ    R8; \
+	JZ      done
+
+#define SUMS(c0, c1) \
+	VMOVDQU32 c0, K1, (DI); \
+	VMOVDQU32 c1, K2, 64(DI); \
+	ADDQ      R9, DI; \
+	DECQ      R8; \
+	JZ        done
+
+// func QGemm12x32VNNI(a *QGemmArgs)
+TEXT ·QGemm12x32VNNI(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), DX
+	MOVL         $0x80808080, AX
+	VPBROADCASTD AX, Z31
+	MOVQ         GEMM_W(DX), SI
+	VMOVDQA64    (SI), Z0
+	VMOVDQA64    64(SI), Z1
+	VMOVDQA64    Z0, Z2
+	VMOVDQA64    Z1, Z3
+	VMOVDQA64    Z0, Z4
+	VMOVDQA64    Z1, Z5
+	VMOVDQA64    Z0, Z6
+	VMOVDQA64    Z1, Z7
+	VMOVDQA64    Z0, Z8
+	VMOVDQA64    Z1, Z9
+	VMOVDQA64    Z0, Z10
+	VMOVDQA64    Z1, Z11
+	VMOVDQA64    Z0, Z12
+	VMOVDQA64    Z1, Z13
+	VMOVDQA64    Z0, Z14
+	VMOVDQA64    Z1, Z15
+	VMOVDQA64    Z0, Z16
+	VMOVDQA64    Z1, Z17
+	VMOVDQA64    Z0, Z18
+	VMOVDQA64    Z1, Z19
+	VMOVDQA64    Z0, Z20
+	VMOVDQA64    Z1, Z21
+	VMOVDQA64    Z0, Z22
+	VMOVDQA64    Z1, Z23
+	ADDQ         $128, SI
+	KMOVQ        SI, K6
+	MOVQ         GEMM_OFF(DX), CX
+	KMOVQ        CX, K5
+	MOVQ         GEMM_TAPS(DX), CX
+	KMOVQ        CX, K4
+	MOVQ         GEMM_KC(DX), CX
+	NEGQ         CX
+	KMOVQ        CX, K3
+	MOVQ         GEMM_ROWS(DX), CX
+	CMPQ         GEMM_COLS(DX), $16
+	JLE          narrow
+	CMPQ         CX, $8
+	JGT          wide12
+	CMPQ         CX, $4
+	JGT          wide8
+	CMPQ         CX, $1
+	JGT          wide4
+	JMP          wide1
+
+narrow:
+	CMPQ CX, $8
+	JGT  narrow12
+	CMPQ CX, $4
+	JGT  narrow8
+	CMPQ CX, $1
+	JGT  narrow4
+	JMP  narrow1
+
+wide12:
+	TAP
+	ROWS12
+	KMOVQ K3, DX
+
+wide12k:
+	WEIGHTS32
+	DOT32(R8, Z0, Z1)
+	DOT32(R9, Z2, Z3)
+	DOT32(R10, Z4, Z5)
+	DOT32(R11, Z6, Z7)
+	DOT32(R12, Z8, Z9)
+	DOT32(R13, Z10, Z11)
+	DOT32(R14, Z12, Z13)
+	DOT32(R15, Z14, Z15)
+	DOT32(DI, Z16, Z17)
+	DOT32(AX, Z18, Z19)
+	DOT32(BX, Z20, Z21)
+	DOT32(CX, Z22, Z23)
+	ADDQ $4, DX
+	JNZ  wide12k
+	NEXT
+	JNZ  wide12
+	JMP  finish
+
+wide8:
+	TAP
+	ROWS8
+	KMOVQ K3, DX
+
+wide8k:
+	WEIGHTS32
+	DOT32(R8, Z0, Z1)
+	DOT32(R9, Z2, Z3)
+	DOT32(R10, Z4, Z5)
+	DOT32(R11, Z6, Z7)
+	DOT32(R12, Z8, Z9)
+	DOT32(R13, Z10, Z11)
+	DOT32(R14, Z12, Z13)
+	DOT32(R15, Z14, Z15)
+	ADDQ $4, DX
+	JNZ  wide8k
+	NEXT
+	JNZ  wide8
+	JMP  finish
+
+wide4:
+	TAP
+	ROWS4
+	KMOVQ K3, DX
+
+wide4k:
+	WEIGHTS32
+	DOT32(R8, Z0, Z1)
+	DOT32(R9, Z2, Z3)
+	DOT32(R10, Z4, Z5)
+	DOT32(R11, Z6, Z7)
+	ADDQ $4, DX
+	JNZ  wide4k
+	NEXT
+	JNZ  wide4
+	JMP  finish
+
+	// One row: four groups of sums hide the latency, Z0-Z7.
+wide1:
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+wide1tap:
+	TAP
+	ROW(0, R8)
+	KMOVQ K3, DX
+	ADDQ  $12, DX
+	JGE   wide1tail
+
+wide1k:
+	VPXORD.BCST -12(R8)(DX*1), Z31, Z26
+	VPXORD.BCST -8(R8)(DX*1), Z31, Z27
+	VPXORD.BCST -4(R8)(DX*1), Z31, Z28
+	VPXORD.BCST (R8)(DX*1), Z31, Z29
+	VPDPBUSD    (SI), Z26, Z0
+	VPDPBUSD    64(SI), Z26, Z1
+	VPDPBUSD    128(SI), Z27, Z2
+	VPDPBUSD    192(SI), Z27, Z3
+	VPDPBUSD    256(SI), Z28, Z4
+	VPDPBUSD    320(SI), Z28, Z5
+	VPDPBUSD    384(SI), Z29, Z6
+	VPDPBUSD    448(SI), Z29, Z7
+	ADDQ        $512, SI
+	ADDQ        $16, DX
+	JLT         wide1k
+
+wide1tail:
+	SUBQ $12, DX
+	JGE  wide1next
+
+wide1rest:
+	WEIGHTS32
+	DOT32(R8, Z0, Z1)
+	ADDQ $4, DX
+	JNZ  wide1rest
+
+wide1next:
+	NEXT
+	JNZ    wide1tap
+	VPADDD Z2, Z0, Z0
+	VPADDD Z3, Z1, Z1
+	VPADDD Z6, Z4, Z4
+	VPADDD Z7, Z5, Z5
+	VPADDD Z4, Z0, Z0
+	VPADDD Z5, Z1, Z1
+	JMP    finish
+
+narrow12:
+	TAP
+	ROWS12
+	KMOVQ K3, DX
+
+narrow12k:
+	WEIGHTS16
+	DOT16(R8, Z0)
+	DOT16(R9, Z2)
+	DOT16(R10, Z4)
+	DOT16(R11, Z6)
+	DOT16(R12, Z8)
+	DOT16(R13, Z10)
+	DOT16(R14, Z12)
+	DOT16(R15, Z14)
+	DOT16(DI, Z16)
+	DOT16(AX, Z18)
+	DOT16(BX, Z20)
+	DOT16(CX, Z22)
+	ADDQ $4, DX
+	JNZ  narrow12k
+	NEXT
+	JNZ  narrow12
+	JMP  finish
+
+narrow8:
+	TAP
+	ROWS8
+	KMOVQ K3, DX
+
+narrow8k:
+	WEIGHTS16
+	DOT16(R8, Z0)
+	DOT16(R9, Z2)
+	DOT16(R10, Z4)
+	DOT16(R11, Z6)
+	DOT16(R12, Z8)
+	DOT16(R13, Z10)
+	DOT16(R14, Z12)
+	DOT16(R15, Z14)
+	ADDQ $4, DX
+	JNZ  narrow8k
+	NEXT
+	JNZ  narrow8
+	JMP  finish
+
+narrow4:
+	TAP
+	ROWS4
+	KMOVQ K3, DX
+
+narrow4k:
+	WEIGHTS16
+	DOT16(R8, Z0)
+	DOT16(R9, Z2)
+	DOT16(R10, Z4)
+	DOT16(R11, Z6)
+	ADDQ $4, DX
+	JNZ  narrow4k
+	NEXT
+	JNZ  narrow4
+	JMP  finish
+
+narrow1:
+	TAP
+	ROW(0, R8)
+	KMOVQ K3, DX
+
+narrow1k:
+	WEIGHTS16
+	DOT16(R8, Z0)
+	ADDQ $4, DX
+	JNZ  narrow1k
+	NEXT
+	JNZ  narrow1
+
+finish:
+	MOVQ  a+0(FP), DX
+	MOVQ  QGEMM_CORR(DX), BX
+	TESTQ BX, BX
+	JZ    store
+	CORR(0, Z0, Z1)
+	CORR(1, Z2, Z3)
+	CORR(2, Z4, Z5)
+	CORR(3, Z6, Z7)
+	CORR(4, Z8, Z9)
+	CORR(5, Z10, Z11)
+	CORR(6, Z12, Z13)
+	CORR(7, Z14, Z15)
+	CORR(8, Z16, Z17)
+	CORR(9, Z18, Z19)
+	CORR(10, Z20, Z21)
+	CORR(11, Z22, Z23)
+
+store:
+	MOVQ  GEMM_C(DX), DI
+	MOVQ  GEMM_LDC(DX), R9
+	MOVQ  GEMM_ROWS(DX), R8
+	MOVQ  GEMM_COLS(DX), CX
+	MOVL  $-1, AX
+	BZHIL CX, AX, AX
+	KMOVW AX, K1
+	SHRL  $16, AX
+	KMOVW AX, K2
+	CMPL  QGEMM_RAW(DX), $0
+	JNE   sums
+
+	VBROADCASTSS QGEMM_LO(DX), Z24
+	VBROADCASTSS QGEMM_HI(DX), Z25
+	VPBROADCASTD QGEMM_ZERO(DX), Z26
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	STORE(Z0, Z1)
+	STORE(Z2, Z3)
+	STORE(Z4, Z5)
+	STORE(Z6, Z7)
+	STORE(Z8, Z9)
+	STORE(Z10, Z11)
+	STORE(Z12, Z13)
+	STORE(Z14, Z15)
+	STORE(Z16, Z17)
+	STORE(Z18, Z19)
+	STORE(Z20, Z21)
+	STORE(Z22, Z23)
+
+sums:
+	SUMS(Z0, Z1)
+	SUMS(Z2, Z3)
+	SUMS(Z4, Z5)
+	SUMS(Z6, Z7)
+	SUMS(Z8, Z9)
+	SUMS(Z10, Z11)
+	SUMS(Z12, Z13)
+	SUMS(Z14, Z15)
+	SUMS(Z16, Z17)
+	SUMS(Z18, Z19)
+	SUMS(Z20, Z21)
+	SUMS(Z22, Z23)
+
+done:
+	VZEROUPPER
+	RET

@@ -1,0 +1,101 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// benchShape is a layer of a well-known network.
+type benchShape struct {
+	name string
+	ConvShape
+}
+
+// square returns a k x k convolution on a size x size image with "same" padding.
+func square(name string, size, c, o, k, stride, groups int) benchShape {
+	out := (size + stride - 1) / stride
+	pad := max(0, (out-1)*stride+k-size)
+	return benchShape{name, ConvShape{
+		N: 1, H: size, W: size, C: c, O: o, KH: k, KW: k, SH: stride, SW: stride, DH: 1, DW: 1,
+		Top: pad / 2, Left: pad / 2, OH: out, OW: out, Groups: groups,
+	}}
+}
+
+var benchShapes = []benchShape{
+	square("mobilenet_first", 224, 3, 32, 3, 2, 1),
+	square("mobilenet_expand", 112, 16, 96, 1, 1, 1),
+	square("mobilenet_project", 112, 32, 16, 1, 1, 1),
+	square("mobilenet_mid", 14, 64, 384, 1, 1, 1),
+	square("mobilenet_mid_project", 14, 384, 64, 1, 1, 1),
+	square("mobilenet_last", 7, 320, 1280, 1, 1, 1),
+	square("resnet_first", 224, 3, 64, 7, 2, 1),
+	square("resnet_56", 56, 64, 64, 3, 1, 1),
+	square("resnet_14", 14, 256, 256, 3, 1, 1),
+	square("resnet_7", 7, 512, 512, 3, 1, 1),
+	square("resnet_1x1", 14, 1024, 256, 1, 1, 1),
+	square("resnet_wide", 28, 512, 512, 1, 1, 1),
+	{"dense_1", GemmShape(1, 1000, 1280)},
+	{"dense_64", GemmShape(64, 512, 512)},
+}
+
+var benchDepthwise = []benchShape{
+	square("112_s1", 112, 32, 32, 3, 1, 32),
+	square("112_s2", 112, 96, 96, 3, 2, 96),
+	square("28_s1", 28, 192, 192, 3, 1, 192),
+	square("14_s1", 14, 576, 576, 3, 1, 576),
+	square("7_s1", 7, 960, 960, 3, 1, 960),
+	square("14_k5", 14, 240, 240, 5, 1, 240),
+}
+
+// report adds the rate; divide by BenchmarkPeak of the level for the share of peak.
+func report(b *testing.B, s *ConvShape) {
+	b.ReportMetric(float64(s.MACs())*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
+}
+
+func benchLevels(b *testing.B, shapes []benchShape, f func(b *testing.B, l Level, s ConvShape)) {
+	for _, l := range Levels() {
+		for _, s := range shapes {
+			b.Run(fmt.Sprintf("%v/%s", l, s.name), func(b *testing.B) {
+				f(b, l, s.ConvShape)
+				report(b, &s.ConvShape)
+			})
+		}
+	}
+}
+
+func BenchmarkQConv(b *testing.B)      { benchLevels(b, benchShapes, benchQConv) }
+func BenchmarkQDepthwise(b *testing.B) { benchLevels(b, benchDepthwise, benchQConv) }
+func BenchmarkConv(b *testing.B)       { benchLevels(b, benchShapes, benchConv) }
+func BenchmarkDepthwise(b *testing.B)  { benchLevels(b, benchDepthwise, benchConv) }
+
+func benchQConv(b *testing.B, l Level, s ConvShape) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	c, err := NewQConv(l, &QConvParams{
+		Shape: s, Weights: randomInt8(rng, s.WeightLen()), Scale: []float32{1e-3}, InZero: 3, Lo: -128, Hi: 127,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	src, dst, scratch := randomInt8(rng, s.InLen()), make([]int8, s.OutLen()), make([]byte, c.Scratch())
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Run(dst, src, scratch, 0, c.Tasks())
+	}
+}
+
+func benchConv(b *testing.B, l Level, s ConvShape) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	c, err := NewConv(l, &ConvParams{
+		Shape: s, Weights: randomFloats(rng, s.WeightLen(), false), Lo: 0, Hi: float32(math.Inf(1)),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	src, dst, scratch := randomFloats(rng, s.InLen(), false), make([]float32, s.OutLen()), make([]byte, c.Scratch())
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Run(dst, src, scratch, 0, c.Tasks())
+	}
+}
