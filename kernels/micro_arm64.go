@@ -2,14 +2,87 @@
 
 package kernels
 
-func qgemmShape(Level) gemmShape { return qgemmShapeGo }
-func fgemmShape(Level) gemmShape { return fgemmShapeGo }
-func qdwShape(Level) dwShape     { return qdwShapeGo }
-func fdwShape(Level) dwShape     { return fdwShapeGo }
+import "github.com/whet-edge/whet/kernels/arm64"
 
-func qgemm(_ Level, a *qGemmArgs) { qgemmGo(a) }
-func gemm(_ Level, a *gemmArgs)   { gemmGo(a) }
-func qdw(_ Level, a *qDWArgs)     { qdwGo(a) }
-func dw(_ Level, a *dwArgs)       { dwGo(a) }
+func qgemmShape(l Level) gemmShape {
+	switch l {
+	case Dotprod, I8MM:
+		return gemmShape{mr: arm64.QGemmDotprodMR, nr: arm64.QGemmDotprodNR, kr: arm64.QGemmDotprodKR}
+	case NEON:
+		return gemmShape{mr: arm64.QGemmNEONMR, nr: arm64.QGemmNEONNR, kr: arm64.QGemmNEONKR}
+	}
+	return qgemmShapeGo
+}
+
+func fgemmShape(l Level) gemmShape {
+	if l == Generic {
+		return fgemmShapeGo
+	}
+	return gemmShape{mr: arm64.GemmNEONMR, nr: arm64.GemmNEONNR, kr: 1}
+}
+
+func qdwShape(l Level) dwShape {
+	if l == Generic {
+		return qdwShapeGo
+	}
+	return dwShape{cb: arm64.QDepthwiseNEONCB, mask: true}
+}
+
+func fdwShape(l Level) dwShape {
+	if l == Generic {
+		return fdwShapeGo
+	}
+	return dwShape{cb: arm64.DepthwiseNEONCB, mask: true}
+}
+
+func qgemm(l Level, a *qGemmArgs) {
+	b := (*arm64.QGemmArgs)(a)
+	switch l {
+	case Dotprod, I8MM:
+		if a.Rows == 1 {
+			arm64.QGemm1x16c4Dotprod(b)
+		} else {
+			arm64.QGemm4x16c4Dotprod(b)
+		}
+	case NEON:
+		if a.Rows == 1 {
+			arm64.QGemm1x8c8NEON(b)
+		} else {
+			arm64.QGemm2x8c8NEON(b)
+		}
+	default:
+		qgemmGo(a)
+	}
+}
+
+func gemm(l Level, a *gemmArgs) {
+	b := (*arm64.GemmArgs)(a)
+	switch {
+	case l == Generic:
+		gemmGo(a)
+	case a.Rows == 1:
+		arm64.Gemm1x8NEON(b)
+	case a.Rows <= 4:
+		arm64.Gemm4x8NEON(b)
+	default:
+		arm64.Gemm8x8NEON(b)
+	}
+}
+
+func qdw(l Level, a *qDWArgs) {
+	if l == Generic {
+		qdwGo(a)
+		return
+	}
+	arm64.QDepthwiseNEON((*arm64.QDWArgs)(a))
+}
+
+func dw(l Level, a *dwArgs) {
+	if l == Generic {
+		dwGo(a)
+		return
+	}
+	arm64.DepthwiseNEON((*arm64.DWArgs)(a))
+}
 
 func rowSum(_ Level, x []int8) int32 { return rowSumGo(x) }
