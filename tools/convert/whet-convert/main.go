@@ -1,0 +1,179 @@
+// Command whet-convert turns a model of another framework into a .whet file.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/spf13/cobra"
+
+	"github.com/whet-edge/whet/tools/convert"
+)
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError marks an error in how the program was called.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the program; it returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cmd := command(stdout, stderr)
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+		writeJSON(stdout, failure(err))
+	}
+	fmt.Fprintln(stderr, "whet-convert:", err)
+	if errors.As(err, new(usageError)) {
+		fmt.Fprintln(stderr, "Type whet-convert --help for the flags.")
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// report is what --json prints after a conversion.
+type report struct {
+	Output      string   `json:"output"`
+	Bytes       int64    `json:"bytes"`
+	Source      string   `json:"source"`
+	SourceBytes int64    `json:"source_bytes"`
+	SourceHash  string   `json:"source_sha256"`
+	Nodes       int      `json:"nodes"`
+	Tensors     int      `json:"tensors"`
+	States      int      `json:"states"`
+	WeightBytes int64    `json:"weight_bytes"`
+	Labels      int      `json:"labels"`
+	Inputs      []tensor `json:"inputs"`
+	Outputs     []tensor `json:"outputs"`
+}
+
+type tensor struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"`
+	Shape []int  `json:"shape"`
+}
+
+// failureReport is what --json prints after a failure.
+type failureReport struct {
+	Error       string        `json:"error"`
+	Unsupported []unsupported `json:"unsupported,omitempty"`
+}
+
+type unsupported struct {
+	Op     string `json:"op"`
+	Node   int    `json:"node"`
+	Output string `json:"output"`
+	Reason string `json:"reason"`
+}
+
+func failure(err error) failureReport {
+	r := failureReport{Error: err.Error()}
+	var u *convert.UnsupportedError
+	if errors.As(err, &u) {
+		for _, o := range u.Ops {
+			r.Unsupported = append(r.Unsupported, unsupported{o.Op, o.Node, o.Output, o.Reason})
+		}
+	}
+	return r
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// command is the program's one command.
+func command(stdout, stderr io.Writer) *cobra.Command {
+	var o options
+	var listOps bool
+	cmd := &cobra.Command{
+		Use:   "whet-convert IN -o OUT.whet",
+		Short: "Turn a model of another framework into a .whet file",
+		Long: `whet-convert turns a TensorFlow Lite model (.tflite) into a .whet file.
+
+The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong usage.`,
+		Example: `  whet-convert mobilenet_v2.tflite -o mobilenet_v2.whet --labels labels.txt
+  whet-convert person.tflite -o person.whet --image mean=127.5,scale=0.0078431,size=96x96`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case listOps:
+				return nil
+			case len(args) != 1:
+				return usageError{fmt.Errorf("%d input files: give one", len(args))}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if listOps {
+				return printOps(stdout, o.json)
+			}
+			o.in = args[0]
+			r, err := o.convert(cmd.Context(), stderr)
+			if err != nil {
+				return err
+			}
+			return r.print(stdout, o.json)
+		},
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVarP(&o.out, "output", "o", "", "the .whet file to write (required)")
+	f.StringVar(&o.quantize, "quantize", "none", "quantization to apply: none keeps the numbers of the source")
+	f.StringVar(&o.labels, "labels", "", "text file with the names of the classes, one a line")
+	f.StringVar(&o.image, "image", "", "how a picture becomes the input: comma-separated mean=M, scale=S (real value = (pixel-mean)*scale; R/G/B for each channel), size=HxW, fit=stretch|crop, filter=bilinear|antialias, order=rgb|bgr|gray; none removes the steps that the source describes")
+	f.StringVar(&o.title, "name", "", "title of the model for its card")
+	f.StringVar(&o.description, "description", "", "description for its card")
+	f.StringVar(&o.license, "license", "", "licence for its card")
+	f.StringVar(&o.author, "author", "", "author for its card")
+	f.BoolVar(&o.json, "json", false, "print the result as JSON")
+	f.BoolVar(&listOps, "list-ops", false, "print the operators that can be converted, and stop")
+	return cmd
+}
+
+func printOps(w io.Writer, asJSON bool) error {
+	ops := convert.Operators()
+	if asJSON {
+		return writeJSON(w, ops)
+	}
+	for _, op := range ops["tflite"] {
+		if _, err := fmt.Fprintln(w, op); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *report) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return writeJSON(w, r)
+	}
+	_, err := fmt.Fprintf(w, "%s: %d nodes, %d weight bytes, %d bytes in all (source: %d)\n",
+		r.Output, r.Nodes, r.WeightBytes, r.Bytes, r.SourceBytes)
+	return err
+}
