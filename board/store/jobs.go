@@ -22,7 +22,7 @@ func (s *Store) SaveJob(model string, task []byte) error {
 	if err := mkdir(s.fsys, s.path("jobs", model)); err != nil {
 		return err
 	}
-	return replaceFile(s.fsys, s.path("jobs", model, taskName), task)
+	return writeFile(s.fsys, s.path("jobs", model, taskName), task)
 }
 
 // Jobs returns the descriptions of the jobs that were begun and not ended.
@@ -33,6 +33,10 @@ func (s *Store) Jobs() (map[string][]byte, error) {
 	}
 	jobs := map[string][]byte{}
 	for _, model := range models {
+		// As for versions: what is there becomes durable before it is told.
+		if err := s.fsys.SyncDir(s.path("jobs", model)); err != nil {
+			return nil, fmt.Errorf("store: %w", err)
+		}
 		task, err := readFile(s.fsys, s.path("jobs", model, taskName), maxManifest)
 		switch {
 		case notExist(err):

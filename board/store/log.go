@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/whet-edge/whet/format/vfs"
 )
 
 // segment is one file of the log.
@@ -34,7 +35,7 @@ type move struct{ from, to int64 }
 // page cache may call pages clean that never reached the disk, so neither the
 // call nor the file is tried again.
 type sampleLog struct {
-	fsys   FS
+	fsys   vfs.FS
 	dir    string
 	limit  int64 // a segment that has reached it is followed by another
 	onSync func(time.Duration)
@@ -45,7 +46,7 @@ type sampleLog struct {
 
 	io     sync.Mutex // held by whoever writes; guards all below
 	segs   []*segment // by number; the last one is being written to when active is set
-	active File
+	active vfs.File
 	closed bool
 
 	bytes atomic.Int64 // of all files
@@ -152,8 +153,7 @@ func (l *sampleLog) close() error {
 
 func (l *sampleLog) last() *segment { return l.segs[len(l.segs)-1] }
 
-// rotate starts a new segment. The file and its name are durable when rotate
-// returns.
+// rotate starts a new segment. Its name is durable when rotate returns.
 func (l *sampleLog) rotate() error {
 	if err := l.close(); err != nil {
 		return fmt.Errorf("store: %w", err)
@@ -168,10 +168,9 @@ func (l *sampleLog) rotate() error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
+	// The header becomes durable with the first batch: one fsync for both.
 	if _, err = f.Write(h.encode()); err == nil {
-		if err = f.Sync(); err == nil {
-			err = l.fsys.SyncDir(l.dir)
-		}
+		err = l.fsys.SyncDir(l.dir)
 	}
 	if err != nil {
 		// No record was in it. The next append makes a new file of that name, and
@@ -210,7 +209,6 @@ func (l *sampleLog) open(rec *Recovery, visit func(seg *segment, off int64, h re
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	slices.Sort(names)
 	var headers []segHeader
 	for _, n := range names {
 		name := filepath.Join(l.dir, n)
@@ -245,8 +243,8 @@ func (l *sampleLog) open(rec *Recovery, visit func(seg *segment, off int64, h re
 		}
 		err := l.scan(seg, known, visit)
 		if err == nil && known == 0 {
-			// What a dead process wrote may still be in the page cache only: it
-			// becomes durable before anybody is told of it.
+			// What a process wrote that died before its fsync may be in the page
+			// cache only: it becomes durable before anybody is told of it.
 			if err := l.syncFile(seg.name); err != nil {
 				return err
 			}
@@ -282,8 +280,7 @@ func (l *sampleLog) openSegment(name string) (segHeader, *segment, error) {
 	if _, err := f.ReadAt(b, 0); err != nil {
 		return segHeader{}, nil, err
 	}
-	// The header is synced before the first record is written: a file without
-	// one holds nothing that was acknowledged.
+	// The header is durable before anything in the file is acknowledged.
 	if size < segHeaderLen || len(bytes.Trim(b, "\x00")) == 0 {
 		return segHeader{}, nil, errNeverUsed
 	}
@@ -354,7 +351,7 @@ func (l *sampleLog) syncFile(name string) error {
 }
 
 // readMeta reads the header and meta of the record at seg.size into *buf.
-func readMeta(f File, seg *segment, end int64, buf *[]byte) (recHeader, []byte, error) {
+func readMeta(f vfs.File, seg *segment, end int64, buf *[]byte) (recHeader, []byte, error) {
 	b := (*buf)[:min(int64(len(*buf)), end-seg.size)]
 	if _, err := f.ReadAt(b, seg.size); err != nil {
 		return recHeader{}, nil, err
@@ -398,45 +395,43 @@ func (l *sampleLog) read(name string, seed uint32, off, size int64) ([]byte, err
 
 // compact replaces a segment by one with only the records that keep wants, or
 // removes it when there are none and a later segment carries the log on. The
-// caller holds io, and calls syncDir before it relies on the old file's being
-// gone. data is nil for samples.
-func (l *sampleLog) compact(i int, keep func(off int64, meta, data []byte) bool) ([]move, error) {
+// caller holds io. data is nil for samples. swapped tells, besides any error,
+// whether the segment is the new one from now on; only without an error is the
+// old one off the disk for good.
+func (l *sampleLog) compact(i int, keep func(off int64, meta, data []byte) bool) (moves []move, swapped bool, err error) {
 	seg := l.segs[i]
 	if l.active != nil && i == len(l.segs)-1 {
 		if err := l.close(); err != nil {
-			return nil, fmt.Errorf("store: %w", err)
+			return nil, false, fmt.Errorf("store: %w", err)
 		}
 	}
 	h := segHeader{number: seg.number, nextID: l.givenIDs()}
 	body, moves, err := l.survivors(seg, keep, &h)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if len(moves) == 0 && i < len(l.segs)-1 {
 		if err := l.fsys.Remove(seg.name); err != nil {
-			return nil, fmt.Errorf("store: %w", err)
+			return nil, false, fmt.Errorf("store: %w", err)
 		}
 		l.segs = slices.Delete(l.segs, i, i+1)
 		l.bytes.Add(-seg.file)
-		return nil, nil
+		if err := l.fsys.SyncDir(l.dir); err != nil {
+			return nil, true, fmt.Errorf("store: %w", err)
+		}
+		return nil, true, nil
 	}
-	tmp := seg.name + ".tmp"
-	if err := writeSynced(l.fsys, tmp, body); err != nil {
-		return nil, err
-	}
-	if err := l.fsys.Rename(tmp, seg.name); err != nil {
-		return nil, fmt.Errorf("store: %w", errors.Join(err, l.fsys.Remove(tmp)))
+	err = writeFile(l.fsys, seg.name, body)
+	if err != nil {
+		// The rename may have been done and only its fsync have failed.
+		now, _, herr := l.openSegment(seg.name)
+		if herr != nil || now.crc != h.crc {
+			return nil, false, errors.Join(err, herr)
+		}
 	}
 	l.bytes.Add(int64(len(body)) - seg.file)
 	seg.seed, seg.size, seg.file, seg.dead = h.crc, int64(len(body)), int64(len(body)), 0
-	return moves, nil
-}
-
-func (l *sampleLog) syncDir() error {
-	if err := l.fsys.SyncDir(l.dir); err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	return nil
+	return moves, true, err
 }
 
 // survivors builds the contents of a compacted segment and says where its
@@ -475,6 +470,3 @@ func (l *sampleLog) survivors(seg *segment, keep func(off int64, meta, data []by
 	}
 	return body, moves, nil
 }
-
-// notExist reports whether err says that a file is not there.
-func notExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -350,8 +350,8 @@ func (s *Store) compactSegment(at int) error {
 		}
 		return false
 	}
-	moves, err := s.log.compact(at, keep)
-	if err != nil {
+	moves, swapped, err := s.log.compact(at, keep)
+	if !swapped {
 		return err
 	}
 	s.mu.Lock()
@@ -366,7 +366,7 @@ func (s *Store) compactSegment(at int) error {
 	}
 	s.mu.Unlock()
 	seg.tombs = tombs
-	if err := s.log.syncDir(); err != nil {
+	if err != nil {
 		return err // the tombstones stay, should the old file come back
 	}
 	for id, in := range s.deleted {

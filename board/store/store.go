@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/whet-edge/whet/format/vfs"
 )
 
 // Errors that a caller tells apart.
@@ -36,7 +38,7 @@ type Options struct {
 // A Store is one state directory. Its methods may be called concurrently; no
 // other process may have the directory open.
 type Store struct {
-	fsys FS
+	fsys vfs.FS
 	dir  string
 	opt  Options
 	log  sampleLog
@@ -55,7 +57,7 @@ type Store struct {
 
 // Open opens the state directory, which is made if it does not exist, and
 // repairs what a crash left in it.
-func Open(fsys FS, dir string, opt Options) (*Store, error) {
+func Open(fsys vfs.FS, dir string, opt Options) (*Store, error) {
 	if opt.Quota == 0 {
 		opt.Quota = 1 << 30
 	}

@@ -59,6 +59,11 @@ func (s *Store) openVersions() error {
 		if CheckName(model) != nil {
 			continue
 		}
+		// A process may have died between a rename and its fsync: the choice that
+		// it made becomes durable before anybody is told of it.
+		if err := s.fsys.SyncDir(s.path("versions", model)); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
 		names, err := s.fsys.List(s.path("versions", model))
 		if err != nil {
 			return fmt.Errorf("store: %w", err)
@@ -139,7 +144,7 @@ func (s *Store) writeManifest(model string, m *manifest) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	body = append([]byte(manifestLine(body)+"\n"), body...)
-	if err := replaceFile(s.fsys, s.path("versions", model, manifestName), body); err != nil {
+	if err := writeFile(s.fsys, s.path("versions", model, manifestName), body); err != nil {
 		return err
 	}
 	s.versions.manifests[model] = m
@@ -186,7 +191,7 @@ func (s *Store) Publish(model string, v Version, delta []byte) (Version, error) 
 	if err := mkdir(s.fsys, s.path("versions", model)); err != nil {
 		return v, err
 	}
-	if err := replaceFile(s.fsys, s.deltaName(model, v.Delta), delta); err != nil {
+	if err := writeFile(s.fsys, s.deltaName(model, v.Delta), delta); err != nil {
 		return v, err
 	}
 	v.Version = strconv.Itoa(m.Next)
@@ -297,4 +302,20 @@ func (s *Store) Delta(model, version string) (Version, []byte, error) {
 		return v, nil, fmt.Errorf("%w: %s", ErrCorrupt, name)
 	}
 	return v, b, nil
+}
+
+// Fallbacks returns the versions of a model in the order in which they should
+// be tried when it is brought up: the current one, those that were current
+// before it, the base.
+func (s *Store) Fallbacks(model string) []string {
+	s.versions.mu.Lock()
+	defer s.versions.mu.Unlock()
+	m := s.manifest(model)
+	out := []string{m.Current}
+	for _, v := range slices.Backward(append([]string{Base}, m.History...)) {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
