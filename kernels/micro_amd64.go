@@ -21,12 +21,27 @@ func qgemm(l Level, a *qGemmArgs) {
 	}
 }
 
-func fgemmShape(Level) gemmShape { return fgemmShapeGo }
-func qdwShape(Level) dwShape     { return qdwShapeGo }
-func fdwShape(Level) dwShape     { return fdwShapeGo }
+func fgemmShape(l Level) gemmShape {
+	switch l {
+	case AVX512, AVX512VNNI:
+		return gemmShape{mr: 12, nr: 32, kr: 1}
+	}
+	return fgemmShapeGo
+}
 
-func gemm(_ Level, a *gemmArgs) { gemmGo(a) }
-func qdw(_ Level, a *qDWArgs)   { qdwGo(a) }
-func dw(_ Level, a *dwArgs)     { dwGo(a) }
+func gemm(l Level, a *gemmArgs) {
+	switch l {
+	case AVX512, AVX512VNNI:
+		amd64.Gemm12x32AVX512((*amd64.GemmArgs)(a))
+	default:
+		gemmGo(a)
+	}
+}
+
+func qdwShape(Level) dwShape { return qdwShapeGo }
+func fdwShape(Level) dwShape { return fdwShapeGo }
+
+func qdw(_ Level, a *qDWArgs) { qdwGo(a) }
+func dw(_ Level, a *dwArgs)   { dwGo(a) }
 
 func rowSum(_ Level, x []int8) int32 { return rowSumGo(x) }

@@ -1,0 +1,15 @@
+//go:build !purego
+
+package amd64
+
+// Gemm12x32AVX512 computes a tile of at most 12 rows by 32 columns of a
+// float32 product with AVX-512. It equals
+//
+//	for r := range Rows { for n := range Cols {
+//		var acc float32
+//		for t := range Taps { for k := range KC { acc = fma(A[Off[t][r]+k], W[t][k][n], acc) } }
+//		C[r][n] = clamp(acc+bias[n], Lo, Hi)
+//	} }
+//
+//go:noescape
+func Gemm12x32AVX512(a *GemmArgs)
