@@ -157,6 +157,9 @@ func (k *checker) value(t DType, s Shape, q *Quant, data []byte, has bool) error
 	if t == Invalid || t >= numDTypes {
 		return fmt.Errorf("it has no valid type (%v)", t)
 	}
+	if len(s) > maxRank {
+		return fmt.Errorf("it has %d dimensions, more than %d", len(s), maxRank)
+	}
 	for _, d := range s {
 		if d == 0 || d > MaxDim || d < -len(k.m.Symbols) {
 			return fmt.Errorf("shape %v: dimension %d is neither within 1..%d nor a symbol of the model", s, d, MaxDim)
@@ -475,7 +478,7 @@ func (a *AttrSpec) check(k *checker, v any) error {
 	default:
 		s, ok := v.(string)
 		switch {
-		case !ok || !utf8.ValidString(s):
+		case !ok || checkText("attribute", s) != nil:
 			return bad
 		case a.Strings != nil && !slices.Contains(a.Strings, s):
 			return fmt.Errorf("is %q and must be one of %q", s, a.Strings)
@@ -558,6 +561,16 @@ func (k *checker) header() error {
 	if h.Opset < 0 || h.Opset > Opset {
 		return fmt.Errorf("the model needs opset %d and this program knows up to %d: use a newer version", h.Opset, Opset)
 	}
+	texts := []string{h.Source.Format, h.Source.SHA256, h.Source.Tool, h.Source.Note}
+	for k, v := range h.Card {
+		texts = append(texts, k, v)
+	}
+	if err := checkText("source and card", texts...); err != nil {
+		return err
+	}
+	if err := checkText("labels", h.Labels...); err != nil {
+		return err
+	}
 	if h.PeakBytes < 0 {
 		return fmt.Errorf("peak memory of %d bytes", h.PeakBytes)
 	}
@@ -579,12 +592,18 @@ func (k *checker) header() error {
 			if !slices.Contains(t.names, s.Tensor) {
 				return fmt.Errorf("%s step %q is for tensor %q; the graph has %q", t.what, s.Op, s.Tensor, t.names)
 			}
+			if err := checkText(t.what, s.Op); err != nil {
+				return err
+			}
 			if err := checkFree(s.Attrs); err != nil {
 				return fmt.Errorf("%s step %q: %w", t.what, s.Op, err)
 			}
 		}
 	}
 	for name, v := range h.Metrics {
+		if err := checkText("metrics", name); err != nil {
+			return err
+		}
 		if !finite(v) {
 			return fmt.Errorf("metric %q is %g", name, v)
 		}
@@ -592,19 +611,37 @@ func (k *checker) header() error {
 	return nil
 }
 
-// checkFree checks attributes that no table describes.
+// maxText is the longest text that readers take by default.
+const maxText = 64 << 10
+
+func checkText(what string, texts ...string) error {
+	for _, s := range texts {
+		if len(s) > maxText || !utf8.ValidString(s) {
+			return fmt.Errorf("%s: a text is longer than %d bytes or not UTF-8: %.40q", what, maxText, s)
+		}
+	}
+	return nil
+}
+
+// checkFree checks attributes that no table describes. Nothing but the table tells
+// the kind of an empty list, so there must be none.
 func checkFree(a Attrs) error {
 	for name, v := range a {
+		if err := checkText("name of an attribute", name); err != nil {
+			return err
+		}
 		ok := false
 		switch v := v.(type) {
-		case int64, bool, []int64:
+		case int64, bool:
 			ok = true
 		case string:
-			ok = utf8.ValidString(v)
+			ok = checkText("attribute", v) == nil
 		case float64:
 			ok = finite(v)
+		case []int64:
+			ok = len(v) > 0
 		case []float64:
-			ok = finite(v...)
+			ok = len(v) > 0 && finite(v...)
 		}
 		if !ok {
 			return fmt.Errorf("attribute %q is %v (%T), which no file can hold", name, v, v)

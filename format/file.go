@@ -78,7 +78,7 @@ type Limits struct {
 	Nodes   int   // default 1<<17
 	Items   int   // entries of all lists and maps in header and graph; default 1<<22
 	Elems   int64 // elements of a tensor; default 1<<31
-	Name    int   // bytes of a string; default 64 KiB (names themselves are shorter, see Check)
+	Name    int   // bytes of a text; default 64 KiB
 	Depth   int   // nesting of unknown header values; default 32
 }
 
@@ -100,7 +100,7 @@ func (l Limits) withDefaults() Limits {
 	defInt(&l.Tensors, 1<<17)
 	defInt(&l.Nodes, 1<<17)
 	defInt(&l.Items, 1<<22)
-	defInt(&l.Name, 64<<10)
+	defInt(&l.Name, maxText)
 	defInt(&l.Depth, 32)
 	return l
 }
