@@ -38,10 +38,38 @@ func gemm(l Level, a *gemmArgs) {
 	}
 }
 
-func qdwShape(Level) dwShape { return qdwShapeGo }
-func fdwShape(Level) dwShape { return fdwShapeGo }
+func qdwShape(l Level) dwShape {
+	switch l {
+	case AVX512VNNI:
+		return dwShape{cb: 32, mask: true, pairs: true}
+	}
+	return qdwShapeGo
+}
 
-func qdw(_ Level, a *qDWArgs) { qdwGo(a) }
-func dw(_ Level, a *dwArgs)   { dwGo(a) }
+func qdw(l Level, a *qDWArgs) {
+	switch l {
+	case AVX512VNNI:
+		amd64.QDepthwise32VNNI((*amd64.QDWArgs)(a))
+	default:
+		qdwGo(a)
+	}
+}
+
+func fdwShape(l Level) dwShape {
+	switch l {
+	case AVX512, AVX512VNNI:
+		return dwShape{cb: 32, mask: true}
+	}
+	return fdwShapeGo
+}
+
+func dw(l Level, a *dwArgs) {
+	switch l {
+	case AVX512, AVX512VNNI:
+		amd64.Depthwise32AVX512((*amd64.DWArgs)(a))
+	default:
+		dwGo(a)
+	}
+}
 
 func rowSum(_ Level, x []int8) int32 { return rowSumGo(x) }

@@ -15,35 +15,50 @@ type qDepthwise struct {
 
 func newQDepthwise(l Level, p *QConvParams) *qDepthwise {
 	plan, l, shape := newDWPlan(p.Shape, l, qdwShape, 1)
-	cb := shape.cb
+	cb, taps := shape.cb, plan.taps
+	if shape.pairs {
+		taps = roundUp(taps, 2)
+	}
 	d := &qDepthwise{
-		level: l, plan: plan, block: cb * (8 + 2*plan.taps), pad: make([]int8, p.Shape.C),
+		level: l, plan: plan, block: cb * (8 + 2*taps), pad: make([]int8, p.Shape.C),
 		lo: float32(p.Lo - p.OutZero), hi: float32(p.Hi - p.OutZero), outZero: p.OutZero,
 	}
 	setAll(d.pad, int8(p.InZero))
 	d.packed = alignedBytes(plan.blocks * d.block)
 	for b := range plan.blocks {
 		bias := view[int32](d.packed, b*d.block, cb)
-		w := view[int16](d.packed, b*d.block+4*cb, cb*plan.taps)
+		w := view[int16](d.packed, b*d.block+4*cb, cb*taps)
 		scale := view[float32](d.packed, (b+1)*d.block-4*cb, cb)
 		c0 := plan.blockStart(b, cb)
 		for i := range min(cb, p.Shape.C-c0) {
-			c := c0 + i
+			c, lane := c0+i, i
+			if shape.pairs {
+				lane = dwLane(i, cb)
+			}
 			var sum int32
 			for t := range plan.taps {
 				v := int32(p.Weights[c*plan.taps+t]) - p.WeightZero
-				w[t*cb+i] = int16(v)
+				if shape.pairs {
+					w[(t/2*cb+lane)*2+t%2] = int16(v)
+				} else {
+					w[t*cb+lane] = int16(v)
+				}
 				sum += v
 			}
-			bias[i] = -p.InZero * sum
+			bias[lane] = -p.InZero * sum
 			if p.Bias != nil {
-				bias[i] += p.Bias[c]
+				bias[lane] += p.Bias[c]
 			}
-			scale[i] = perChannel(p.Scale, c)
+			scale[lane] = perChannel(p.Scale, c)
 		}
 	}
 	return d
 }
+
+// dwLane returns where the kernels that interleave two taps within lanes of
+// eight channels sum channel i of a block: first the channels 0-3 of every
+// eight, then the channels 4-7.
+func dwLane(i, cb int) int { return i%8/4*(cb/2) + i/8*4 + i%4 }
 
 func (d *qDepthwise) run(dst, src []int8, scratch []byte, t0, t1 int) {
 	p := d.plan

@@ -38,3 +38,11 @@
 	TESTQ   reg, reg; \
 	LEAQ    (AX)(reg*1), reg; \
 	CMOVQLT BX, reg
+
+// TAPROW points reg at the input of depthwise tap i of the current pixel:
+// SI = the pixel's offsets, AX = A, BX = Pad, both at the current channels.
+#define TAPROW(i, reg) \
+	MOVLQSX (4*i)(SI), reg; \
+	TESTQ   reg, reg; \
+	LEAQ    (AX)(reg*1), reg; \
+	CMOVQLT BX, reg

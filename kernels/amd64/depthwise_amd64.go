@@ -1,0 +1,28 @@
+//go:build !purego
+
+package amd64
+
+// QDepthwise32VNNI computes a run of pixels of an int8 depthwise convolution
+// with AVX-512 VNNI, 32 channels at a time, the last block under a mask. The
+// weights are packed in pairs of taps (see the assembly). It equals
+//
+//	for p := range Pixels { for c := range C {
+//		acc := bias[c]
+//		for t := range Taps { acc += A[Off[p][t]+c] * W[t][c] }
+//		Out[p][c] = Zero + rne(clamp(float32(acc)*scale[c], Lo, Hi))
+//	} }
+//
+//go:noescape
+func QDepthwise32VNNI(a *QDWArgs)
+
+// Depthwise32AVX512 computes a run of pixels of a float32 depthwise
+// convolution, 32 channels at a time, the last block under a mask. It equals
+//
+//	for p := range Pixels { for c := range C {
+//		var acc float32
+//		for t := range Taps { acc = fma(A[Off[p][t]+c], W[t][c], acc) }
+//		Out[p][c] = clamp(acc+bias[c], Lo, Hi)
+//	} }
+//
+//go:noescape
+func Depthwise32AVX512(a *DWArgs)
