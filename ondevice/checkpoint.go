@@ -1,0 +1,139 @@
+package ondevice
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+)
+
+// A job's file is one checkpoint, replaced atomically by the next (temporary
+// file, fsync, rename, fsync of the folder), so that after a power cut it is
+// either the old or the new one:
+//
+//	"WHETJOB1", u64 generation, plan[32], rows[32],
+//	u32 phase, u32 epoch, u32 position, u32 steps, u32 failures,
+//	4 x u64 generator at the epoch's begin, f64 loss sum, u32 samples seen,
+//	u32 best epoch, f64 best accuracy, f64 best loss,
+//	u32 parameters, u32 vectors, the vectors as f32 (weights, best weights, optimizer state),
+//	u32 epochs, {f64 loss, f64 validation loss, f64 validation accuracy} of each,
+//	u32 CRC-32C of all before it
+//
+// with little-endian numbers.
+const jobMagic = "WHETJOB1"
+
+// ErrJob is wrapped by the errors about a job's file that cannot be continued.
+var ErrJob = errors.New("ondevice: job cannot be continued")
+
+// The phases of a job.
+const (
+	phaseNew uint32 = iota
+	phaseTraining
+	phaseDone
+)
+
+// checkpoint is everything that decides the bits of the rest of a job.
+type checkpoint struct {
+	generation uint64
+	plan       [sha256.Size]byte // TunePlan.id
+	rows       [sha256.Size]byte // of all features, labels and the split
+
+	phase, epoch, pos, steps uint32
+	diverged                 uint32
+	rng                      [4]uint64
+	lossSum                  float64
+	seen                     uint32
+	bestEpoch                uint32
+	bestAccuracy, bestLoss   float64
+	vectors                  [][]float32 // of one length
+	curve                    []Epoch
+}
+
+// checkpointBytes bounds the size of a checkpoint of the plan's job.
+func (p *TunePlan) checkpointBytes() int64 {
+	return 512 + int64(p.Params)*4*4 + 24*int64(p.opt.Epochs+1)
+}
+
+func (c *checkpoint) encode() []byte {
+	le := binary.LittleEndian
+	b := append([]byte(nil), jobMagic...)
+	b = le.AppendUint64(b, c.generation)
+	b = append(b, c.plan[:]...)
+	b = append(b, c.rows[:]...)
+	for _, v := range []uint32{c.phase, c.epoch, c.pos, c.steps, c.diverged} {
+		b = le.AppendUint32(b, v)
+	}
+	for _, v := range c.rng {
+		b = le.AppendUint64(b, v)
+	}
+	b = le.AppendUint64(b, math.Float64bits(c.lossSum))
+	b = le.AppendUint32(b, c.seen)
+	b = le.AppendUint32(b, c.bestEpoch)
+	b = le.AppendUint64(b, math.Float64bits(c.bestAccuracy))
+	b = le.AppendUint64(b, math.Float64bits(c.bestLoss))
+	params := 0
+	if len(c.vectors) > 0 {
+		params = len(c.vectors[0])
+	}
+	b = le.AppendUint32(b, uint32(params))
+	b = le.AppendUint32(b, uint32(len(c.vectors)))
+	for _, v := range c.vectors {
+		b = append(b, floatBytes(v)...)
+	}
+	b = le.AppendUint32(b, uint32(len(c.curve)))
+	for _, e := range c.curve {
+		for _, v := range []float64{e.Loss, e.ValLoss, e.ValAccuracy} {
+			b = le.AppendUint64(b, math.Float64bits(v))
+		}
+	}
+	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+func decodeCheckpoint(b []byte) (*checkpoint, error) {
+	bad := func(what string) (*checkpoint, error) {
+		return nil, fmt.Errorf("%w: its file %s; remove it to start anew", ErrJob, what)
+	}
+	if len(b) < len(jobMagic)+4 || !bytes.HasPrefix(b, []byte(jobMagic)) {
+		return bad("does not begin with " + jobMagic)
+	}
+	body, crc := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
+	if crc32.Checksum(body, castagnoli) != crc {
+		return bad("has a wrong checksum")
+	}
+	r := reader{b: body[len(jobMagic):]}
+	c := &checkpoint{generation: r.u64(), plan: [32]byte(r.bytes(32)), rows: [32]byte(r.bytes(32))}
+	for _, p := range []*uint32{&c.phase, &c.epoch, &c.pos, &c.steps, &c.diverged} {
+		*p = r.u32()
+	}
+	for i := range c.rng {
+		c.rng[i] = r.u64()
+	}
+	c.lossSum = r.f64()
+	c.seen = r.u32()
+	c.bestEpoch = r.u32()
+	c.bestAccuracy = r.f64()
+	c.bestLoss = r.f64()
+	params, vectors := int(r.u32()), int(r.u32())
+	if r.bad || vectors > 4 || params > len(r.b)/4 {
+		return bad("makes no sense")
+	}
+	for range vectors {
+		v := make([]float32, params)
+		for i := range v {
+			v[i] = math.Float32frombits(r.u32())
+		}
+		c.vectors = append(c.vectors, v)
+	}
+	for range r.count(24) {
+		c.curve = append(c.curve, Epoch{r.f64(), r.f64(), r.f64()})
+	}
+	if r.bad || len(r.b) != 0 || c.phase > phaseDone {
+		return bad("makes no sense")
+	}
+	return c, nil
+}
+
+func (r *reader) f64() float64 { return math.Float64frombits(r.u64()) }

@@ -1,0 +1,168 @@
+package ondevice
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/format/vfs"
+	"github.com/whet-edge/whet/runtime"
+)
+
+// Extract returns the features of all samples of d, in order: what the model's
+// head reads when the samples are its input.
+func Extract(ctx context.Context, m *format.Model, d Data, opts ...runtime.Option) (*Features, error) {
+	h, err := findHead(m)
+	if err != nil {
+		return nil, err
+	}
+	e := extractor{model: m, head: h, opts: opts}
+	out, err := h.newFeatures(m)
+	if err != nil {
+		return nil, err
+	}
+	buf := e.input()
+	for i := range d.Len() {
+		if err := d.Input(i, buf); err != nil {
+			return nil, fmt.Errorf("ondevice: %w", err)
+		}
+		row, err := e.run(ctx, buf)
+		if err != nil {
+			return nil, err
+		}
+		if err := out.Append(inputID(buf), d.Sample(i).Label, row); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// extractor runs the frozen part of a model, compiled when it is first needed.
+type extractor struct {
+	model   *format.Model
+	head    *head
+	opts    []runtime.Option
+	session *runtime.Session
+}
+
+// input returns a buffer for the model's input.
+func (e *extractor) input() []byte {
+	t := e.model.Tensor(e.model.Main().Inputs[0].Tensor)
+	return make([]byte, t.Type.Bytes(t.Shape.Elems()))
+}
+
+// run returns the features of one input; the next run overwrites them.
+func (e *extractor) run(ctx context.Context, input []byte) ([]byte, error) {
+	if e.session == nil {
+		prog, err := runtime.Compile(e.model, append(slices.Clone(e.opts), runtime.WithOutputs(e.head.feature.Name))...)
+		if err != nil {
+			return nil, err
+		}
+		e.session = prog.NewSession()
+	}
+	e.session.Reset()
+	copy(e.session.Input(0).Bytes(), input)
+	if err := e.session.Run(ctx); err != nil {
+		return nil, err
+	}
+	return e.session.Output(0).Bytes(), nil
+}
+
+// extract is [Extract] with a cache: what it knows is not computed, what it does
+// not is added, and its file is brought up to date now and then and at the end.
+func (j *Job) extract(ctx context.Context, d Data, cache *cache, rep *Report) (*Features, error) {
+	p := j.plan
+	e := extractor{model: p.model, head: p.head, opts: p.opt.Runtime}
+	out := p.kind.empty()
+	buf := e.input()
+	told := time.Now()
+	for i := range d.Len() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := d.Input(i, buf); err != nil {
+			return nil, fmt.Errorf("ondevice: %w", err)
+		}
+		id := inputID(buf)
+		row, known := cache.rows[id]
+		if !known {
+			b, err := e.run(ctx, buf)
+			if err != nil {
+				return nil, err
+			}
+			if row, err = cache.add(id, b); err != nil {
+				return nil, err
+			}
+			rep.Computed++
+		}
+		if err := out.Append(id, d.Sample(i).Label, cache.features.Row(row)); err != nil {
+			return nil, err
+		}
+		if now := time.Now(); now.Sub(told) > time.Second/5 {
+			told = now
+			j.tell(Progress{Phase: "extract", Done: i + 1, Total: d.Len()})
+			if err := cache.save(j.fs, 50); err != nil {
+				return nil, err
+			}
+		}
+	}
+	j.tell(Progress{Phase: "extract", Done: d.Len(), Total: d.Len()})
+	return out, cache.save(j.fs, 0)
+}
+
+// cache is the features of a model on disk, by input.
+type cache struct {
+	path     string
+	features *Features
+	rows     map[ID]int
+	saved    int           // rows in the file
+	at       time.Time     // of the last save
+	cost     time.Duration // of the last save
+}
+
+// loadCache reads the cache. One that is missing, damaged or of another model
+// is an empty one: it can only save time.
+func (j *Job) loadCache() *cache {
+	p := j.plan
+	c := &cache{path: p.opt.Cache, features: p.kind.empty(), rows: map[ID]int{}, at: time.Now()}
+	if c.path == "" {
+		c.path = j.path + ".features"
+	}
+	b, err := vfs.ReadFile(j.fs, c.path)
+	if err != nil {
+		return c
+	}
+	f, err := DecodeFeatures(b)
+	if err != nil || !f.sameKind(c.features) {
+		return c
+	}
+	c.features, c.saved = f, f.Len()
+	for i, id := range f.ids {
+		c.rows[id] = i
+	}
+	return c
+}
+
+// add takes a row in and returns its number.
+func (c *cache) add(id ID, row []byte) (int, error) {
+	n := c.features.Len()
+	c.rows[id] = n
+	return n, c.features.Append(id, "", row)
+}
+
+// save writes the file if rows were added and writing it would take at most a
+// fraction 1/rarity of the time since it was last written; 0 is always.
+func (c *cache) save(fsys vfs.FS, rarity int) error {
+	begin := time.Now()
+	if c.saved == c.features.Len() || begin.Sub(c.at) < time.Duration(rarity)*max(c.cost, time.Second/10) {
+		return nil
+	}
+	if err := writeFile(fsys, c.path, c.features.Encode()); err != nil {
+		return fmt.Errorf("ondevice: cache of features: %w", err)
+	}
+	c.saved, c.at = c.features.Len(), time.Now()
+	c.cost = c.at.Sub(begin)
+	return nil
+}

@@ -1,0 +1,253 @@
+package ondevice
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+
+	"github.com/whet-edge/whet/format"
+)
+
+// Features are rows of what a model's head reads, as the frozen part of the
+// model gives them: for a quantized model one byte an element. They are the
+// cache that lets an epoch skip the frozen part, and the kept examples that are
+// replayed so that old classes are not forgotten ("Latent Replay for Real-Time
+// Continual Learning", Pellegrini et al., 2020).
+type Features struct {
+	Key   Key
+	Type  format.DType // Int8, Uint8 or Float32
+	Scale float32      // real = Scale * (q - Zero) for the integer types
+	Zero  int32
+	Dim   int // elements a row
+
+	ids    []ID
+	labels []string
+	rows   []byte // Dim elements each, little-endian
+}
+
+// A Key says which model's features these are: the digest of the part of the
+// model that makes them, so that a new head does not outdate them.
+// Preprocessing is covered by the samples' IDs.
+type Key [sha256.Size]byte
+
+// An ID names the input that a row was computed from: the first half of the
+// SHA-256 of its bytes as the model received them, after preprocessing.
+type ID [16]byte
+
+func inputID(input []byte) ID {
+	s := sha256.Sum256(input)
+	return ID(s[:16])
+}
+
+// newFeatures makes an empty set for the features of a model's head.
+func (h *head) newFeatures(m *format.Model) (*Features, error) {
+	digest, err := format.Digest(prefix(m, h.feature.Name))
+	if err != nil {
+		return nil, err
+	}
+	f := &Features{Key: digest, Type: h.feature.Type, Dim: h.dim}
+	if q := h.feature.Quant; q != nil {
+		f.Scale, f.Zero = q.Scale[0], q.ZeroPoint()
+	}
+	return f, nil
+}
+
+// empty returns a set of the same kind without rows.
+func (f *Features) empty() *Features {
+	return &Features{Key: f.Key, Type: f.Type, Scale: f.Scale, Zero: f.Zero, Dim: f.Dim}
+}
+
+// Len returns the number of rows.
+func (f *Features) Len() int { return len(f.labels) }
+
+// Label returns the label of row i.
+func (f *Features) Label(i int) string { return f.labels[i] }
+
+// RowBytes returns the size of a row in bytes.
+func (f *Features) RowBytes() int { return f.Type.Bytes(f.Dim) }
+
+// Row returns the bytes of row i, to be read only.
+func (f *Features) Row(i int) []byte {
+	n := f.RowBytes()
+	return f.rows[i*n:][:n:n]
+}
+
+// Append adds a copy of a row.
+func (f *Features) Append(id ID, label string, row []byte) error {
+	if len(row) != f.RowBytes() {
+		return fmt.Errorf("ondevice: feature row of %d bytes; %d are expected", len(row), f.RowBytes())
+	}
+	f.ids = append(f.ids, id)
+	f.labels = append(f.labels, label)
+	f.rows = append(f.rows, row...)
+	return nil
+}
+
+// sameKind reports whether rows of both may be mixed.
+func (f *Features) sameKind(g *Features) bool {
+	return f.Key == g.Key && f.Type == g.Type && f.Dim == g.Dim && f.Scale == g.Scale && f.Zero == g.Zero
+}
+
+// digest is the SHA-256 of all rows and labels, in order.
+func (f *Features) digest() [sha256.Size]byte { return sha256.Sum256(f.Encode()) }
+
+// A file of features is
+//
+//	"WHETFEA1", key[32], u32 type, f32 scale, i32 zero, u32 dim,
+//	u32 labels, {u32 length, bytes} of each distinct label,
+//	u32 rows, {id[16], u32 label, dim elements} of each row,
+//	u32 CRC-32C of all before it
+//
+// with little-endian numbers.
+const featureMagic = "WHETFEA1"
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// ErrFeatures is wrapped by the errors of [DecodeFeatures].
+var ErrFeatures = errors.New("ondevice: not a sound file of features")
+
+var errOtherFeatures = errors.New("ondevice: features of another model, tensor or scale")
+
+// Encode returns the features as the bytes of a file.
+func (f *Features) Encode() []byte {
+	le := binary.LittleEndian
+	b := make([]byte, 0, 64+len(f.rows)+20*f.Len())
+	b = append(b, featureMagic...)
+	b = append(b, f.Key[:]...)
+	b = le.AppendUint32(b, featureTypes[f.Type])
+	b = le.AppendUint32(b, math.Float32bits(f.Scale))
+	b = le.AppendUint32(b, uint32(f.Zero))
+	b = le.AppendUint32(b, uint32(f.Dim))
+	number := map[string]uint32{}
+	var names []string
+	for _, l := range f.labels {
+		if _, ok := number[l]; !ok {
+			number[l] = uint32(len(names))
+			names = append(names, l)
+		}
+	}
+	b = le.AppendUint32(b, uint32(len(names)))
+	for _, l := range names {
+		b = le.AppendUint32(b, uint32(len(l)))
+		b = append(b, l...)
+	}
+	b = le.AppendUint32(b, uint32(f.Len()))
+	for i, l := range f.labels {
+		b = append(b, f.ids[i][:]...)
+		b = le.AppendUint32(b, number[l])
+		b = append(b, f.Row(i)...)
+	}
+	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+// featureTypes are the numbers of the element types in files.
+var featureTypes = map[format.DType]uint32{format.Int8: 1, format.Uint8: 2, format.Float32: 3}
+
+// DecodeFeatures reads what Encode returned. Nothing is allocated beyond what
+// the length of b allows.
+func DecodeFeatures(b []byte) (*Features, error) {
+	bad := func(what string) (*Features, error) { return nil, fmt.Errorf("%w: %s", ErrFeatures, what) }
+	if len(b) < len(featureMagic)+4 || !bytes.HasPrefix(b, []byte(featureMagic)) {
+		return bad("it does not begin with " + featureMagic)
+	}
+	body, crc := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
+	if crc32.Checksum(body, castagnoli) != crc {
+		return bad("its checksum does not match")
+	}
+	r := reader{b: body[len(featureMagic):]}
+	f := &Features{Key: Key(r.bytes(32))}
+	typ := r.u32()
+	for t, n := range featureTypes {
+		if n == typ {
+			f.Type = t
+		}
+	}
+	f.Scale = math.Float32frombits(r.u32())
+	f.Zero = int32(r.u32())
+	f.Dim = int(r.u32())
+	names := make([]string, 0, r.count(4))
+	for range cap(names) {
+		names = append(names, string(r.bytes(int(r.u32()))))
+	}
+	if r.bad || f.Type == format.Invalid || f.Dim < 1 || f.Dim > 1<<24 {
+		return bad("its head makes no sense")
+	}
+	n := r.count(20 + f.RowBytes())
+	f.rows = make([]byte, 0, n*f.RowBytes())
+	for range n {
+		id := ID(r.bytes(16))
+		l := r.u32()
+		if r.bad || l >= uint32(len(names)) {
+			return bad("it ends in the middle of a row")
+		}
+		if err := f.Append(id, names[l], r.bytes(f.RowBytes())); err != nil {
+			return nil, err
+		}
+	}
+	if r.bad || len(r.b) != 0 {
+		return bad("its length does not fit its head")
+	}
+	return f, nil
+}
+
+// reader takes little-endian values off a byte slice. After the first one that
+// is not there it is bad and gives zeros.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) bytes(n int) []byte {
+	if n < 0 || n > len(r.b) {
+		r.bad, r.b = true, nil
+		return make([]byte, min(max(n, 0), 32)) // long enough for the fixed fields
+	}
+	v := r.b[:n]
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) u32() uint32 { return binary.LittleEndian.Uint32(r.bytes(4)) }
+
+func (r *reader) u64() uint64 { return binary.LittleEndian.Uint64(r.bytes(8)) }
+
+// count reads the number of items that follow, each of at least size bytes.
+func (r *reader) count(size int) int {
+	n := int(r.u32())
+	if n > len(r.b)/size {
+		r.bad = true
+		return 0
+	}
+	return n
+}
+
+// decode writes row i as real numbers: exactly what DequantizeLinear makes of
+// it in the tuned model.
+func (f *Features) decode(dst []float32, row []byte, table *[256]float32) {
+	if f.Type == format.Float32 {
+		for k := range dst {
+			dst[k] = math.Float32frombits(binary.LittleEndian.Uint32(row[4*k:]))
+		}
+		return
+	}
+	for k, q := range row[:len(dst)] {
+		dst[k] = table[q]
+	}
+}
+
+// table returns the real value of every byte of an integer row.
+func (f *Features) table() *[256]float32 {
+	t := new([256]float32)
+	for i := range t {
+		q := int32(i)
+		if f.Type == format.Int8 {
+			q = int32(int8(i))
+		}
+		t[i] = f.Scale * float32(q-f.Zero)
+	}
+	return t
+}

@@ -1,0 +1,48 @@
+package ondevice
+
+import "fmt"
+
+// Gate says what a tuned head must reach before it may replace the old one.
+// Both are judged on the same validation samples by the programs that serve,
+// and a tie is good enough.
+type Gate struct {
+	// MaxClassDrop is the largest fraction of a class's validation samples that
+	// may be lost against the old head; 0: 0.2, negative: none. The loss of one
+	// or two samples is never held against a class: it is noise.
+	MaxClassDrop float64
+
+	// MinGain is how much the accuracy must at least rise; 0: it must not fall.
+	MinGain float64
+}
+
+func (g Gate) withDefaults() Gate {
+	def(&g.MaxClassDrop, 0.2)
+	g.MaxClassDrop = max(g.MaxClassDrop, 0)
+	return g
+}
+
+// lostIsNoise is the number of samples of one class whose loss proves nothing.
+const lostIsNoise = 2
+
+// judge returns why the tuned head is refused, or "".
+func (g Gate) judge(base, tuned *Metrics, classes []string, regression bool) string {
+	if regression {
+		if !(tuned.Loss <= base.Loss) {
+			return fmt.Sprintf("mean squared error on %d validation samples rose from %.6g to %.6g", base.Samples, base.Loss, tuned.Loss)
+		}
+		return ""
+	}
+	if !(tuned.Accuracy >= base.Accuracy+g.MinGain) {
+		return fmt.Sprintf("accuracy on %d validation samples went from %.4f to %.4f; at least %.4f is asked for",
+			base.Samples, base.Accuracy, tuned.Accuracy, base.Accuracy+g.MinGain)
+	}
+	for c, name := range classes {
+		n := base.Count[c]
+		lost := base.Confusion[c][c] - tuned.Confusion[c][c]
+		if lost > lostIsNoise && float64(lost) > g.MaxClassDrop*float64(n) {
+			return fmt.Sprintf("class %q lost %d of its %d validation samples; a drop of at most %g of a class is allowed",
+				name, lost, n, g.MaxClassDrop)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,427 @@
+package ondevice
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/format/vfs"
+	"github.com/whet-edge/whet/kernels"
+	"github.com/whet-edge/whet/runtime"
+)
+
+func tune(t *testing.T, m *format.Model, d Data, o Options, fs vfs.FS) (*format.Delta, *Report) {
+	t.Helper()
+	o.fs = fs
+	p, err := Plan(m, d, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := Start(context.Background(), p, "t.job")
+	if err != nil {
+		t.Fatal(err)
+	}
+	delta, rep, err := j.Wait(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return delta, rep
+}
+
+func deltaBytes(t *testing.T, d *format.Delta) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := format.WriteDelta(&b, d); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// accuracy runs the whole model on samples.
+func accuracy(t *testing.T, m *format.Model, d Samples, o ...runtime.Option) float64 {
+	t.Helper()
+	prog, err := runtime.Compile(m, o...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := prog.NewSession()
+	right := 0
+	for i := range d {
+		copy(s.Input(0).Bytes(), d[i].Input)
+		if err := s.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if m.Header.Labels[argmax(s.Output(0).Float32())] == d[i].Label {
+			right++
+		}
+	}
+	return float64(right) / float64(len(d))
+}
+
+func TestTune(t *testing.T) {
+	labels := []string{"a", "b", "c"}
+	m := testModel(t, labels...)
+	before := accuracy(t, m, testSamples(100, 3, labels...))
+	for name, o := range map[string]Options{
+		"sgd":   {},
+		"adamw": {Optimizer: AdamW, WeightDecay: 0.01, Smoothing: 0.1, ClipNorm: 5, Schedule: Constant},
+		"mse":   {Loss: MSE},
+	} {
+		t.Run(name, func(t *testing.T) {
+			delta, rep := tune(t, m, testSamples(40, 2, labels...), o, vfs.NewMem())
+			if !rep.Passed {
+				t.Fatalf("refused: %s", rep.Verdict)
+			}
+			tuned, err := format.Apply(m, delta)
+			if err != nil {
+				t.Fatal(err)
+			}
+			after := accuracy(t, tuned, testSamples(100, 3, labels...))
+			t.Logf("accuracy %.3f, tuned %.3f, rate %g, best epoch %d", before, after, rep.LR, rep.BestEpoch)
+			if after < before || after < 0.9 {
+				t.Errorf("accuracy went from %.3f to %.3f", before, after)
+			}
+			first, last := rep.Curve[1].Loss, rep.Curve[len(rep.Curve)-1].Loss
+			if !(last < first) {
+				t.Errorf("training loss went from %g to %g", first, last)
+			}
+		})
+	}
+}
+
+// TestBits: neither the level nor the memory budget nor the number of threads
+// shows in the result.
+func TestBits(t *testing.T) {
+	labels := []string{"a", "b", "c"}
+	m := testModel(t, labels...)
+	d := testSamples(30, 2, labels...)
+	var want []byte
+	check := func(name string, o Options) {
+		o.Epochs = 3
+		o.Batch = 20
+		delta, rep := tune(t, m, d, o, vfs.NewMem())
+		if !rep.Passed {
+			t.Fatalf("%s: refused: %s", name, rep.Verdict)
+		}
+		got := deltaBytes(t, delta)
+		if want == nil {
+			want = got
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s: the delta differs", name)
+		}
+	}
+	check("plain", Options{})
+	for _, l := range kernels.Levels() {
+		for _, n := range []int{1, 2} {
+			check(l.String(), Options{Runtime: []runtime.Option{runtime.WithLevel(l), runtime.WithThreads(n)}})
+		}
+	}
+	var need *BudgetError
+	if _, err := Plan(m, d, Options{Memory: 1, Epochs: 3, Batch: 20}); !errors.As(err, &need) {
+		t.Fatalf("a budget of one byte gave %v", err)
+	}
+	p, err := Plan(m, d, Options{Memory: need.Need, Epochs: 3, Batch: 20})
+	if err != nil {
+		t.Fatalf("the budget that the refusal names is refused: %v", err)
+	}
+	if p.PeakBytes > need.Need || p.Block == 32 {
+		t.Errorf("a budget of %d bytes is planned to take %d, with blocks of %d", need.Need, p.PeakBytes, p.Block)
+	}
+	check("smallest budget", Options{Memory: need.Need})
+}
+
+func TestGrow(t *testing.T) {
+	m := testModel(t, "a", "b", "c")
+	// The base has random weights: teach it its own classes first.
+	delta, rep := tune(t, m, testSamples(60, 2, "a", "b", "c"), Options{}, vfs.NewMem())
+	if !rep.Passed {
+		t.Fatalf("refused: %s", rep.Verdict)
+	}
+	tuned, err := format.Apply(m, delta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := reopen(t, tuned)
+	old, err := Extract(context.Background(), base, testSamples(200, 4, "a", "b", "c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep := NewReservoir(old, 20, 1)
+	for i := range old.Len() {
+		if err := keep.Add(old, i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := keep.Features().Len(); n != 60 {
+		t.Fatalf("the reservoir keeps %d rows, want 60", n)
+	}
+	delta, rep = tune(t, base, testSamples(20, 5, "d", "e"), Options{Replay: keep.Features()}, vfs.NewMem())
+	if !rep.Passed {
+		t.Fatalf("refused: %s", rep.Verdict)
+	}
+	if want := []string{"a", "b", "c", "d", "e"}; !slices.Equal(rep.Classes, want) || !slices.Equal(rep.New, want[3:]) {
+		t.Fatalf("classes %v, new %v", rep.Classes, rep.New)
+	}
+	grown, err := format.Apply(base, delta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := accuracy(t, base, testSamples(100, 6, "a", "b", "c"))
+	after := accuracy(t, grown, testSamples(100, 6, "a", "b", "c"))
+	fresh := accuracy(t, grown, testSamples(100, 6, "d", "e"))
+	t.Logf("old classes %.3f, then %.3f; new ones %.3f", before, after, fresh)
+	if after < before-0.05 || fresh < 0.9 {
+		t.Errorf("old classes went from %.3f to %.3f, new ones to %.3f", before, after, fresh)
+	}
+}
+
+// TestGate: what makes things worse is refused.
+func TestGate(t *testing.T) {
+	labels := []string{"a", "b", "c"}
+	m := testModel(t, labels...)
+	delta, _ := tune(t, m, testSamples(60, 2, labels...), Options{}, vfs.NewMem())
+	tuned, err := format.Apply(m, delta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := reopen(t, tuned)
+	// The start and every epoch are candidates, so a wrong label of a known class
+	// does no harm. Here the poison is the new class: its samples are a's.
+	wrong := testSamples(40, 3, labels...)
+	for i := range wrong {
+		if wrong[i].Label == "a" {
+			wrong[i].Label = "d"
+		}
+	}
+	delta, rep := tune(t, good, wrong, Options{ValData: testSamples(40, 4, "a", "b", "c", "d")}, vfs.NewMem())
+	if delta != nil || rep.Passed || rep.Verdict == "" {
+		t.Errorf("wrong labels passed: base %.3f, tuned %.3f", rep.Base.Accuracy, rep.Tuned.Accuracy)
+	}
+	t.Log(rep.Verdict)
+
+	g := Gate{}.withDefaults()
+	metrics := func(a, b int) *Metrics {
+		m := newMetrics(2)
+		for i := range 20 {
+			m.add(0, btoi(i >= a))
+			m.add(1, btoi(i < b))
+		}
+		return m.finish()
+	}
+	for _, c := range []struct {
+		a, b    int
+		refused string
+	}{{10, 10, ""}, {14, 6, ""}, {18, 5, "class"}, {9, 10, "accuracy"}, {20, 20, ""}} {
+		v := g.judge(metrics(10, 10), metrics(c.a, c.b), []string{"x", "y"}, false)
+		if (v == "") != (c.refused == "") || !strings.HasPrefix(v, c.refused) {
+			t.Errorf("10 and 10 of 20 right became %d and %d: verdict %q, want %q", c.a, c.b, v, c.refused)
+		}
+	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// TestNaN: a job that diverges keeps the last good weights and says so.
+func TestNaN(t *testing.T) {
+	labels := []string{"a", "b", "c"}
+	m := testModel(t, labels...)
+	delta, rep := tune(t, m, testSamples(30, 2, labels...), Options{Loss: MSE, LR: 1e6, Epochs: 200}, vfs.NewMem())
+	if !rep.Diverged || delta != nil || rep.Passed {
+		t.Errorf("diverged %v, passed %v", rep.Diverged, rep.Passed)
+	}
+}
+
+// TestRegression: targets of values, judged by their squared error.
+func TestRegression(t *testing.T) {
+	m := testModel(t, "x", "y")
+	d := testSamples(50, 2, "p", "q")
+	for i := range d {
+		d[i].Target = []float32{float32(int8(d[i].Input[0])) / 100, float32(int8(d[i].Input[1])) / 100}
+		d[i].Label = ""
+	}
+	_, rep := tune(t, m, d, Options{Loss: MSE, Epochs: 60}, vfs.NewMem())
+	if !rep.Passed || !(rep.Tuned.Loss < rep.Base.Loss/2) {
+		t.Errorf("verdict %q: error went from %g to %g", rep.Verdict, rep.Base.Loss, rep.Tuned.Loss)
+	}
+}
+
+// TestResume cuts a job at every call of the file system, as a power cut would,
+// and continues it: the result has the bits of an unbroken job's.
+func TestResume(t *testing.T) {
+	labels := []string{"a", "b", "c"}
+	m := testModel(t, labels...)
+	d := testSamples(12, 2, labels...)
+	for name, o := range map[string]Options{
+		"sgd":   {Epochs: 2, Batch: 8, Checkpoint: -1},
+		"adamw": {Epochs: 2, Batch: 8, Checkpoint: -1, Optimizer: AdamW},
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole := vfs.NewMem()
+			delta, rep := tune(t, m, d, o, whole)
+			if !rep.Passed {
+				t.Fatalf("refused: %s", rep.Verdict)
+			}
+			want := deltaBytes(t, delta)
+			cut := errors.New("cut")
+			continued := 0
+			for n := range whole.Calls() {
+				fs := vfs.NewMem()
+				fs.FailNth(n, cut)
+				if !runCut(t, m, d, o, fs, cut) {
+					continue // the cut came after the last call that matters
+				}
+				for seed := range uint64(2) {
+					o := o
+					o.fs = fs.Crash(seed, 0.5)
+					p, err := Plan(m, d, o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					j, err := Resume(context.Background(), p, "t.job")
+					if err != nil {
+						t.Fatalf("cut at call %d, seed %d: %v", n, seed, err)
+					}
+					delta, rep, err := j.Wait(context.Background())
+					if err != nil {
+						t.Fatalf("cut at call %d, seed %d: %v", n, seed, err)
+					}
+					if !bytes.Equal(deltaBytes(t, delta), want) {
+						t.Fatalf("cut at call %d, seed %d: the delta differs from an unbroken job's", n, seed)
+					}
+					if len(rep.Curve) != o.Epochs+1 {
+						t.Fatalf("cut at call %d: a curve of %d points", n, len(rep.Curve))
+					}
+					continued++
+				}
+			}
+			t.Logf("%d calls, %d continuations", whole.Calls(), continued)
+			if continued < whole.Calls() {
+				t.Errorf("only %d jobs were cut and continued", continued)
+			}
+		})
+	}
+}
+
+// runCut runs a job on fs and reports whether it ended with the error cut.
+func runCut(t *testing.T, m *format.Model, d Data, o Options, fs vfs.FS, cut error) bool {
+	t.Helper()
+	o.fs = fs
+	p, err := Plan(m, d, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := Start(context.Background(), p, "t.job")
+	if err == nil {
+		_, _, err = j.Wait(context.Background())
+	}
+	if err != nil && !errors.Is(err, cut) {
+		t.Fatal(err)
+	}
+	return err != nil
+}
+
+// TestCancel: a job whose context ends can be continued.
+func TestCancel(t *testing.T) {
+	labels := []string{"a", "b", "c"}
+	m := testModel(t, labels...)
+	d := testSamples(20, 2, labels...)
+	delta, _ := tune(t, m, d, Options{}, vfs.NewMem())
+	want := deltaBytes(t, delta)
+
+	path := filepath.Join(t.TempDir(), "t.job")
+	ctx, cancel := context.WithCancel(context.Background())
+	o := Options{Progress: func(p Progress) {
+		if p.Phase == "train" && p.Done == 7 {
+			cancel()
+		}
+	}}
+	p, err := Plan(m, d, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := Start(ctx, p, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := j.Wait(context.Background()); !errors.Is(err, context.Canceled) {
+		t.Fatalf("a cancelled job gave %v", err)
+	}
+	j, err = Resume(context.Background(), p, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delta, rep, err := j.Wait(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(deltaBytes(t, delta), want) {
+		t.Error("the continued job's delta differs")
+	}
+	if rep.Computed != 0 {
+		t.Errorf("%d features were computed again", rep.Computed)
+	}
+	p2, err := Plan(m, d, Options{Seed: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Resume(context.Background(), p2, path); !errors.Is(err, ErrJob) {
+		t.Errorf("a job of another seed was continued: %v", err)
+	}
+	if err := j.Remove(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestHeadValues: a float head with the base's own weights reaches the base's
+// logits up to the rounding that its integer output has.
+func TestHeadValues(t *testing.T) {
+	m := testModel(t, "a", "b", "c")
+	h, err := findHead(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tuned, err := h.withHead(m, h.w, h.b, m.Header.Labels, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := format.Check(tuned); err != nil {
+		t.Fatal(err)
+	}
+	a, b := run(t, m, testSamples(20, 9, "a", "b")), run(t, tuned, testSamples(20, 9, "a", "b"))
+	for i := range a {
+		for k := range a[i] {
+			if math.Abs(float64(a[i][k]-b[i][k])) > 0.04 {
+				t.Fatalf("sample %d: probabilities %v and %v", i, a[i], b[i])
+			}
+		}
+	}
+}
+
+func run(t *testing.T, m *format.Model, d Samples) (out [][]float32) {
+	t.Helper()
+	prog, err := runtime.Compile(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := prog.NewSession()
+	for i := range d {
+		copy(s.Input(0).Bytes(), d[i].Input)
+		if err := s.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, slices.Clone(s.Output(0).Float32()))
+	}
+	return out
+}

@@ -1,0 +1,56 @@
+package ondevice
+
+// Metrics say how well a head does on a set of samples.
+type Metrics struct {
+	Samples  int
+	Loss     float64   // mean
+	Accuracy float64   // fraction of samples whose class is the highest output
+	Recall   []float64 // of each class; 0 where Count is
+	Count    []int     // samples of each class
+	// Confusion[c][p] is how many samples of class c were taken for class p.
+	Confusion [][]int
+}
+
+func newMetrics(classes int) *Metrics {
+	m := &Metrics{Count: make([]int, classes), Recall: make([]float64, classes), Confusion: make([][]int, classes)}
+	for i := range m.Confusion {
+		m.Confusion[i] = make([]int, classes)
+	}
+	return m
+}
+
+// add counts one sample of class c that was taken for class p; p is -1 for a
+// class outside the set.
+func (m *Metrics) add(c, p int) {
+	m.Samples++
+	m.Count[c]++
+	if p >= 0 {
+		m.Confusion[c][p]++
+	}
+}
+
+// finish computes the fractions from the counts.
+func (m *Metrics) finish() *Metrics {
+	right := 0
+	for c, row := range m.Confusion {
+		right += row[c]
+		if m.Count[c] > 0 {
+			m.Recall[c] = float64(row[c]) / float64(m.Count[c])
+		}
+	}
+	if m.Samples > 0 {
+		m.Accuracy = float64(right) / float64(m.Samples)
+	}
+	return m
+}
+
+// argmax returns the index of the highest value, the first of equals.
+func argmax(x []float32) int {
+	best := 0
+	for i, v := range x {
+		if v > x[best] {
+			best = i
+		}
+	}
+	return best
+}

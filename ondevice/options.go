@@ -1,0 +1,194 @@
+package ondevice
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/whet-edge/whet/format/vfs"
+	"github.com/whet-edge/whet/runtime"
+)
+
+// A Tail says which part of a model is trained.
+type Tail int
+
+// Head is the last dense layer (Gemm, or 1x1 convolution of a 1x1 picture). It
+// is trained in float32 on the features that the frozen integer part gives, and
+// stays float32: quantizing it again costs accuracy and saves next to nothing
+// (Lin et al., "On-Device Training Under 256KB Memory", 2022, table 3: 73.5
+// against 71.2 percent).
+const Head Tail = 0
+
+func (t Tail) String() string {
+	if t == Head {
+		return "head"
+	}
+	return fmt.Sprintf("Tail(%d)", int(t))
+}
+
+// A Loss is what training makes small.
+type Loss int
+
+// The losses: softmax cross-entropy for classes, mean squared error for values.
+const (
+	CrossEntropy Loss = iota
+	MSE
+)
+
+func (l Loss) String() string {
+	switch l {
+	case CrossEntropy:
+		return "ce"
+	case MSE:
+		return "mse"
+	}
+	return fmt.Sprintf("Loss(%d)", int(l))
+}
+
+// An Optimizer is how weights follow their gradients.
+type Optimizer int
+
+// The optimizers; package grad has their formulas.
+const (
+	SGD Optimizer = iota // with Options.Momentum
+	AdamW
+)
+
+func (o Optimizer) String() string {
+	switch o {
+	case SGD:
+		return "sgd"
+	case AdamW:
+		return "adamw"
+	}
+	return fmt.Sprintf("Optimizer(%d)", int(o))
+}
+
+// A Schedule is how the learning rate moves over a job's steps.
+type Schedule int
+
+// The schedules.
+const (
+	Linear   Schedule = iota // falls from LR at the first step to 0 after the last
+	Constant                 // stays at LR
+)
+
+func (s Schedule) String() string {
+	switch s {
+	case Linear:
+		return "linear"
+	case Constant:
+		return "constant"
+	}
+	return fmt.Sprintf("Schedule(%d)", int(s))
+}
+
+// Options say how to tune. The zero value trains the head for 30 epochs by
+// softmax cross-entropy and SGD with momentum 0.9, on batches of 32, holds a
+// fifth of the samples out to judge the result, and has no limit on memory.
+type Options struct {
+	Tail Tail
+
+	// Classes are the names of the tuned model's classes. Those that the model
+	// knows keep their weights, the others are new. Nil: the model's own classes
+	// if the data has no others; the model's and the new ones, in alphabetical
+	// order, if it has some of both; the data's alone if the two have nothing in
+	// common.
+	Classes []string
+
+	// Replay holds kept examples of classes that the data lacks, so that they
+	// are not forgotten. A job with Replay draws from all classes equally often.
+	Replay *Features
+
+	Loss      Loss
+	Smoothing float32 // of labels, in [0, 1)
+
+	Optimizer   Optimizer
+	Momentum    float32 // of SGD; 0: 0.9; negative: none
+	WeightDecay float32 // of the weights, not the biases
+	ClipNorm    float32 // largest norm of a gradient; 0: no limit
+	LR          float32 // learning rate; 0: derived from the features, see [TunePlan.LR]
+	Schedule    Schedule
+	Epochs      int // 0: 30
+	Batch       int // 0: 32
+	Patience    int // epochs without a better validation after which to stop; 0: never
+
+	// Val is the fraction of the samples of every class that is held out to
+	// choose the best epoch and to judge the result; 0: 0.2, negative: none.
+	// ValData is a set of its own for that, and then nothing is held out.
+	Val     float64
+	ValData Data
+
+	Gate Gate
+	Seed uint64
+
+	// Memory is the most that the process may need, in bytes; 0: no limit. [Plan]
+	// refuses what does not fit.
+	Memory int64
+
+	// Runtime is passed on when the frozen part is compiled: level and threads.
+	Runtime []runtime.Option
+
+	// Cache is the file that keeps features from one job to the next; "": the
+	// job's path with ".features" appended.
+	Cache string
+
+	// Checkpoint is the shortest time between two checkpoints; 0: a second. It
+	// is stretched so that writing them takes no more than a fiftieth of the
+	// time. Negative: one after every step.
+	Checkpoint time.Duration
+
+	// Progress, if set, is called from the job's goroutine after every epoch and,
+	// while features are extracted, several times a second.
+	Progress func(Progress)
+
+	fs vfs.FS // for tests; nil: the operating system's
+}
+
+// withDefaults fills in what was left zero and refuses what makes no sense.
+func (o Options) withDefaults() (Options, error) {
+	bad := func(format string, args ...any) (Options, error) {
+		return o, fmt.Errorf("ondevice: "+format, args...)
+	}
+	def(&o.Momentum, 0.9)
+	def(&o.Epochs, 30)
+	def(&o.Batch, 32)
+	def(&o.Val, 0.2)
+	def(&o.Checkpoint, time.Second)
+	o.Gate = o.Gate.withDefaults()
+	o.Momentum = max(o.Momentum, 0)
+	o.Val = max(o.Val, 0)
+	switch {
+	case o.Tail != Head:
+		return bad("tail %v is not known; head is", o.Tail)
+	case o.Loss != CrossEntropy && o.Loss != MSE:
+		return bad("loss %v is not known; ce and mse are", o.Loss)
+	case o.Optimizer != SGD && o.Optimizer != AdamW:
+		return bad("optimizer %v is not known; sgd and adamw are", o.Optimizer)
+	case o.Schedule != Linear && o.Schedule != Constant:
+		return bad("schedule %v is not known; linear and constant are", o.Schedule)
+	case o.Epochs < 1 || o.Epochs > 1<<20:
+		return bad("%d epochs: 1 to %d are possible", o.Epochs, 1<<20)
+	case o.Batch < 1 || o.Batch > 1<<16:
+		return bad("batch of %d samples: 1 to %d are possible", o.Batch, 1<<16)
+	case !(o.LR >= 0) || o.LR > 1e6:
+		return bad("learning rate %v: it must be positive, or 0 for an automatic one", o.LR)
+	case !(o.Momentum < 1):
+		return bad("momentum %v: it must be below 1", o.Momentum)
+	case !(o.Smoothing >= 0 && o.Smoothing < 1):
+		return bad("label smoothing %v: it must be at least 0 and below 1", o.Smoothing)
+	case !(o.WeightDecay >= 0) || !(o.ClipNorm >= 0):
+		return bad("weight decay %v and gradient norm %v must not be negative", o.WeightDecay, o.ClipNorm)
+	case !(o.Val < 1):
+		return bad("validation part %v: it must be below 1", o.Val)
+	case o.Memory < 0:
+		return bad("memory budget of %d bytes", o.Memory)
+	}
+	return o, nil
+}
+
+func def[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}

@@ -1,0 +1,301 @@
+package ondevice
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/kernels"
+	"github.com/whet-edge/whet/runtime"
+)
+
+// A TunePlan says what a job will train and what it will need. [Plan] makes it;
+// [Start] and [Resume] carry it out.
+type TunePlan struct {
+	Tail    Tail
+	Node    string   // the layer that is trained
+	Feature string   // the tensor that it reads and whose values are cached
+	Dim     int      // elements of that tensor
+	Classes []string // of the tuned model, by index in its output
+	New     []string // those that the model does not know
+	Params  int      // trained parameters
+	Samples int      // of the data and the replay, validation included
+	Steps   int      // at most: epochs times batches
+
+	// Parts says what the peak is made of. Block is how many rows at a time go
+	// through the head and Panel how many columns of its gradient are computed at
+	// a time: smaller ones need less memory and give the same bits.
+	Parts     []Part
+	PeakBytes int64
+	Block     int
+	Panel     int
+
+	opt        Options
+	model      *format.Model
+	kind       *Features // an empty set of the features that the head reads
+	data       Data
+	head       *head
+	known      []string // the model's own classes
+	level      kernels.Level
+	regression bool
+	id         [sha256.Size]byte
+}
+
+// A Part of the memory that a job needs at its peak.
+type Part struct {
+	Name  string
+	Bytes int64
+}
+
+// A BudgetError refuses a plan that needs more memory than it may have.
+type BudgetError struct {
+	Budget int64 // bytes allowed
+	Need   int64 // bytes that would be enough
+	Parts  []Part
+}
+
+func (e *BudgetError) Error() string {
+	largest := slices.MaxFunc(e.Parts, func(a, b Part) int { return int(a.Bytes - b.Bytes) })
+	return fmt.Sprintf("ondevice: a memory budget of %d bytes is not enough: %d are needed, %d of them for %s",
+		e.Budget, e.Need, largest.Bytes, largest.Name)
+}
+
+// Plan finds the part of the model to train, predicts the job's peak memory and
+// refuses with a [BudgetError] what does not fit; nothing is trained yet. Model
+// and data are kept by the plan and must not change.
+func Plan(m *format.Model, data Data, options Options) (*TunePlan, error) {
+	opt, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Main().Inputs) != 1 {
+		return nil, fmt.Errorf("ondevice: the model has %d inputs; samples give one", len(m.Main().Inputs))
+	}
+	h, err := findHead(m)
+	if err != nil {
+		return nil, err
+	}
+	if t := m.Header.Tunable; len(t) > 0 && !slices.Contains(t, m.Main().Nodes[h.first].Name) {
+		return nil, &HeadError{m.Main().Nodes[h.first].Name, m.Main().Nodes[h.first].Op, "the model's maker does not allow it to be tuned"}
+	}
+	kind, err := h.newFeatures(m)
+	if err != nil {
+		return nil, err
+	}
+	if opt.Replay != nil && !kind.sameKind(opt.Replay) {
+		return nil, fmt.Errorf("ondevice: the replayed features were not made by this model's %q: make them anew", h.feature.Name)
+	}
+	p := &TunePlan{
+		Tail: opt.Tail, Node: m.Main().Nodes[h.first].Name, Feature: h.feature.Name, Dim: h.dim,
+		Samples: data.Len(), opt: opt, model: m, kind: kind, data: data, head: h, known: classNames(m.Header.Labels, h.classes),
+	}
+	if err := p.chooseClasses(); err != nil {
+		return nil, err
+	}
+	if opt.Replay != nil {
+		p.Samples += opt.Replay.Len()
+	}
+	if p.Samples == 0 {
+		return nil, fmt.Errorf("ondevice: there are no samples")
+	}
+	p.Params = len(p.Classes) * (h.dim + 1)
+	p.Steps = opt.Epochs * ((p.Samples + opt.Batch - 1) / opt.Batch)
+	digest, err := format.Digest(m)
+	if err != nil {
+		return nil, err
+	}
+	p.id = p.identity(digest)
+	return p, p.budget()
+}
+
+// classNames are the model's labels, with numbers for those that it lacks.
+func classNames(labels []string, n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = strconv.Itoa(i)
+		if i < len(labels) {
+			names[i] = labels[i]
+		}
+	}
+	return names
+}
+
+// chooseClasses fills in Classes, New and regression.
+func (p *TunePlan) chooseClasses() error {
+	seen := map[string]bool{}
+	var labels []string
+	see := func(l string) {
+		if !seen[l] {
+			seen[l] = true
+			labels = append(labels, l)
+		}
+	}
+	targets := 0
+	look := func(d Data) error {
+		for i := range d.Len() {
+			s := d.Sample(i)
+			if s.Target == nil {
+				see(s.Label)
+				continue
+			}
+			targets++
+			if p.opt.Loss != MSE {
+				return fmt.Errorf("ondevice: sample %d has a target; only the loss mse takes targets", i)
+			}
+			if len(s.Target) != p.head.classes {
+				return fmt.Errorf("ondevice: sample %d has a target of %d values; the model has %d outputs", i, len(s.Target), p.head.classes)
+			}
+		}
+		return nil
+	}
+	if err := look(p.data); err != nil {
+		return err
+	}
+	if v := p.opt.ValData; v != nil {
+		if err := look(v); err != nil {
+			return err
+		}
+	}
+	if r := p.opt.Replay; r != nil {
+		for i := range r.Len() {
+			see(r.Label(i))
+		}
+	}
+	if targets > 0 {
+		if len(labels) > 0 || p.opt.Classes != nil {
+			return fmt.Errorf("ondevice: samples with targets and samples with labels, or classes, cannot be mixed")
+		}
+		p.regression, p.Classes = true, p.known
+		return nil
+	}
+	slices.Sort(labels)
+	var fresh []string
+	for _, l := range labels {
+		if !slices.Contains(p.known, l) {
+			fresh = append(fresh, l)
+		}
+	}
+	switch {
+	case p.opt.Classes != nil:
+		p.Classes = slices.Clone(p.opt.Classes)
+		for i, c := range p.Classes {
+			if slices.Contains(p.Classes[:i], c) {
+				return fmt.Errorf("ondevice: class %q is named twice", c)
+			}
+		}
+		for _, l := range labels {
+			if !slices.Contains(p.Classes, l) {
+				return fmt.Errorf("ondevice: samples are labelled %q, which is not one of the classes", l)
+			}
+		}
+	case len(fresh) < len(labels):
+		p.Classes = append(slices.Clone(p.known), fresh...)
+	default:
+		p.Classes = fresh
+	}
+	if len(p.Classes) < 2 {
+		return fmt.Errorf("ondevice: samples of %d class: at least 2 are needed", len(p.Classes))
+	}
+	for _, c := range p.Classes {
+		if !slices.Contains(p.known, c) {
+			p.New = append(p.New, c)
+		}
+	}
+	return nil
+}
+
+// labels are what the tuned model's header says; a model without labels whose
+// classes stay the same stays without.
+func (p *TunePlan) labels() []string {
+	if slices.Equal(p.Classes, p.known) {
+		return p.model.Header.Labels
+	}
+	return p.Classes
+}
+
+// identity is what must be the same for a job to be continued: everything that
+// decides the bits of the result, the samples themselves excepted, which the
+// job compares by their features.
+func (p *TunePlan) identity(digest [32]byte) [sha256.Size]byte {
+	o := p.opt
+	h := sha256.New()
+	fmt.Fprintf(h, "%x %q %q %v %v %x %v %x %x %x %x %v %d %d %d %x %v %d",
+		digest, p.Feature, p.Classes, o.Tail, o.Loss, o.Smoothing, o.Optimizer, o.Momentum, o.WeightDecay,
+		o.ClipNorm, o.LR, o.Schedule, o.Epochs, o.Batch, o.Patience, o.Val, o.Replay != nil, o.Seed)
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// processBytes is what a Go program needs before it holds any model or sample:
+// code, runtime, stacks.
+const processBytes = 8 << 20
+
+// budget predicts the peak, with blocks as large as the budget allows.
+func (p *TunePlan) budget() error {
+	prog, err := runtime.Compile(p.model, append(slices.Clone(p.opt.Runtime), runtime.WithOutputs(p.Feature))...)
+	if err != nil {
+		return err
+	}
+	p.level = prog.Level()
+	for p.Block, p.Panel = 32, 256; ; {
+		p.account(int64(prog.WeightBytes()), int64(prog.ArenaBytes()))
+		if p.opt.Memory == 0 || p.PeakBytes <= p.opt.Memory {
+			return nil
+		}
+		if p.Block == 1 && p.Panel == 16 {
+			return &BudgetError{Budget: p.opt.Memory, Need: p.PeakBytes, Parts: p.Parts}
+		}
+		p.Block, p.Panel = max(p.Block/2, 1), max(p.Panel/2, 16)
+	}
+}
+
+// account adds the parts up. Extraction and training do not overlap: the frozen
+// part is released before the head is trained.
+func (p *TunePlan) account(weights, arena int64) {
+	states := map[Optimizer]int64{SGD: 1, AdamW: 2}[p.opt.Optimizer]
+	if p.opt.Optimizer == SGD && p.opt.Momentum == 0 {
+		states = 0
+	}
+	params := int64(p.Params)
+	classes, dim, batch := int64(len(p.Classes)), int64(p.Dim), int64(p.opt.Batch)
+	rows := int64(p.Samples)
+	if p.opt.ValData != nil {
+		rows += int64(p.opt.ValData.Len())
+	}
+	features := rows * (int64(p.head.feature.Type.Bytes(p.Dim)) + 64)
+	input := p.model.Tensor(p.model.Main().Inputs[0].Tensor)
+	var constants int64
+	for _, t := range p.model.Tensors {
+		constants += int64(len(t.Data))
+	}
+	frozen := []Part{
+		{"the packed weights of the frozen part", weights},
+		{"the activations of the frozen part", arena + int64(input.Type.Bytes(input.Shape.Elems()))},
+		{"the cache of features and its file", 2 * features},
+	}
+	training := []Part{
+		{"weights, gradient, optimizer state and best weights of the head", params * 4 * (1 + 1 + states + 2)},
+		{"the head as kernels hold it", 2 * 4 * (params + classes*16)},
+		{"a block of rows and of the gradient", 4 * (int64(p.Block)*(dim+classes) + int64(p.Panel)*(batch+classes) + 2*batch*classes)},
+		{"a checkpoint", p.checkpointBytes() * 2},
+	}
+	p.Parts = []Part{
+		{"the program itself", processBytes},
+		{"the model's constants", constants},
+		{"features", features},
+	}
+	if total(frozen) > total(training) {
+		p.Parts = append(p.Parts, frozen...)
+	} else {
+		p.Parts = append(p.Parts, training...)
+	}
+	p.PeakBytes = total(p.Parts)
+}
+
+func total(parts []Part) (sum int64) {
+	for _, p := range parts {
+		sum += p.Bytes
+	}
+	return sum
+}
