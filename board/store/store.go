@@ -28,11 +28,10 @@ var (
 
 // Options of a store. The zero value is good.
 type Options struct {
-	Quota        int64                    // most bytes of samples; 0: 1 GiB
-	SegmentBytes int64                    // size at which a log file is followed by another; 0: 8 MiB
-	Versions     int                      // versions kept of a model besides those in use; 0: 8
-	Now          func() time.Time         // nil: time.Now
-	OnSync       func(took time.Duration) // told of each fsync of the sample log
+	Quota        int64            // most bytes of samples; 0: 1 GiB
+	SegmentBytes int64            // size at which a log file is followed by another; 0: 8 MiB
+	Versions     int              // versions kept of a model besides those in use; 0: 8
+	Now          func() time.Time // nil: time.Now
 }
 
 // A Store is one state directory. Its methods may be called concurrently; no
@@ -82,7 +81,7 @@ func Open(fsys vfs.FS, dir string, opt Options) (*Store, error) {
 			return nil, err
 		}
 	}
-	s.log = sampleLog{fsys: fsys, dir: s.path("samples"), limit: opt.SegmentBytes, onSync: opt.OnSync, nextID: 1}
+	s.log = sampleLog{fsys: fsys, dir: s.path("samples"), limit: opt.SegmentBytes, nextID: 1}
 	if err := s.openSamples(); err != nil {
 		return nil, err
 	}
@@ -98,6 +97,10 @@ func (s *Store) path(elem ...string) string {
 
 // Recovered says what [Open] found.
 func (s *Store) Recovered() Recovery { return s.rec }
+
+// OnSync sets a function that is told how long each fsync of the sample log
+// took. It must be set before the first sample is added.
+func (s *Store) OnSync(f func(took time.Duration)) { s.log.onSync = f }
 
 // Close closes the files. Appends under way end first; later ones fail.
 func (s *Store) Close() error {

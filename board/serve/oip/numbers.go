@@ -247,8 +247,8 @@ func jsonNumber(t []byte) bool {
 	return i == len(t)
 }
 
-// appendData writes raw little-endian elements as a flat JSON array.
-func appendData(dst, raw []byte, typ format.DType) ([]byte, error) {
+// AppendData writes raw little-endian elements as a flat JSON array.
+func AppendData(dst, raw []byte, typ format.DType) ([]byte, error) {
 	size := typ.Bits() / 8
 	dst = append(dst, '[')
 	for i := 0; i+size <= len(raw); i += size {

@@ -100,7 +100,7 @@ func appendOutput(dst []byte, s *Spec, o Output, value []byte, labels []string) 
 		dst = append(dst, ']')
 	default:
 		dst = append(dst, `,"data":`...)
-		if dst, err = appendData(dst, value, s.Type); err != nil {
+		if dst, err = AppendData(dst, value, s.Type); err != nil {
 			return nil, nil, Errorf(http.StatusUnprocessableEntity, "output %q: %v", s.Name, err)
 		}
 	}

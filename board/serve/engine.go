@@ -1,0 +1,88 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/whet-edge/whet/board/serve/oip"
+)
+
+// An Engine makes model files runnable. It is the daemon's door to the runtime,
+// narrow so that the protocol can be tested without it.
+type Engine interface {
+	// Open loads a model file and, unless delta is nil, the delta over it.
+	Open(path string, delta []byte) (Model, error)
+}
+
+// A Model is one loaded version of a model.
+type Model interface {
+	Digest() string // of the model file, in hexadecimal
+	Inputs() []oip.Spec
+	Outputs() []oip.Spec
+	Labels() []string
+	Memory() int64 // bytes of weights and of one session
+	NewSession() (Session, error)
+
+	// Decode turns a picture, a sound or the like into the model's input
+	// tensors by its preprocessing.
+	Decode(media string, body []byte) ([][]byte, error)
+
+	Close() error
+}
+
+// A Session runs a model; it is used by one request at a time.
+type Session interface {
+	// Run computes the outputs from the inputs, both in the model's order,
+	// little-endian and row-major. Nothing stays from an earlier run. The
+	// outputs are valid until the next one.
+	Run(ctx context.Context, in [][]byte) (out [][]byte, err error)
+	Close()
+}
+
+// A Trainer tunes a model on samples.
+type Trainer interface {
+	// Train runs the task to its end, or takes it up where an earlier call
+	// left it: what that needs it keeps at task.File. When ctx ends, Train
+	// returns with the error of ctx soon, and the task can be taken up again.
+	Train(ctx context.Context, task Task, progress func(Progress)) (*Outcome, error)
+}
+
+// A Task is what there is to train.
+type Task struct {
+	Model   string // path of the model file
+	Delta   []byte // over it: the version to start from; nil: none
+	File    string // where the job keeps itself
+	Labels  []string
+	Options TrainOptions
+	Samples []uint64
+	Sample  func(id uint64) (inputs [][]byte, label string, err error)
+}
+
+// TrainOptions is the body of a request to train. Zero values leave the choice
+// to the trainer.
+type TrainOptions struct {
+	Tail       string  `json:"tail,omitempty"` // which layers, as for whet tune
+	Epochs     int     `json:"epochs,omitempty"`
+	Rate       float64 `json:"learning_rate,omitempty"`
+	Validation float64 `json:"validation,omitempty"` // share of the samples held back for the gate
+	Memory     int64   `json:"memory_bytes,omitempty"`
+	Seed       uint64  `json:"seed,omitempty"`
+	Promote    bool    `json:"promote,omitempty"` // serve the result at once if the gate passes it
+}
+
+// Progress is how far a task is.
+type Progress struct {
+	Step  int     `json:"step"`
+	Steps int     `json:"steps"`
+	Loss  float64 `json:"loss"`
+}
+
+// An Outcome is the end of a task.
+type Outcome struct {
+	Passed bool   // by the validation gate
+	Reason string // why not
+	Delta  []byte // over the model file, without other deltas; nil unless Passed
+	Base   float64
+	Tuned  float64         // accuracy on the held-back samples before and after
+	Report json.RawMessage // all that the trainer has to say
+}

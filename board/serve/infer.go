@@ -1,0 +1,72 @@
+package serve
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/whet-edge/whet/board/serve/oip"
+)
+
+func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("model")
+	n, err := s.repo.hold(name, r.PathValue("version"))
+	if err != nil {
+		return err
+	}
+	defer n.release()
+	answeredBy(w, name, n.version)
+	req, done, err := s.request(w, r, n, false)
+	if err != nil {
+		return err
+	}
+	defer done()
+	ctx := r.Context()
+	if req.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, req.Timeout)
+		defer cancel()
+	}
+	out, t, err := n.infer(ctx, req.Inputs)
+	s.metrics.queue.WithLabelValues(name).Observe(t.queue.Seconds())
+	if err != nil {
+		return err
+	}
+	s.metrics.infer.WithLabelValues(name).Observe(t.run.Seconds())
+	reply := oip.Reply{Model: name, Version: n.version, ID: req.ID, Outputs: req.Outputs, Values: out, Labels: n.Labels()}
+	body, jsonLen, err := reply.Append(nil, n.Outputs())
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	if jsonLen >= 0 {
+		h.Set(oip.HeaderLength, strconv.Itoa(jsonLen))
+		h.Set("Content-Type", "application/octet-stream")
+	} else {
+		h.Set("Content-Type", "application/json")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK)
+	// A write that fails has no one to be told: the client is gone.
+	_, _ = w.Write(body)
+	return nil
+}
+
+// request reads and checks an inference request, or with label set a sample,
+// for the model. The caller calls done when it no longer needs the inputs.
+func (s *Server) request(w http.ResponseWriter, r *http.Request, n *instance, label bool) (req *oip.Request, done func(), err error) {
+	jsonLen, err := jsonLength(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, done, err := s.body(w, r, oip.MaxBody(n.Inputs()))
+	if err != nil {
+		return nil, nil, err
+	}
+	req, err = oip.Parse(body, jsonLen, n.Inputs(), n.Outputs(), label)
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return req, done, nil
+}

@@ -1,0 +1,177 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// An instance is a loaded version of a model with its sessions. Requests hold
+// it while they use it, so that it can be replaced under them: it is closed
+// when it has been retired and the last request has let go.
+type instance struct {
+	Model
+	version string
+	maxWait int64
+	pool    chan Session
+	waiting atomic.Int64
+
+	mu      sync.Mutex
+	holders int
+	retired bool
+}
+
+// newInstance makes sessions and runs each once on zeros, so that the first
+// request finds a model that is known to run, with its memory touched.
+func newInstance(ctx context.Context, m Model, version string, sessions, maxWait int) (*instance, error) {
+	n := &instance{Model: m, version: version, maxWait: int64(maxWait), pool: make(chan Session, sessions)}
+	in := make([][]byte, len(m.Inputs()))
+	for i, s := range m.Inputs() {
+		size := s.Bytes()
+		if size < 0 {
+			return nil, fmt.Errorf("input %q has a symbolic shape: fix its dimensions when converting", s.Name)
+		}
+		in[i] = make([]byte, size)
+	}
+	for range sessions {
+		s, err := m.NewSession()
+		if err != nil {
+			n.closeSessions()
+			return nil, err
+		}
+		if _, err := guard(ctx, s, in); err != nil {
+			s.Close()
+			n.closeSessions()
+			return nil, fmt.Errorf("warm-up: %w", err)
+		}
+		n.pool <- s
+	}
+	return n, nil
+}
+
+func (n *instance) closeSessions() {
+	for {
+		select {
+		case s := <-n.pool:
+			s.Close()
+		default:
+			return
+		}
+	}
+}
+
+func (n *instance) hold() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.retired {
+		return false
+	}
+	n.holders++
+	return true
+}
+
+func (n *instance) release() {
+	n.mu.Lock()
+	n.holders--
+	last := n.retired && n.holders == 0
+	n.mu.Unlock()
+	if last {
+		n.close()
+	}
+}
+
+// retire closes the instance as soon as nobody holds it.
+func (n *instance) retire() {
+	n.mu.Lock()
+	n.retired = true
+	last := n.holders == 0
+	n.mu.Unlock()
+	if last {
+		n.close()
+	}
+}
+
+func (n *instance) close() {
+	n.closeSessions()
+	// The model was only read: there is nothing that closing it could lose.
+	_ = n.Model.Close()
+}
+
+// timing is how long a request waited for a session and then ran.
+type timing struct{ queue, run time.Duration }
+
+// infer runs the model on the inputs and returns copies of the outputs.
+func (n *instance) infer(ctx context.Context, in [][]byte) (out [][]byte, t timing, err error) {
+	start := time.Now()
+	s, err := n.session(ctx)
+	t.queue = time.Since(start)
+	if err != nil {
+		return nil, t, err
+	}
+	start = time.Now()
+	vals, err := guard(ctx, s, in)
+	t.run = time.Since(start)
+	var p *panicked
+	if errors.As(err, &p) {
+		// What a panic left in the session is unknown. Better one fewer than a bad one.
+		s.Close()
+		fresh, ferr := n.NewSession()
+		if ferr != nil {
+			return nil, t, errors.Join(err, ferr)
+		}
+		s = fresh
+	}
+	if err == nil {
+		out = make([][]byte, len(vals))
+		for i, v := range vals {
+			out[i] = append([]byte(nil), v...)
+		}
+	}
+	n.pool <- s
+	return out, t, err
+}
+
+// session takes a session from the pool, waiting behind at most maxWait others.
+func (n *instance) session(ctx context.Context) (Session, error) {
+	select {
+	case s := <-n.pool:
+		return s, nil
+	default:
+	}
+	defer n.waiting.Add(-1)
+	if n.waiting.Add(1) > n.maxWait {
+		return nil, &busy{reason: "queue_full", msg: fmt.Sprintf("%d requests wait for this model already: try again later", n.maxWait), after: 1}
+	}
+	select {
+	case s := <-n.pool:
+		return s, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// panicked is a panic of a model's code, with where it happened.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return fmt.Sprintf("the model's code panicked: %v", p.value) }
+
+// guard runs the session and turns a panic into an error: one broken model must
+// not take the others down.
+func guard(ctx context.Context, s Session, in [][]byte) (out [][]byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicked{v, debug.Stack()}
+		}
+	}()
+	return s.Run(ctx, in)
+}
+
+var errNoModel = func(name string) error { return refuse(http.StatusNotFound, "there is no model %q", name) }

@@ -1,0 +1,319 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/whet-edge/whet/board/serve/oip"
+	"github.com/whet-edge/whet/board/store"
+)
+
+// The states of a model in the repository index (model repository extension).
+const (
+	stateReady       = "READY"
+	stateLoading     = "LOADING"
+	stateUnavailable = "UNAVAILABLE"
+)
+
+// A repository is the models of a folder, each served in one version.
+//
+// The folder is read when the server starts and when it is asked to load a
+// model, never polled: a file that is still being copied is not looked at.
+type repository struct {
+	dir      string
+	engine   Engine
+	store    *store.Store
+	log      *slog.Logger
+	sessions int
+	maxWait  int
+
+	mu     sync.Mutex
+	models map[string]*entry
+}
+
+type entry struct {
+	name   string
+	change sync.Mutex // held while the version that serves is being changed
+
+	mu     sync.Mutex
+	live   *instance // nil unless ready
+	state  string
+	reason string
+}
+
+const modelSuffix = ".whet"
+
+func (r *repository) path(name string) string { return filepath.Join(r.dir, name+modelSuffix) }
+
+// scan adds models whose files have appeared, without loading them.
+func (r *repository) scan() error {
+	files, err := os.ReadDir(r.dir)
+	if err != nil {
+		return fmt.Errorf("models: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range files {
+		name, ok := strings.CutSuffix(f.Name(), modelSuffix)
+		if !ok || f.IsDir() || r.models[name] != nil {
+			continue
+		}
+		e := &entry{name: name, state: stateUnavailable, reason: "not loaded"}
+		if err := store.CheckName(name); err != nil {
+			e.reason = err.Error()
+		}
+		r.models[name] = e
+	}
+	return nil
+}
+
+func (r *repository) entries() []*entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]*entry, 0, len(r.models))
+	for _, e := range r.models {
+		list = append(list, e)
+	}
+	slices.SortFunc(list, func(a, b *entry) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+func (r *repository) entry(name string) (*entry, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.models[name]; e != nil {
+		return e, nil
+	}
+	return nil, errNoModel(name)
+}
+
+// hold returns the instance that serves a model, which the caller releases. A
+// version of "" is whichever serves.
+func (r *repository) hold(name, version string) (*instance, error) {
+	e, err := r.entry(name)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		e.mu.Lock()
+		n, state, reason := e.live, e.state, e.reason
+		e.mu.Unlock()
+		switch {
+		case n == nil && state == stateLoading:
+			return nil, &busy{reason: "loading", msg: fmt.Sprintf("model %q is being loaded", name), after: 1}
+		case n == nil:
+			return nil, refuse(http.StatusNotFound, "model %q is unavailable: %s", name, reason)
+		case version != "" && version != n.version:
+			return nil, refuse(http.StatusNotFound, "version %q of model %q is not served: %q is; POST /v2/models/%s/promote changes that", version, name, n.version, name)
+		case n.hold():
+			return n, nil
+		}
+	}
+}
+
+// index is the reply to POST /v2/repository/index.
+func (r *repository) index(readyOnly bool) ([]oip.ModelIndex, error) {
+	if err := r.scan(); err != nil {
+		return nil, err
+	}
+	list := []oip.ModelIndex{}
+	for _, e := range r.entries() {
+		e.mu.Lock()
+		row := oip.ModelIndex{Name: e.name, State: e.state, Reason: e.reason}
+		if e.live != nil {
+			row.Version = e.live.version
+		}
+		e.mu.Unlock()
+		if !readyOnly || row.State == stateReady {
+			list = append(list, row)
+		}
+	}
+	return list, nil
+}
+
+// open loads a version of a model and warms it up. A panic on the way is an
+// error: whatever is in the file, the daemon stays.
+func (r *repository) open(ctx context.Context, name, version string) (n *instance, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			n, err = nil, fmt.Errorf("%s: loading it panicked: %v", r.path(name), v)
+		}
+	}()
+	v, delta, err := r.store.Delta(name, version)
+	if err != nil {
+		return nil, err
+	}
+	m, err := r.engine.Open(r.path(name), delta)
+	if err != nil {
+		return nil, err
+	}
+	if v.Base != "" && v.Base != m.Digest() {
+		return nil, errors.Join(fmt.Errorf("version %s was tuned from another %s%s (digest %.12s, now %.12s)", version, name, modelSuffix, v.Base, m.Digest()), m.Close())
+	}
+	n, err = newInstance(ctx, m, version, r.sessions, r.maxWait)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", r.path(name), err), m.Close())
+	}
+	return n, nil
+}
+
+// load brings a model up from its file, or anew if it is up. The version is the
+// current one, or if that does not open the last that does; the model that
+// serves keeps serving until then, and when nothing opens.
+func (r *repository) load(ctx context.Context, name string) error {
+	if err := store.CheckName(name); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	e := r.models[name]
+	if e == nil {
+		if _, err := os.Stat(r.path(name)); err != nil {
+			r.mu.Unlock()
+			return errNoModel(name)
+		}
+		e = &entry{name: name}
+		r.models[name] = e
+	}
+	r.mu.Unlock()
+
+	e.change.Lock()
+	defer e.change.Unlock()
+	e.set(nil, stateLoading, "")
+	reason := ""
+	for _, version := range r.store.Fallbacks(name) {
+		n, err := r.open(ctx, name, version)
+		if err == nil {
+			e.replace(n, reason)
+			r.log.Info("model loaded", "model", name, "version", version, "bytes", n.Memory())
+			return nil
+		}
+		r.log.Warn("model version does not load", "model", name, "version", version, "error", err)
+		if reason == "" {
+			reason = fmt.Sprintf("version %s does not load: %v", version, err)
+		}
+	}
+	e.failed(reason)
+	return refuse(http.StatusBadRequest, "model %q: %s", name, reason)
+}
+
+// set notes a state; a live model stays ready while another is being loaded.
+func (e *entry) set(n *instance, state, reason string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.live == nil {
+		e.live, e.state, e.reason = n, state, reason
+	}
+}
+
+func (e *entry) replace(n *instance, reason string) {
+	e.mu.Lock()
+	old := e.live
+	e.live, e.state, e.reason = n, stateReady, reason
+	e.mu.Unlock()
+	if old != nil {
+		old.retire()
+	}
+}
+
+// failed notes why a model could not be loaded.
+func (e *entry) failed(reason string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reason = reason
+	if e.live == nil {
+		e.state = stateUnavailable
+	}
+}
+
+func (r *repository) unload(name string) error {
+	e, err := r.entry(name)
+	if err != nil {
+		return err
+	}
+	e.change.Lock()
+	defer e.change.Unlock()
+	e.mu.Lock()
+	old := e.live
+	e.live, e.state, e.reason = nil, stateUnavailable, "unloaded"
+	e.mu.Unlock()
+	if old != nil {
+		old.retire()
+	}
+	return nil
+}
+
+// promote makes a version the one that serves. It is loaded and warmed up
+// first; then the choice is made durable; then the requests go to it.
+func (r *repository) promote(ctx context.Context, name, version string) (previous string, err error) {
+	return r.swap(ctx, name, func() (string, error) { return version, nil }, func() error { return r.store.Promote(name, version) })
+}
+
+// rollback makes the version serve that did so before.
+func (r *repository) rollback(ctx context.Context, name string) (previous, version string, err error) {
+	target := func() (string, error) {
+		version, err = r.store.RollbackTarget(name)
+		if errors.Is(err, store.ErrNotFound) {
+			err = refuse(http.StatusConflict, "model %q has no version to go back to", name)
+		}
+		return version, err
+	}
+	previous, err = r.swap(ctx, name, target, func() error {
+		_, err := r.store.Rollback(name)
+		return err
+	})
+	return previous, version, err
+}
+
+func (r *repository) swap(ctx context.Context, name string, target func() (string, error), commit func() error) (previous string, err error) {
+	e, err := r.entry(name)
+	if err != nil {
+		return "", err
+	}
+	e.change.Lock()
+	defer e.change.Unlock()
+	version, err := target()
+	if err != nil {
+		return "", err
+	}
+	n, err := r.open(ctx, name, version)
+	if err != nil {
+		if status(err) == http.StatusNotFound {
+			return "", err
+		}
+		return "", refuse(http.StatusConflict, "version %q of model %q does not load: %v", version, name, err)
+	}
+	if err := commit(); err != nil {
+		n.retire()
+		return "", err
+	}
+	e.mu.Lock()
+	if e.live != nil {
+		previous = e.live.version
+	}
+	e.mu.Unlock()
+	e.replace(n, "")
+	r.log.Info("model version changed", "model", name, "version", version, "previous", previous)
+	return previous, nil
+}
+
+func (r *repository) close() {
+	for _, e := range r.entries() {
+		e.change.Lock()
+		e.mu.Lock()
+		old := e.live
+		e.live, e.state, e.reason = nil, stateUnavailable, "the server stops"
+		e.mu.Unlock()
+		e.change.Unlock()
+		if old != nil {
+			old.retire()
+		}
+	}
+}

@@ -1,0 +1,237 @@
+// Package serve is the daemon: it answers inference requests by the Open
+// Inference Protocol v2 over HTTP, keeps labelled samples, tunes its models on
+// them in the background, and swaps versions without dropping a request.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/whet-edge/whet/board/serve/oip"
+	"github.com/whet-edge/whet/board/store"
+)
+
+// Config is what a server is made of. Zero values of the limits mean the
+// defaults named.
+type Config struct {
+	Models  string // folder of NAME.whet
+	Store   *store.Store
+	Engine  Engine
+	Trainer Trainer // nil: training is answered with 501
+	Log     *slog.Logger
+	Version string
+
+	Sessions  int           // of a model, that is how many requests it computes at a time; 1
+	MaxQueue  int           // requests that may wait for a model; 64
+	MaxBody   int64         // bytes of one request; 64 MiB
+	MaxBodies int64         // bytes of all requests being read or computed; 128 MiB
+	Timeout   time.Duration // of a request, unless it names a shorter one; 30 s
+}
+
+func (c *Config) defaults() {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	for _, l := range []struct {
+		v   *int
+		def int
+	}{{&c.Sessions, 1}, {&c.MaxQueue, 64}} {
+		if *l.v == 0 {
+			*l.v = l.def
+		}
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = 64 << 20
+	}
+	if c.MaxBodies == 0 {
+		c.MaxBodies = 128 << 20
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 30 * time.Second
+	}
+}
+
+// A Server is the daemon without its listeners.
+type Server struct {
+	cfg     Config
+	repo    *repository
+	jobs    *jobs
+	metrics *metrics
+	handler http.Handler
+	loaded  atomic.Bool  // the first loading of all models has been tried
+	bodies  atomic.Int64 // bytes reserved for request bodies
+}
+
+// New makes a server; [Server.Load] gives it its models.
+func New(cfg Config) (*Server, error) {
+	cfg.defaults()
+	s := &Server{cfg: cfg}
+	s.repo = &repository{
+		dir: cfg.Models, engine: cfg.Engine, store: cfg.Store, log: cfg.Log,
+		sessions: cfg.Sessions, maxWait: cfg.MaxQueue, models: map[string]*entry{},
+	}
+	if err := s.repo.scan(); err != nil {
+		return nil, err
+	}
+	s.jobs = &jobs{repo: s.repo, store: cfg.Store, trainer: cfg.Trainer, log: cfg.Log, last: map[string]*JobStatus{}}
+	s.metrics = newMetrics(s)
+	s.jobs.ended = s.metrics.trainEnded
+	s.handler = s.routes()
+	return s, nil
+}
+
+// Handler returns the HTTP handler.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Load loads all models of the folder, one after the other, and takes up the
+// training jobs that were interrupted. A model that does not load is left out
+// and says why in the repository index. Until Load returns, the server is not
+// ready.
+func (s *Server) Load(ctx context.Context) error {
+	for _, e := range s.repo.entries() {
+		// The reason is kept by the model itself; the others are to be served.
+		_ = s.repo.load(ctx, e.name)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	s.loaded.Store(true)
+	return s.jobs.resume()
+}
+
+// Models counts the models that are served and those that are not.
+func (s *Server) Models() (ready, unavailable int) {
+	for _, e := range s.repo.entries() {
+		e.mu.Lock()
+		if e.state == stateReady {
+			ready++
+		} else {
+			unavailable++
+		}
+		e.mu.Unlock()
+	}
+	return ready, unavailable
+}
+
+// AddDelta makes a delta that was tuned elsewhere a version of the model whose
+// file it belongs to, and lets that version serve.
+func (s *Server) AddDelta(ctx context.Context, base string, delta []byte) (model, version string, err error) {
+	for _, e := range s.repo.entries() {
+		n, err := s.repo.hold(e.name, "")
+		if err != nil {
+			continue
+		}
+		digest := n.Digest()
+		n.release()
+		if digest != base {
+			continue
+		}
+		v, err := s.cfg.Store.Publish(e.name, store.Version{Base: base, Parent: store.Base}, delta)
+		if err != nil {
+			return e.name, "", err
+		}
+		_, err = s.repo.promote(ctx, e.name, v.Version)
+		return e.name, v.Version, err
+	}
+	return "", "", fmt.Errorf("no model of %s has the digest %.12s that the delta was tuned from", s.cfg.Models, base)
+}
+
+// drainTime is how long requests under way may take after the server was told
+// to stop.
+const drainTime = 10 * time.Second
+
+// Serve answers on the listeners until ctx ends, then lets the requests under
+// way finish, stops training (which goes on after the next start) and closes
+// the models.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	srv := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       60 * time.Second,
+		WriteTimeout:      60*time.Second + s.cfg.Timeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { failed <- srv.Serve(l) }()
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.cfg.Log.Info("stopping")
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	err = errors.Join(err, srv.Shutdown(drain))
+	s.jobs.stop()
+	s.repo.close()
+	return err
+}
+
+// body reads a request's body of at most limit bytes. The caller calls done
+// when it no longer needs the bytes.
+func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (b []byte, done func(), err error) {
+	limit = min(limit, s.cfg.MaxBody)
+	size := r.ContentLength
+	if size > limit {
+		return nil, nil, tooLarge(size, limit)
+	}
+	if size < 0 {
+		size = limit // chunked: it may become that long
+	}
+	if s.bodies.Add(size) > s.cfg.MaxBodies {
+		s.bodies.Add(-size)
+		return nil, nil, &busy{reason: "memory", msg: "too many request bodies at a time: try again later", after: 1}
+	}
+	done = func() { s.bodies.Add(-size) }
+	if r.ContentLength >= 0 {
+		b = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(r.Body, b)
+	} else {
+		b, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	}
+	var big *http.MaxBytesError
+	switch {
+	case errors.As(err, &big):
+		err = tooLarge(-1, limit)
+	case err != nil && r.Context().Err() != nil:
+		err = r.Context().Err()
+	case err != nil:
+		err = refuse(http.StatusBadRequest, "the body ends early: %v", err)
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return b, done, nil
+}
+
+func tooLarge(size, limit int64) error {
+	if size < 0 {
+		return refuse(http.StatusRequestEntityTooLarge, "the body is over the limit of %d bytes", limit)
+	}
+	return refuse(http.StatusRequestEntityTooLarge, "the body of %d bytes is over the limit of %d", size, limit)
+}
+
+// readJSON reads a small JSON body into v; an empty body leaves v as it is.
+func (s *Server) readJSON(w http.ResponseWriter, r *http.Request, v any) error {
+	b, done, err := s.body(w, r, 64<<10)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if len(b) == 0 {
+		return nil
+	}
+	return oip.DecodeJSON(b, v)
+}

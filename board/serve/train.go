@@ -1,0 +1,387 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/whet-edge/whet/board/store"
+)
+
+// The states of a training job.
+const (
+	jobRunning   = "running"
+	jobPassed    = "passed"    // its result is a version
+	jobRejected  = "rejected"  // by the validation gate
+	jobFailed    = "failed"    //
+	jobCancelled = "cancelled" // by request
+	jobPaused    = "paused"    // the server stops; it goes on after the next start
+)
+
+// The results that whet_train_runs_total counts.
+const (
+	resultPromoted   = "promoted"
+	resultPassed     = "passed"
+	resultRejected   = "rejected"
+	resultRolledBack = "rolled_back"
+	resultFailed     = "failed"
+)
+
+// JobStatus is a training job as GET .../train shows it.
+type JobStatus struct {
+	Model    string          `json:"model_name"`
+	State    string          `json:"state"`
+	Parent   string          `json:"parent"`            // the version that is tuned
+	Version  string          `json:"version,omitempty"` // the result
+	Promoted bool            `json:"promoted"`
+	Samples  int             `json:"samples"`
+	Progress Progress        `json:"progress"`
+	Reason   string          `json:"reason,omitempty"`
+	Report   json.RawMessage `json:"report,omitempty"`
+}
+
+// savedTask is what the store keeps of a job, from which it is taken up again.
+type savedTask struct {
+	Parent  string       `json:"parent"`
+	Last    uint64       `json:"last_sample"` // samples added later do not belong to the job
+	Options TrainOptions `json:"options"`
+}
+
+// jobs runs training in the background, one job at a time: a board has no cores
+// to spare for two.
+type jobs struct {
+	repo    *repository
+	store   *store.Store
+	trainer Trainer
+	log     *slog.Logger
+	ended   func(result string, o *Outcome)
+
+	mu      sync.Mutex
+	last    map[string]*JobStatus // by model; replaced, never changed
+	running *runningJob
+	queue   []queuedJob // taken up after a start, each when the one before it ends
+	stopped bool
+}
+
+type runningJob struct {
+	model     string
+	cancel    context.CancelFunc
+	done      chan struct{}
+	cancelled bool
+}
+
+type queuedJob struct {
+	model string
+	task  savedTask
+}
+
+// start begins a job.
+func (j *jobs) start(model, parent string, opt TrainOptions) (*JobStatus, error) {
+	if j.trainer == nil {
+		return nil, refuse(http.StatusNotImplemented, "this server was built without training")
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case j.stopped:
+		return nil, &busy{reason: "stopping", msg: "the server stops", after: 5}
+	case j.running != nil:
+		return nil, refuse(http.StatusConflict, "a training job of model %q runs: one at a time; DELETE /v2/models/%s/train cancels it", j.running.model, j.running.model)
+	}
+	ids := j.sampleIDs(model, ^uint64(0))
+	if len(ids) == 0 {
+		return nil, refuse(http.StatusConflict, "model %q has no samples to learn from: POST them to /v2/models/%s/samples", model, model)
+	}
+	task := savedTask{Parent: parent, Last: ids[len(ids)-1], Options: opt}
+	body, err := json.Marshal(task)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.store.SaveJob(model, body); err != nil {
+		return nil, err
+	}
+	return j.run(model, task, ids), nil
+}
+
+// sampleIDs returns the ids of a model's samples up to last.
+func (j *jobs) sampleIDs(model string, last uint64) []uint64 {
+	var ids []uint64
+	for after := uint64(0); ; {
+		page := j.store.List(model, after, maxPage)
+		for _, i := range page {
+			if after = i.ID; after <= last {
+				ids = append(ids, after)
+			}
+		}
+		if len(page) < maxPage {
+			return ids
+		}
+	}
+}
+
+// run starts the goroutine of a job. The caller holds mu.
+func (j *jobs) run(model string, task savedTask, ids []uint64) *JobStatus {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &runningJob{model: model, cancel: cancel, done: make(chan struct{})}
+	j.running = r
+	st := &JobStatus{Model: model, State: jobRunning, Parent: task.Parent, Samples: len(ids)}
+	j.last[model] = st
+	go func() {
+		defer close(r.done)
+		defer cancel()
+		final := j.work(ctx, r, *st, task, ids)
+		j.finish(model, final)
+	}()
+	return st
+}
+
+// finish notes how a job ended and starts the next one that waits.
+func (j *jobs) finish(model string, final *JobStatus) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.last[model] = final
+	j.running = nil
+	j.log.Info("training ended", "model", model, "state", final.State, "version", final.Version, "reason", final.Reason)
+	j.next()
+}
+
+// next starts the first job of the queue, if none runs. The caller holds mu.
+func (j *jobs) next() {
+	if len(j.queue) == 0 || j.stopped || j.running != nil {
+		return
+	}
+	q := j.queue[0]
+	j.queue = j.queue[1:]
+	j.run(q.model, q.task, j.sampleIDs(q.model, q.task.Last))
+}
+
+// work trains and deals with the outcome. It returns the job's last status.
+func (j *jobs) work(ctx context.Context, r *runningJob, st JobStatus, task savedTask, ids []uint64) *JobStatus {
+	o, err := j.train(ctx, &st, task, ids)
+	j.mu.Lock()
+	cancelled, stopped := r.cancelled, j.stopped
+	j.mu.Unlock()
+	if stopped && !cancelled && errors.Is(err, context.Canceled) {
+		st.State = jobPaused
+		return &st
+	}
+	switch {
+	case cancelled:
+		st.State = jobCancelled
+	case err != nil:
+		st.State, st.Reason = jobFailed, err.Error()
+	case !o.Passed:
+		st.State, st.Reason, st.Report = jobRejected, o.Reason, o.Report
+	default:
+		st.State, st.Report = jobPassed, o.Report
+		err = j.publish(&st, task, o)
+		if err != nil {
+			st.State, st.Reason = jobFailed, err.Error()
+		}
+	}
+	if err := j.store.EndJob(st.Model); err != nil {
+		j.log.Error("the job's files stay", "model", st.Model, "error", err)
+	}
+	j.ended(result(&st), o)
+	return &st
+}
+
+func result(st *JobStatus) string {
+	switch {
+	case st.Promoted:
+		return resultPromoted
+	case st.State == jobPassed:
+		return resultPassed
+	case st.State == jobRejected:
+		return resultRejected
+	}
+	return resultFailed
+}
+
+func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []uint64) (o *Outcome, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			o, err = nil, fmt.Errorf("training panicked: %v", v)
+		}
+	}()
+	version, delta, err := j.store.Delta(st.Model, task.Parent)
+	if err != nil {
+		return nil, err
+	}
+	m, err := j.repo.engine.Open(j.repo.path(st.Model), delta)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	if version.Base != "" && version.Base != m.Digest() {
+		return nil, fmt.Errorf("version %s belongs to another %s%s", task.Parent, st.Model, modelSuffix)
+	}
+	t := Task{
+		Model: j.repo.path(st.Model), Delta: delta, File: j.store.JobFile(st.Model),
+		Labels: m.Labels(), Options: task.Options,
+	}
+	for _, id := range ids {
+		if s, err := j.store.Get(id); err == nil && (s.Media != "" || s.Form == form(m.Inputs())) {
+			t.Samples = append(t.Samples, id)
+		}
+	}
+	if len(t.Samples) == 0 {
+		return nil, errors.New("no sample has the form of the model's inputs")
+	}
+	t.Sample = func(id uint64) ([][]byte, string, error) {
+		s, err := j.store.Get(id)
+		if err != nil {
+			return nil, "", err
+		}
+		in, err := inputsOf(m, s)
+		return in, s.Label, err
+	}
+	return j.trainer.Train(ctx, t, func(p Progress) {
+		now := *st
+		now.Progress = p
+		*st = now
+		j.mu.Lock()
+		j.last[st.Model] = &now
+		j.mu.Unlock()
+	})
+}
+
+// publish makes the result a version and, when that was asked for, lets it serve.
+func (j *jobs) publish(st *JobStatus, task savedTask, o *Outcome) error {
+	n, err := j.repo.hold(st.Model, "")
+	if err != nil {
+		return err
+	}
+	base := n.Digest()
+	n.release()
+	v, err := j.store.Publish(st.Model, store.Version{Base: base, Parent: task.Parent, Report: o.Report}, o.Delta)
+	if err != nil {
+		return err
+	}
+	st.Version = v.Version
+	if !task.Options.Promote {
+		return nil
+	}
+	if _, err := j.repo.promote(context.Background(), st.Model, v.Version); err != nil {
+		return err
+	}
+	st.Promoted = true
+	return nil
+}
+
+// resume takes up the jobs that were under way when the server last stopped.
+func (j *jobs) resume() error {
+	saved, err := j.store.Jobs()
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for model, body := range saved {
+		var task savedTask
+		if err := json.Unmarshal(body, &task); err != nil || j.trainer == nil {
+			j.log.Warn("a training job is dropped", "model", model, "error", err)
+			if err := j.store.EndJob(model); err != nil {
+				return err
+			}
+			continue
+		}
+		j.log.Info("a training job goes on", "model", model)
+		j.queue = append(j.queue, queuedJob{model, task})
+	}
+	j.next()
+	return nil
+}
+
+// cancel ends a model's job for good.
+func (j *jobs) cancel(model string) error {
+	j.mu.Lock()
+	r := j.running
+	if r == nil || r.model != model {
+		j.mu.Unlock()
+		return refuse(http.StatusConflict, "no training job of model %q runs", model)
+	}
+	r.cancelled = true
+	r.cancel()
+	j.mu.Unlock()
+	<-r.done
+	return nil
+}
+
+// stop pauses the job that runs; it goes on after the next start.
+func (j *jobs) stop() {
+	j.mu.Lock()
+	j.stopped = true
+	r := j.running
+	if r != nil {
+		r.cancel()
+	}
+	j.mu.Unlock()
+	if r != nil {
+		<-r.done
+	}
+}
+
+func (j *jobs) busy() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.running != nil
+}
+
+func (j *jobs) status(model string) *JobStatus {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.last[model]
+}
+
+func (s *Server) startTraining(w http.ResponseWriter, r *http.Request) error {
+	var opt TrainOptions
+	if err := s.readJSON(w, r, &opt); err != nil {
+		return err
+	}
+	if opt.Epochs < 0 || opt.Rate < 0 || opt.Validation < 0 || opt.Validation >= 1 || opt.Memory < 0 {
+		return refuse(http.StatusBadRequest, "epochs, learning_rate, memory_bytes must not be negative, validation must be in [0, 1)")
+	}
+	name := r.PathValue("model")
+	n, err := s.repo.hold(name, "")
+	if err != nil {
+		return err
+	}
+	parent := n.version
+	n.release()
+	st, err := s.jobs.start(name, parent, opt)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusAccepted, st)
+	return nil
+}
+
+func (s *Server) trainingStatus(w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("model")
+	if _, err := s.repo.entry(name); err != nil {
+		return err
+	}
+	st := s.jobs.status(name)
+	if st == nil {
+		return refuse(http.StatusNotFound, "model %q has not been trained since the server started", name)
+	}
+	writeJSON(w, http.StatusOK, st)
+	return nil
+}
+
+func (s *Server) cancelTraining(w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("model")
+	if _, err := s.repo.entry(name); err != nil {
+		return err
+	}
+	if err := s.jobs.cancel(name); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, s.jobs.status(name))
+	return nil
+}
