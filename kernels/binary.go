@@ -255,6 +255,7 @@ type QBinary struct {
 	zero   int32
 	lo, hi float32 // clamp relative to zero
 	sy     float32
+	wide   bool // sums may reach 2**20 codes
 }
 
 // QParams is the per-tensor quantization of one tensor.
@@ -282,6 +283,7 @@ func NewQBinary(op BinaryOp, c *Bcast, a, b, y QParams, lo, hi int32) *QBinary {
 			rb = -rb
 		}
 		q.rb = rb
+		q.wide = 256*(float64(ra)+math.Abs(float64(rb))) >= 1<<20
 		for i := range q.ta {
 			x := int32(int8(i))
 			q.ta[i] = float64(float32(x-a.Zero) * ra)
@@ -326,24 +328,24 @@ func (q *QBinary) run(dst, a, b []int8) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	switch q.op {
 	case Add, Sub:
-		lo, hi, zero := q.lo, q.hi, q.zero
+		ta, tb := &q.ta, &q.tb
+		zero, least, most := q.zero, q.zero+int32(q.lo), q.zero+int32(q.hi)
+		wide := q.wide
 		for i := range dst {
-			p, z := q.tb[uint8(b[i])], q.ta[uint8(a[i])]
+			p, z := tb[uint8(b[i])], ta[uint8(a[i])]
 			// The fma with the product at hand: rounding the float64 sum is
 			// right unless it lies exactly between two float32 (a subnormal
 			// sum rounds to 0 in the end anyway).
 			s := p + z
 			x := float32(s)
-			if bits := math.Float64bits(s); bits&(1<<29-1) == 1<<28 {
+			if math.Float64bits(s)&(1<<29-1) == 1<<28 {
 				x = FMA32(float32(int32(b[i])-q.zb), q.rb, float32(z))
 			}
-			if x < lo {
-				x = lo
+			if wide { // beyond what roundEven takes
+				x = clampFloat(x, q.lo, q.hi)
 			}
-			if x > hi {
-				x = hi
-			}
-			dst[i] = int8(zero + roundEven(x))
+			// The same clamp on integers, which needs no branch.
+			dst[i] = int8(min(max(zero+roundEven(x), least), most))
 		}
 	case Mul:
 		for i := range dst {

@@ -87,16 +87,33 @@ func MaxPool[T Float | Integer](s *PoolShape, dst, src []T, from, to int) {
 					copy(d, x)
 					continue
 				}
-				x = x[:len(d)]
-				for k, m := range d {
-					if v := x[k]; v > m {
-						m = v
-					}
-					d[k] = m
-				}
+				maxInto(d, x)
 			}
 		}
 	})
+}
+
+// maxInto sets d[k] to max(d[k], x[k]).
+func maxInto[T Float | Integer](d, x []T) {
+	switch d := any(d).(type) {
+	case []int8: // without branches
+		for k, v := range any(x).([]int8)[:len(d)] {
+			d[k] = max(d[k], v)
+		}
+		return
+	case []int16:
+		for k, v := range any(x).([]int16)[:len(d)] {
+			d[k] = max(d[k], v)
+		}
+		return
+	}
+	x = x[:len(d)]
+	for k, m := range d {
+		if v := x[k]; v > m {
+			m = v
+		}
+		d[k] = m
+	}
 }
 
 // AvgPool computes the output rows [from, to) of the float average pooling: a

@@ -167,11 +167,7 @@ func ReduceMax[T Float | Integer](r *Reduce, dst, src []T) {
 			copy(d, x)
 			return
 		}
-		for k, v := range x {
-			if v > d[k] {
-				d[k] = v
-			}
-		}
+		maxInto(d, x)
 	})
 }
 
