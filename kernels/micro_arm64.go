@@ -70,11 +70,15 @@ func gemm(l Level, a *gemmArgs) {
 }
 
 func qdw(l Level, a *qDWArgs) {
-	if l == Generic {
+	b := (*arm64.QDWArgs)(a)
+	switch {
+	case l == Generic:
 		qdwGo(a)
-		return
+	case a.Taps == 9 && a.C >= arm64.QDepthwiseNEONCB:
+		arm64.QDepthwise9NEON(b)
+	default:
+		arm64.QDepthwiseNEON(b)
 	}
-	arm64.QDepthwiseNEON((*arm64.QDWArgs)(a))
 }
 
 func dw(l Level, a *dwArgs) {

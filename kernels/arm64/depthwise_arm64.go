@@ -22,6 +22,12 @@ const (
 //go:noescape
 func QDepthwiseNEON(a *QDWArgs)
 
+// QDepthwise9NEON is QDepthwiseNEON for Taps == 9 and C >= 16, which keeps the
+// addresses of the nine taps in registers.
+//
+//go:noescape
+func QDepthwise9NEON(a *QDWArgs)
+
 // DepthwiseNEON computes, for every pixel p < Pixels and channel c < C
 //
 //	acc := float32(0)

@@ -163,6 +163,152 @@ next:
 	BGT  pair
 	RET
 
+// LOAD_9(p, w, x, w0, w1) loads sixteen channels R4 on of the row at p and their
+// weights at w(R3).
+#define LOAD_9(p, w, x, w0, w1) \
+	LDRQ_X(4, p, x); \
+	FLDPQ w(R3), (w0, w1)
+
+// MUL_9(x, w0, w1, lo, hi) adds their products to the sums in V0-V3.
+#define MUL_9(x, w0, w1, lo, hi) \
+	SXTL_8H(x, lo); \
+	SXTL2_8H(x, hi); \
+	SMLAL_4S(w0, lo, 0); \
+	SMLAL2_4S(w0, lo, 1); \
+	SMLAL_4S(w1, hi, 2); \
+	SMLAL2_4S(w1, hi, 3)
+
+#define MUL_EVEN MUL_9(18, 16, 17, 20, 21)
+#define MUL_ODD MUL_9(24, 22, 23, 25, 26)
+
+// SHIFT(x) moves the last channels of sixteen to the front: V31 are the indices.
+#define SHIFT(x) VTBL V31.B16, [x.B16], x.B16
+
+// SCALE_9 rounds and narrows the sums.
+#define SCALE_9 \
+	FLDPQ 352(R3), (F24, F25); \
+	FLDPQ 384(R3), (F26, F27); \
+	REQUANTIZE_4(0, 24); \
+	REQUANTIZE_4(1, 25); \
+	REQUANTIZE_4(2, 26); \
+	REQUANTIZE_4(3, 27); \
+	NARROW_16(0, 1, 2, 3)
+
+// ROW(off, p) points p at the row with offset off. R14 is A, R19 is Pad.
+#define ROW(off, p) \
+	ADD  off, R14, p; \
+	CMP  $0, off; \
+	CSEL LT, R19, p, p
+
+// func QDepthwise9NEON(a *QDWArgs)
+TEXT ·QDepthwise9NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	OUTPUT_CONSTANTS(QDWArgs_Lo, QDWArgs_Hi, QDWArgs_Zero)
+	LDP  QDWArgs_A(R0), (R14, R19)
+	MOVD QDWArgs_Off(R0), R1
+	LDP  QDWArgs_Out(R0), (R22, R23)
+	MOVD QDWArgs_Pixels(R0), R13
+
+	// Byte i of V31 is i + 16 - C%16.
+	MOVD QDWArgs_C(R0), R7
+	MOVD $0x0706050403020100, R20
+	MOVD $0x0f0e0d0c0b0a0908, R21
+	VMOV R20, V31.D[0]
+	VMOV R21, V31.D[1]
+	AND  $15, R7, R24
+	NEG  R24, R20
+	ADD  $16, R20
+	VDUP R20, V0.B16
+	VADD V0.B16, V31.B16, V31.B16
+
+pixel:
+	LDPSW.P 8(R1), (R20, R21)
+	ROW(R20, R5)
+	ROW(R21, R6)
+	LDPSW.P 8(R1), (R20, R21)
+	ROW(R20, R9)
+	ROW(R21, R10)
+	LDPSW.P 8(R1), (R20, R21)
+	ROW(R20, R11)
+	ROW(R21, R12)
+	LDPSW.P 8(R1), (R20, R21)
+	ROW(R20, R15)
+	ROW(R21, R16)
+	MOVW.P 4(R1), R20
+	ROW(R20, R17)
+	MOVD QDWArgs_W(R0), R3
+	MOVD R22, R8
+	MOVD ZR, R4
+	SUB  $16, R7, R2                   // last place for sixteen channels
+
+block:
+	LOAD_9(5, 64, 18, F16, F17)
+	LOAD_9(6, 96, 24, F22, F23)
+	FLDPQ (R3), (F0, F1)
+	FLDPQ 32(R3), (F2, F3)
+	MUL_EVEN
+	LOAD_9(9, 128, 18, F16, F17)
+	MUL_ODD
+	LOAD_9(10, 160, 24, F22, F23)
+	MUL_EVEN
+	LOAD_9(11, 192, 18, F16, F17)
+	MUL_ODD
+	LOAD_9(12, 224, 24, F22, F23)
+	MUL_EVEN
+	LOAD_9(15, 256, 18, F16, F17)
+	MUL_ODD
+	LOAD_9(16, 288, 24, F22, F23)
+	MUL_EVEN
+	LOAD_9(17, 320, 18, F16, F17)
+	MUL_ODD
+	MUL_EVEN
+	SCALE_9
+	FMOVQ.P F0, 16(R8)
+	ADD  $416, R3
+	ADD  $16, R4
+	CMP  R2, R4
+	BLE  block
+
+	CBZ  R24, next
+	MOVD R2, R4
+	LOAD_9(5, 64, 18, F16, F17)
+	LOAD_9(6, 96, 24, F22, F23)
+	FLDPQ (R3), (F0, F1)
+	FLDPQ 32(R3), (F2, F3)
+	SHIFT(V18)
+	MUL_EVEN
+	LOAD_9(9, 128, 18, F16, F17)
+	SHIFT(V24)
+	MUL_ODD
+	LOAD_9(10, 160, 24, F22, F23)
+	SHIFT(V18)
+	MUL_EVEN
+	LOAD_9(11, 192, 18, F16, F17)
+	SHIFT(V24)
+	MUL_ODD
+	LOAD_9(12, 224, 24, F22, F23)
+	SHIFT(V18)
+	MUL_EVEN
+	LOAD_9(15, 256, 18, F16, F17)
+	SHIFT(V24)
+	MUL_ODD
+	LOAD_9(16, 288, 24, F22, F23)
+	SHIFT(V18)
+	MUL_EVEN
+	LOAD_9(17, 320, 18, F16, F17)
+	SHIFT(V24)
+	MUL_ODD
+	SHIFT(V18)
+	MUL_EVEN
+	SCALE_9
+	STORE_BELOW_16(V0, R8, R24)
+
+next:
+	ADD  R23, R22
+	SUBS $1, R13
+	BNE  pixel
+	RET
+
 // CLAMP(x, t) clamps x to V26, V27 by comparison, for FMAX and FMIN treat -0 and NaN
 // differently. Clobbers t.
 #define CLAMP(x, t) \

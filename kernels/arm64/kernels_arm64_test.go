@@ -327,11 +327,20 @@ func TestGemm(t *testing.T) {
 }
 
 func TestQDepthwise(t *testing.T) {
+	t.Run("QDepthwiseNEON", func(t *testing.T) { testQDepthwise(t, QDepthwiseNEON, false) })
+	t.Run("QDepthwise9NEON", func(t *testing.T) { testQDepthwise(t, QDepthwise9NEON, true) })
+}
+
+// testQDepthwise tests a kernel, one with nine in its name for nine taps only.
+func testQDepthwise(t *testing.T, run func(*QDWArgs), nine bool) {
 	const cb = QDepthwiseNEONCB
 	r := rand.New(rand.NewPCG(5, 6))
 	ga, gp, gw, gc, go1 := newGuarded(t, 1<<14), newGuarded(t, 1<<12), newGuarded(t, 1<<16), newGuarded(t, 1<<14), newGuarded(t, 1<<14)
 	for n := range cases() {
 		taps, channels, pixels := 1+r.IntN(26), 1+r.IntN(70), 1+r.IntN(9)
+		if nine {
+			taps, channels = 9, cb+r.IntN(60)
+		}
 		blocks := (channels + cb - 1) / cb
 		a := slice[int8](ga, r, channels+r.IntN(4*channels))
 		pad := slice[int8](gp, r, channels)
@@ -379,7 +388,7 @@ func TestQDepthwise(t *testing.T) {
 				want[p*ldc+ch] = byte(clampRound(acc, *scale(ch), args.Lo, args.Hi, args.Zero))
 			}
 		}
-		QDepthwiseNEON(&args)
+		run(&args)
 		if !slices.Equal(c, want) {
 			t.Fatalf("case %d: taps %d channels %d pixels %d ldc %d:\n got %v\nwant %v", n, taps, channels, pixels, ldc, c, want)
 		}

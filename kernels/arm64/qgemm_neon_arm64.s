@@ -11,8 +11,10 @@
 // and two inputs are all -128, and saves nothing where multiply and accumulate
 // have a pipe each (Cortex-A72).
 //
-// The products of a column wait for three columns before they are accumulated,
-// which hides the latency of SMULL in order (Cortex-A53).
+// The products of a column wait for three columns before they are accumulated:
+// that hides the latency of SMULL from a core that issues in order (Cortex-A53).
+// Those of the last three columns wait in V26-V31 for the next step, where
+// they hide the latency of its loads; before the first step they are zero.
 
 #define PRODUCT_2(b, t0, t1) \
 	SMULL_8H(b, 16, t0); \
@@ -22,14 +24,21 @@
 	SADALP_4S(t0, s0); \
 	SADALP_4S(t1, s1)
 
-// MULTIPLY_2x8 leaves the products of columns 5, 6, 7 in V26-V31 and the next two
-// column pairs of weights to be loaded by DRAIN_2x8.
-#define MULTIPLY_2x8 \
+// STEP_2x8(k, w) does the eight k at k(R8), k(R9) and w(R3), in V16, V17 and V18-V23.
+#define STEP_2x8(k, w) \
+	FMOVD k(R8), F16; \
+	FLDPD w+0(R3), (F18, F19); \
+	SADALP_4S(26, 5); \
+	FMOVD k(R9), F17; \
+	SADALP_4S(27, 13); \
+	FLDPD w+16(R3), (F20, F21); \
+	SUM_2(28, 29, 6, 14); \
+	FLDPD w+32(R3), (F22, F23); \
+	SUM_2(30, 31, 7, 15); \
 	PRODUCT_2(18, 24, 25); \
 	PRODUCT_2(19, 26, 27); \
-	FLDPD.P 16(R3), (F22, F23); \
+	FLDPD w+48(R3), (F18, F19); \
 	PRODUCT_2(20, 28, 29); \
-	FLDPD.P 16(R3), (F18, F19); \
 	SUM_2(24, 25, 0, 8); \
 	PRODUCT_2(21, 30, 31); \
 	SUM_2(26, 27, 1, 9); \
@@ -41,12 +50,30 @@
 	SUM_2(24, 25, 4, 12); \
 	PRODUCT_2(19, 30, 31)
 
-#define DRAIN_2x8 \
-	SUM_2(26, 27, 5, 13); \
-	FLDPD.P 16(R3), (F18, F19); \
-	SUM_2(28, 29, 6, 14); \
-	FLDPD.P 16(R3), (F20, F21); \
-	SUM_2(30, 31, 7, 15)
+// STEP_1x8(k, w) does the eight k at k(R8) and w(R3), as STEP_2x8 does, in V16
+// and V17-V24.
+#define STEP_1x8(k, w) \
+	FMOVD k(R8), F16; \
+	FLDPD w+0(R3), (F17, F18); \
+	SADALP_4S(26, 2); \
+	FLDPD w+16(R3), (F19, F20); \
+	SADALP_4S(27, 3); \
+	FLDPD w+32(R3), (F21, F22); \
+	SADALP_4S(28, 4); \
+	FLDPD w+48(R3), (F23, F24); \
+	SADALP_4S(29, 5); \
+	SADALP_4S(30, 6); \
+	SADALP_4S(31, 7); \
+	SMULL_8H(17, 16, 25); \
+	SMULL_8H(18, 16, 17); \
+	SMULL_8H(19, 16, 26); \
+	SMULL_8H(20, 16, 27); \
+	SMULL_8H(21, 16, 28); \
+	SMULL_8H(22, 16, 29); \
+	SADALP_4S(25, 0); \
+	SMULL_8H(23, 16, 30); \
+	SADALP_4S(17, 1); \
+	SMULL_8H(24, 16, 31)
 
 // REDUCE_4(a, b, c, d) leaves the sums of the four vectors in the lanes of a.
 #define REDUCE_4(a, b, c, d) \
@@ -77,8 +104,12 @@ TEXT ·QGemm2x8c8NEON(SB), NOSPLIT, $0-8
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
-	FLDPD.P 16(R3), (F18, F19)         // always two column pairs ahead; past
-	FLDPD.P 16(R3), (F20, F21)         // the last weights stand the scales
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	VMOVI $0, V29.B16
+	VMOVI $0, V30.B16
+	VMOVI $0, V31.B16
 
 tap:
 	LDPSW.P 8(R1), (R11, R12)
@@ -88,23 +119,30 @@ tap:
 	CSEL LT, R5, R8, R8
 	CMP  $0, R12
 	CSEL LT, R5, R9, R9
-	MOVD R6, R10
-	FMOVD.P 8(R8), F16
-	FMOVD.P 8(R9), F17
+	SUBS $16, R6, R10                  // k left after a step of 16
+	BLT  last8
 
-step:
-	MULTIPLY_2x8
-	SUBS $8, R10
-	BEQ  last
-	FMOVD.P 8(R8), F16
-	FMOVD.P 8(R9), F17
-	DRAIN_2x8
-	B    step
+step16:
+	STEP_2x8(0, 0)
+	STEP_2x8(8, 64)
+	ADD  $16, R8
+	ADD  $16, R9
+	ADD  $128, R3
+	SUBS $16, R10
+	BGE  step16
 
-last:
-	DRAIN_2x8
+last8:
+	ADDS $16, R10
+	BEQ  next
+	STEP_2x8(0, 0)
+	ADD  $64, R3
+
+next:
 	SUBS $1, R2
 	BNE  tap
+	SUM_2(26, 27, 5, 13)
+	SUM_2(28, 29, 6, 14)
+	SUM_2(30, 31, 7, 15)
 
 	// V0-V7 and V8-V15 to rows of eight sums in V0, V4 and V8, V12.
 	REDUCE_4(V0, V1, V2, V3)
@@ -135,7 +173,7 @@ scale:
 	MOVWU QGemmArgs_Raw(R0), R11
 	CBNZ R11, raw
 
-	FLDPQ -32(R3), (F16, F17)
+	FLDPQ (R3), (F16, F17)
 	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
 	REQUANTIZE_4(0, 16)
 	REQUANTIZE_4(4, 17)
@@ -181,41 +219,41 @@ TEXT ·QGemm1x8c8NEON(SB), NOSPLIT, $0-8
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	VMOVI $0, V29.B16
+	VMOVI $0, V30.B16
+	VMOVI $0, V31.B16
 
 tap1:
 	MOVW.P 8(R1), R11
 	ADD  R11, R4, R8
 	CMP  $0, R11
 	CSEL LT, R5, R8, R8
-	MOVD R6, R10
+	SUBS $16, R6, R10
+	BLT  last8x1
 
-step1:
-	FMOVD.P 8(R8), F16
-	FLDPD (R3), (F18, F19)
-	FLDPD 16(R3), (F20, F21)
-	FLDPD 32(R3), (F22, F23)
-	FLDPD 48(R3), (F24, F25)
+step16x1:
+	STEP_1x8(0, 0)
+	STEP_1x8(8, 64)
+	ADD  $16, R8
+	ADD  $128, R3
+	SUBS $16, R10
+	BGE  step16x1
+
+last8x1:
+	ADDS $16, R10
+	BEQ  next1
+	STEP_1x8(0, 0)
 	ADD  $64, R3
-	SMULL_8H(18, 16, 26)
-	SMULL_8H(19, 16, 27)
-	SMULL_8H(20, 16, 28)
-	SMULL_8H(21, 16, 29)
-	SMULL_8H(22, 16, 30)
-	SADALP_4S(26, 0)
-	SMULL_8H(23, 16, 31)
-	SADALP_4S(27, 1)
-	SMULL_8H(24, 16, 26)
-	SADALP_4S(28, 2)
-	SMULL_8H(25, 16, 27)
-	SADALP_4S(29, 3)
-	SUBS $8, R10
-	SADALP_4S(30, 4)
-	SADALP_4S(31, 5)
-	SADALP_4S(26, 6)
-	SADALP_4S(27, 7)
-	BNE  step1
+
+next1:
 	SUBS $1, R2
 	BNE  tap1
+	SUM_2(26, 27, 2, 3)
+	SUM_2(28, 29, 4, 5)
+	SUM_2(30, 31, 6, 7)
 
 	REDUCE_4(V0, V1, V2, V3)
 	REDUCE_4(V4, V5, V6, V7)
