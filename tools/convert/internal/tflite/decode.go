@@ -51,14 +51,7 @@ const maxRank = 8
 // decode reads and checks a whole .tflite file: when it returns no error, every
 // index in the result is in range and every constant has the bytes its type
 // and shape ask for.
-func decode(b []byte) (m *model, err error) {
-	// The checks above each access make this unreachable as far as tests and
-	// fuzzing know; a fault in them must still not take the program down.
-	defer func() {
-		if p := recover(); p != nil {
-			m, err = nil, fmt.Errorf("corrupt file: %v", p)
-		}
-	}()
+func decode(b []byte) (*model, error) {
 	if len(b) < 8 || string(b[4:8]) != "TFL3" {
 		return nil, errors.New(`not a TensorFlow Lite model: bytes 4 to 7 are not "TFL3"`)
 	}
@@ -77,7 +70,7 @@ func decode(b []byte) (m *model, err error) {
 	root.tables(modelBuffers, "buffer", func(i int, t table) {
 		d.buffers = append(d.buffers, d.buffer(i, t))
 	})
-	m = &model{metadata: map[string][]byte{}, r: r}
+	m := &model{metadata: map[string][]byte{}, r: r}
 	root.tables(modelMetadata, "metadata", func(_ int, t table) {
 		if i := t.i32(metadataBuffer, 0); i >= 0 && int(i) < len(d.buffers) {
 			m.metadata[t.str(metadataName)] = d.buffers[i]
@@ -126,8 +119,12 @@ func (d *decoder) buffer(i int, t table) []byte {
 	if data := t.bytes(bufferData); data != nil {
 		return data
 	}
-	off, size := t.u64(bufferOffset), t.u64(bufferSize)
-	// Offsets 0 and 1 say that there is nothing.
+	return d.behind(i, t.u64(bufferOffset), t.u64(bufferSize))
+}
+
+// behind returns size bytes at an offset from the start of the file. Offsets 0
+// and 1 say that there is nothing.
+func (d *decoder) behind(i int, off, size uint64) []byte {
 	if off <= 1 || size == 0 {
 		return nil
 	}
