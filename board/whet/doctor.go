@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	goruntime "runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/whet-edge/whet/board/info"
+	"github.com/whet-edge/whet/kernels"
+)
+
+// doctorReport is what whet doctor found.
+type doctorReport struct {
+	Version  string      `json:"version"`
+	Go       string      `json:"go"`
+	Board    *info.Board `json:"board"`
+	ISA      string      `json:"isa"` // the level that programs get
+	Levels   []string    `json:"levels"`
+	WhetISA  string      `json:"whet_isa,omitempty"` // the environment variable
+	Threads  int         `json:"threads"`
+	Time     time.Time   `json:"time"`
+	Disk     string      `json:"disk"`
+	DiskFree int64       `json:"disk_free_bytes"`
+	DiskSize int64       `json:"disk_size_bytes"`
+	Warnings []string    `json:"warnings"`
+}
+
+// lowDisk is where tuning jobs and their checkpoints begin to be at risk.
+const lowDisk = 64 << 20
+
+func newDoctorCmd() *cobra.Command {
+	var sysroot, disk string
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what this board is, which kernels it gets and what is wrong with it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r := &doctorReport{
+				Version: "development", Go: goruntime.Version(), Board: info.Read(sysroot), ISA: kernels.Best().String(),
+				WhetISA: os.Getenv("WHET_ISA"), Threads: goruntime.GOMAXPROCS(0), Time: time.Now().UTC().Truncate(time.Second),
+				Disk: disk, Warnings: []string{},
+			}
+			for _, l := range kernels.Levels() {
+				r.Levels = append(r.Levels, l.String())
+			}
+			r.Warnings = append(r.Warnings, r.Board.Warnings...)
+			r.check()
+			return emit(cmd, r, r.text)
+		},
+	}
+	cmd.Flags().StringVar(&sysroot, "sysroot", "/", "read /proc and /sys below this folder")
+	cmd.Flags().StringVar(&disk, "disk", ".", "the folder whose free space is shown")
+	return cmd
+}
+
+// check fills in what needs judgement.
+func (r *doctorReport) check() {
+	warn := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
+	if b, ok := debug.ReadBuildInfo(); ok {
+		if b.Main.Version != "" && b.Main.Version != "(devel)" {
+			r.Version = b.Main.Version
+		}
+		for _, s := range b.Settings {
+			// A board without a battery-backed clock comes up in the past; then
+			// records are out of order and certificates are not yet valid.
+			if built, err := time.Parse(time.RFC3339, s.Value); s.Key == "vcs.time" && err == nil && r.Time.Before(built) {
+				warn("the clock is wrong: it shows a time before this program was built (%s); start time synchronisation", s.Value)
+			}
+		}
+	}
+	if err := kernels.Err(); err != nil {
+		warn("%v", err)
+	} else if r.ISA == kernels.Generic.String() {
+		warn("no assembly kernels are used: the CPU has none that whet knows, WHET_ISA=generic is set, or the program was built with -tags purego")
+	}
+	var err error
+	if r.DiskFree, r.DiskSize, err = info.Disk(r.Disk); err != nil {
+		warn("disk: %v", err)
+	} else if r.DiskFree < lowDisk {
+		warn("the disk of %s has only %s free", r.Disk, byteCount(r.DiskFree))
+	}
+}
+
+func (r *doctorReport) text(w io.Writer) error {
+	b := r.Board
+	name := b.Model
+	if b.Kind != "" {
+		name += " (" + b.Kind + ", " + b.SoC + ")"
+	}
+	tw := table(w)
+	row := func(key, format string, args ...any) { fmt.Fprintf(tw, "%s\t%s\n", key, fmt.Sprintf(format, args...)) }
+	row("board", "%s", name)
+	row("cpu", "%s, %d cores, %s/%s", b.CPU, b.Cores, b.OS, b.Arch)
+	row("features", "%s", strings.Join(b.Features, " "))
+	row("kernels", "%s (of %s)", r.ISA, strings.Join(r.Levels, ", "))
+	row("threads", "%d", r.Threads)
+	memory := fmt.Sprintf("%s, %s available", byteCount(b.MemTotal), byteCount(b.MemAvailable))
+	if b.MemLimit > 0 {
+		memory += ", limited to " + byteCount(b.MemLimit)
+	}
+	row("memory", "%s", memory)
+	clock := "not known"
+	if b.ClockHz > 0 {
+		clock = fmt.Sprintf("%d MHz of %d, governor %s", b.ClockHz/1e6, b.ClockMaxHz/1e6, b.Governor)
+	}
+	row("clock", "%s", clock)
+	heat := "no sensor"
+	if len(b.Zones) > 0 {
+		heat = fmt.Sprintf("%.1f °C", b.Hottest())
+	}
+	row("heat", "%s", heat)
+	row("disk", "%s of %s free at %s", byteCount(r.DiskFree), byteCount(r.DiskSize), r.Disk)
+	row("time", "%s", r.Time.Format(time.RFC3339))
+	row("whet", "%s, %s", r.Version, r.Go)
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	if len(r.Warnings) == 0 {
+		fmt.Fprintln(w, "\nNothing wrong was found.")
+		return nil
+	}
+	fmt.Fprintln(w, "\nWarnings:")
+	for _, s := range r.Warnings {
+		fmt.Fprintf(w, "  ! %s\n", s)
+	}
+	return nil
+}

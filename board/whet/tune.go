@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/ondevice"
+	"github.com/whet-edge/whet/runtime/pre"
+)
+
+// tuneResult is what whet tune prints.
+type tuneResult struct {
+	Model       string    `json:"model"`
+	Output      string    `json:"output"`
+	Passed      bool      `json:"passed"`
+	Verdict     string    `json:"verdict,omitempty"` // why the gate refused
+	Bytes       int64     `json:"output_bytes"`
+	Layer       string    `json:"layer"`
+	Params      int       `json:"parameters"`
+	PeakBytes   int64     `json:"planned_peak_bytes"`
+	Classes     []string  `json:"classes"`
+	New         []string  `json:"new_classes"`
+	Train       int       `json:"train_samples"`
+	Val         int       `json:"val_samples"`
+	LR          float32   `json:"lr"`
+	Epochs      int       `json:"epochs"`
+	BestEpoch   int       `json:"best_epoch"`
+	Base        *tuneEval `json:"base,omitempty"` // on the validation samples
+	Tuned       *tuneEval `json:"tuned,omitempty"`
+	ExtractNS   int64     `json:"extract_ns"`
+	TrainNS     int64     `json:"train_ns"`
+	Checkpoints int       `json:"checkpoints"`
+}
+
+type tuneEval struct {
+	Accuracy float64 `json:"accuracy"`
+	Loss     float64 `json:"loss"`
+}
+
+type tuneFlags struct {
+	modelFlags
+	data, val, out, tail, loss, memory, lr string
+	epochs                                 int
+	seed                                   uint64
+	resume                                 bool
+}
+
+func newTuneCmd() *cobra.Command {
+	var f tuneFlags
+	cmd := &cobra.Command{
+		Use:   "tune MODEL.whet --data DIR -o TUNED.whetd",
+		Short: "Fine-tune a model's last layer on this board",
+		Long: `Fine-tune the last dense layer of a model on labelled data. The integer part
+before it is frozen; its results are computed once and cached.
+
+The result is a delta: the model itself is not changed. It is written only if
+the tuned model does as well on the validation samples as the one it comes from;
+else the command says why not and exits 1.
+
+While it works, its state is kept in TUNED.whetd.job. After Ctrl-C, a kill or a
+power cut, the same command with --resume goes on and ends with the same bits.
+TUNED.whetd.job.features is a cache and may be deleted.`,
+		Example: `  whet tune parts.whet --data photos -o mine.whetd
+  whet eval parts.whet --delta mine.whetd --data held-out-photos`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
+	}
+	f.modelFlags.add(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&f.data, "data", "", "folder DIR/<label>/<files>, .csv with a header, or .npz with x and y")
+	fl.StringVarP(&f.out, "output", "o", "", "the .whetd to write")
+	fl.StringVar(&f.val, "val", "0.2", "data to judge the result on, or the fraction of --data to hold out for it")
+	fl.StringVar(&f.tail, "tail", "head", "what to train; this version: head")
+	fl.StringVar(&f.loss, "loss", "ce", "ce (softmax cross-entropy) or mse (mean squared error)")
+	fl.StringVar(&f.memory, "memory", "", "the most memory the job may need, such as 64MiB (default: no limit)")
+	fl.StringVar(&f.lr, "lr", "auto", "learning rate")
+	fl.IntVar(&f.epochs, "epochs", 30, "passes over the data")
+	fl.Uint64Var(&f.seed, "seed", 0, "of the shuffling and of the split")
+	fl.BoolVar(&f.resume, "resume", false, "go on with the job that was interrupted; without one, start it")
+	return cmd
+}
+
+// options turns the flags into ondevice's options; its errors are wrong usage.
+func (f *tuneFlags) options() (ondevice.Options, error) {
+	var o ondevice.Options
+	switch {
+	case f.data == "" || f.out == "":
+		return o, usagef("tune needs --data and --output")
+	case f.tail != "head":
+		kind, _, _ := strings.Cut(f.tail, ":")
+		switch kind {
+		case "last", "bias", "sparse", "lora", "all", "auto":
+			return o, usagef("--tail %s: this version trains the head only", f.tail)
+		}
+		return o, usagef("--tail %s is unknown; head is known", f.tail)
+	case f.epochs < 1:
+		return o, usagef("--epochs %d: at least 1 is needed", f.epochs)
+	}
+	switch f.loss {
+	case "ce":
+		o.Loss = ondevice.CrossEntropy
+	case "mse":
+		o.Loss = ondevice.MSE
+	default:
+		return o, usagef("--loss %s is unknown; ce and mse are known", f.loss)
+	}
+	if f.lr != "auto" {
+		lr, err := strconv.ParseFloat(f.lr, 32)
+		if err != nil || !(lr > 0) || math.IsInf(lr, 0) {
+			return o, usagef("--lr %s: a positive number or auto is needed", f.lr)
+		}
+		o.LR = float32(lr)
+	}
+	if f.memory != "" {
+		n, err := parseBytes(f.memory)
+		if err != nil || n == 0 {
+			return o, usagef("--memory %s: a size is a number with B, KiB, MiB or GiB", f.memory)
+		}
+		o.Memory = n
+	}
+	run, err := f.modelFlags.options()
+	o.Runtime, o.Epochs, o.Seed = run, f.epochs, f.seed
+	return o, err
+}
+
+func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
+	opt, err := f.options()
+	if err != nil {
+		return err
+	}
+	m, err := f.open(model)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	data, err := openData(m, f.data)
+	if err != nil {
+		return err
+	}
+	if frac, err := strconv.ParseFloat(f.val, 64); err == nil {
+		if !(frac > 0 && frac < 1) {
+			return usagef("--val %s: a fraction between 0 and 1 or a data set is needed", f.val)
+		}
+		opt.Val = frac
+	} else {
+		val, err := openData(m, f.val)
+		if err != nil {
+			return err
+		}
+		opt.ValData = tuneData{val}
+	}
+	bar := newProgress(cmd, data.Len(), "extracting")
+	defer bar.done()
+	phase := "extract"
+	opt.Progress = func(p ondevice.Progress) {
+		if p.Phase != phase {
+			bar.done()
+			bar = newProgress(cmd, p.Total, p.Phase+"ing")
+			phase = p.Phase
+		}
+		bar.set(p.Done)
+	}
+	plan, err := ondevice.Plan(m, tuneData{data}, opt)
+	if err != nil {
+		return fileError(model, err)
+	}
+	start := ondevice.Start
+	if f.resume {
+		start = ondevice.Resume
+	}
+	jobFile := f.out + ".job"
+	job, err := start(cmd.Context(), plan, jobFile)
+	if err != nil {
+		return fileError(jobFile, err)
+	}
+	// The job itself ends with the command's context, after a last checkpoint.
+	delta, report, err := job.Wait(context.WithoutCancel(cmd.Context()))
+	bar.done()
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return fmt.Errorf("%w; to go on, type the command again with --resume (the state is in %s)", err, jobFile)
+		}
+		return fileError(model, err)
+	}
+	r := newTuneResult(model, f.out, plan, report)
+	if report.Passed {
+		if err := format.WriteDeltaFile(f.out, delta); err != nil {
+			return fileError(f.out, err)
+		}
+		if fi, err := os.Stat(f.out); err == nil {
+			r.Bytes = fi.Size()
+		}
+	}
+	// Only now is the job no longer needed.
+	if err := job.Remove(); err != nil {
+		return fileError(jobFile, err)
+	}
+	if err := emit(cmd, r, r.text); err != nil {
+		return err
+	}
+	if !report.Passed {
+		return fmt.Errorf("%s is not written: the gate refused the tuned model: %s", f.out, report.Verdict)
+	}
+	return nil
+}
+
+// tuneData shows pre's data to package ondevice.
+type tuneData struct{ *pre.Data }
+
+func (d tuneData) Sample(i int) ondevice.Sample { return ondevice.Sample{Label: d.Label(i)} }
+
+func newTuneResult(model, out string, p *ondevice.TunePlan, rep *ondevice.Report) *tuneResult {
+	r := &tuneResult{
+		Model: model, Output: out, Passed: rep.Passed, Verdict: rep.Verdict, Layer: p.Node, Params: p.Params, PeakBytes: p.PeakBytes,
+		Classes: rep.Classes, New: append([]string{}, rep.New...), Train: rep.Train, Val: rep.Val, LR: rep.LR,
+		Epochs: max(0, len(rep.Curve)-1), BestEpoch: rep.BestEpoch,
+		ExtractNS: rep.Extracting.Nanoseconds(), TrainNS: rep.Training.Nanoseconds(), Checkpoints: rep.Checkpoints,
+	}
+	if rep.Base != nil && rep.Tuned != nil {
+		r.Base = &tuneEval{rep.Base.Accuracy, rep.Base.Loss}
+		r.Tuned = &tuneEval{rep.Tuned.Accuracy, rep.Tuned.Loss}
+	}
+	return r
+}
+
+func (r *tuneResult) text(w io.Writer) error {
+	tw := table(w)
+	row := func(key, format string, args ...any) { fmt.Fprintf(tw, "%s\t%s\n", key, fmt.Sprintf(format, args...)) }
+	row("trained", "%s: %d parameters, %d classes (%d new), %d samples", r.Layer, r.Params, len(r.Classes), len(r.New), r.Train)
+	if r.Base != nil {
+		row("accuracy", "%.4f, before %.4f, on %d validation samples", r.Tuned.Accuracy, r.Base.Accuracy, r.Val)
+	} else {
+		row("accuracy", "not judged: no validation samples")
+	}
+	row("best epoch", "%d of %d, learning rate %.3g", r.BestEpoch, r.Epochs, r.LR)
+	row("time", "%s for the features, %s for training", time.Duration(r.ExtractNS).Round(time.Millisecond), time.Duration(r.TrainNS).Round(time.Millisecond))
+	row("memory", "%s planned at the peak", byteCount(r.PeakBytes))
+	if r.Passed {
+		row("written", "%s, %s", r.Output, byteCount(r.Bytes))
+	}
+	return tw.Flush()
+}
