@@ -79,6 +79,12 @@ func binderOf(op string) binder {
 		return bindDequantize
 	case "Requantize":
 		return bindRequantize
+	case "LSTM":
+		return bindLSTM
+	case "QLSTM":
+		return bindQLSTM
+	case "SVDF":
+		return bindSVDF
 	case "StateRead", "StateWrite":
 		return bindState
 	}

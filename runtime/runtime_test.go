@@ -378,3 +378,12 @@ func TestPool(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryOpIsBound walks the op table: an op that has no binding fails by name.
+func TestEveryOpIsBound(t *testing.T) {
+	for op := range format.Ops {
+		if binderOf(op) == nil {
+			t.Errorf("op %s has no binding in runtime", op)
+		}
+	}
+}

@@ -104,6 +104,10 @@ func (s *Session) Run(ctx context.Context) error {
 	return nil
 }
 
+// Close lets go of the session's memory, tensors included. The session must
+// not be used afterwards.
+func (s *Session) Close() { *s = Session{} }
+
 // Reset sets all states to their initial values.
 func (s *Session) Reset() {
 	for i, st := range s.prog.states {
