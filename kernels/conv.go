@@ -109,8 +109,7 @@ func (c *Conv) Run(dst, src []float32, scratch []byte, t0, t1 int) {
 			a.W = unsafe.Pointer(&c.packed[(t.group*p.panels+n)*p.panelBytes()])
 			a.Cols = uintptr(min(p.tile.nr, p.og-n*p.tile.nr))
 			for m := t.tile0; m < t.tile1; m++ {
-				a.A = p.tileBase(&rows, &t, m)
-				a.Off = p.tileOffsets(&rows, &t, m)
+				a.A, a.Off = p.tileSource(&rows, &t, m)
 				a.Rows = uintptr(p.tileRows(m))
 				a.C = unsafe.Pointer(&out[m*p.tile.mr*p.s.O+n*p.tile.nr])
 				gemm(c.level, &a)

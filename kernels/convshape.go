@@ -112,3 +112,5 @@ func alignUp(b []byte) []byte {
 }
 
 func roundUp(n, m int) int { return (n + m - 1) / m * m }
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }

@@ -2,16 +2,21 @@ package kernels
 
 import "unsafe"
 
+// maxCallMACs bounds the work of one call of assembly, which cannot be preempted.
+const maxCallMACs = 1 << 19
+
 // dwPlan cuts a depthwise convolution into tasks of whole output rows.
 type dwPlan struct {
 	s       ConvShape
 	elem    int
 	taps    int
 	rows    int // output rows of a task, across images
+	chunk   int // output pixels of one micro-kernel call
 	tapOff  []int32
-	blocks  int // packed channel blocks
-	main    int // channels that the kernel does in one call
-	overlap int // first channel of a second call of one block for the rest, or -1
+	inner   []int32 // offsets [OW][taps] from the first window row, for windows inside the image's height
+	blocks  int     // packed channel blocks
+	main    int     // channels that the kernel does in one call
+	overlap int     // first channel of a second call of one block for the rest, or -1
 }
 
 // newDWPlan returns the plan and the level whose kernels take the shape:
@@ -31,6 +36,9 @@ func newDWPlan(s ConvShape, l Level, shape func(Level) dwShape, elem int) (*dwPl
 	for t := range p.taps {
 		p.tapOff = append(p.tapOff, int32((t/s.KW*s.DH*s.W+t%s.KW*s.DW)*s.C*elem))
 	}
+	p.chunk = max(1, min(s.OW, maxCallMACs/(s.C*p.taps)))
+	p.inner = make([]int32, s.OW*p.taps)
+	p.fillOffsets(p.inner, 0, true)
 	return p, l, d
 }
 
@@ -46,30 +54,30 @@ func (p *dwPlan) tasks() int { return ceilDiv(p.s.N*p.s.OH, p.rows) }
 
 func (p *dwPlan) scratchBytes() int { return cacheLine + 4*p.s.OW*p.taps }
 
-// fillOffsets writes the table [OW][taps] of an output row; offsets count
-// from the image's start.
-func (p *dwPlan) fillOffsets(off []int32, oh int) {
+// source returns the input offset and the table of an output row: the shared
+// table, counted from the window's first row, where all rows of the window are
+// inside the image, else one of its own in off, counted from the image's start.
+func (p *dwPlan) source(oh int, off []int32) (start int, table []int32) {
 	s := &p.s
 	y := oh*s.SH - s.Top
-	inner := int32(s.C * p.elem)
-	rowsInside := y >= 0 && y+(s.KH-1)*s.DH < s.H
-	i := 0
-	for ow := range s.OW {
-		x := ow*s.SW - s.Left
-		start := int32(y*s.W+x) * inner
-		o := off[i:][:len(p.tapOff)]
-		i += len(o)
-		if rowsInside && x >= 0 && x+(s.KW-1)*s.DW < s.W {
-			for t, d := range p.tapOff {
-				o[t] = start + d
-			}
-			continue
-		}
-		for t, d := range p.tapOff {
-			o[t] = -1
-			if uint(y+t/s.KW*s.DH) < uint(s.H) && uint(x+t%s.KW*s.DW) < uint(s.W) {
-				o[t] = start + d
-			}
+	if y >= 0 && y+(s.KH-1)*s.DH < s.H {
+		return y * s.W * s.C, p.inner
+	}
+	p.fillOffsets(off, y, false)
+	return 0, off
+}
+
+// fillOffsets writes the table [OW][taps] of the output row whose windows
+// begin in input row y; if inside, no window row is padding and y does not count.
+func (p *dwPlan) fillOffsets(off []int32, y int, inside bool) {
+	s := &p.s
+	pixel := int32(s.C * p.elem)
+	for i := range off {
+		t := i % p.taps
+		x := i/p.taps*s.SW - s.Left
+		off[i] = -1
+		if (inside || uint(y+t/s.KW*s.DH) < uint(s.H)) && uint(x+t%s.KW*s.DW) < uint(s.W) {
+			off[i] = int32(y*s.W+x)*pixel + p.tapOff[t]
 		}
 	}
 }
@@ -112,20 +120,21 @@ func (d *depthwise) run(dst, src []float32, scratch []byte, t0, t1 int) {
 	s := &p.s
 	checkRun(len(dst), s.OutLen(), len(src), s.InLen(), len(scratch), p.scratchBytes())
 	off := view[int32](alignUp(scratch), 0, s.OW*p.taps)
-	a := dwArgs{
-		Off: &off[0], Taps: uintptr(p.taps), LDC: uintptr(4 * s.C), Pixels: uintptr(s.OW), Lo: d.lo, Hi: d.hi,
-	}
+	a := dwArgs{Taps: uintptr(p.taps), LDC: uintptr(4 * s.C), Lo: d.lo, Hi: d.hi}
 	for row := t0 * p.rows; row < min(t1*p.rows, s.N*s.OH); row++ {
-		p.fillOffsets(off, row%s.OH)
-		in := src[row/s.OH*s.H*s.W*s.C:]
-		out := dst[row*s.OW*s.C:]
-		a.A, a.Pad, a.Out = unsafe.Pointer(&in[0]), unsafe.Pointer(&d.pad[0]), unsafe.Pointer(&out[0])
-		a.C, a.W = uintptr(p.main), unsafe.Pointer(&d.packed[0])
-		dw(d.level, &a)
-		if c := p.overlap; c >= 0 {
-			a.A, a.Pad, a.Out = unsafe.Pointer(&in[c]), unsafe.Pointer(&d.pad[c]), unsafe.Pointer(&out[c])
-			a.C, a.W = uintptr(s.C-c), unsafe.Pointer(&d.packed[(p.blocks-1)*d.block])
+		start, table := p.source(row%s.OH, off)
+		in := src[row/s.OH*s.H*s.W*s.C+start:]
+		for x := 0; x < s.OW; x += p.chunk {
+			out := dst[(row*s.OW+x)*s.C:]
+			a.Off, a.Pixels = &table[x*p.taps], uintptr(min(p.chunk, s.OW-x))
+			a.A, a.Pad, a.Out = unsafe.Pointer(&in[0]), unsafe.Pointer(&d.pad[0]), unsafe.Pointer(&out[0])
+			a.C, a.W = uintptr(p.main), unsafe.Pointer(&d.packed[0])
 			dw(d.level, &a)
+			if c := p.overlap; c >= 0 {
+				a.A, a.Pad, a.Out = unsafe.Pointer(&in[c]), unsafe.Pointer(&d.pad[c]), unsafe.Pointer(&out[c])
+				a.C, a.W = uintptr(s.C-c), unsafe.Pointer(&d.packed[(p.blocks-1)*d.block])
+				dw(d.level, &a)
+			}
 		}
 	}
 }

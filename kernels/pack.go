@@ -32,7 +32,8 @@ func packQPanels(p *convPlan, weights []int8, bias []int32, scale []float32, inZ
 			}
 			o := i/p.panels*p.og + c
 			var sum int32
-			for k, w := range weights[o*p.depth:][:p.depth] {
+			for i, w := range weights[o*p.depth:][:p.depth] {
+				k := i/p.run*p.kc + i%p.run
 				body[(k/kr*nr+n)*kr+k%kr] = w
 				sum += int32(w)
 			}

@@ -175,13 +175,12 @@ func (c *QConv) setPanel(a *qGemmArgs, t *convTask, n int) {
 
 // setTile points a at row tile m of the task.
 func (p *convPlan) setTile(a *qGemmArgs, rows *convRows, t *convTask, m int) {
-	a.A = p.tileBase(rows, t, m)
-	a.Off = p.tileOffsets(rows, t, m)
+	a.A, a.Off = p.tileSource(rows, t, m)
 	a.Rows = uintptr(p.tileRows(m))
 }
 
 // rowCorrections computes what a weight zero point adds to the sums of each
-// row: -zw·Σ(x-zx). Zeros that pad a gathered row are not part of the sum.
+// row: -zw·Σ(x-zx).
 func (c *QConv) rowCorrections(corr []int32, a *qGemmArgs) {
 	p := c.plan
 	mr := len(corr)
@@ -189,7 +188,7 @@ func (c *QConv) rowCorrections(corr []int32, a *qGemmArgs) {
 	for r := range corr {
 		var sum int32
 		for t := range p.taps {
-			sum += rowSum(c.level, at[int8](a.A, a.Pad, offs[t*mr+r], a.KC))
+			sum += rowSum(c.level, at[int8](a.A, a.Pad, offs[t*mr+r], uintptr(p.run)))
 		}
 		corr[r] = -c.weightZero * (sum - int32(p.depth)*c.inZero)
 	}

@@ -65,20 +65,21 @@ func (d *qDepthwise) run(dst, src []int8, scratch []byte, t0, t1 int) {
 	s := &p.s
 	checkRun(len(dst), s.OutLen(), len(src), s.InLen(), len(scratch), p.scratchBytes())
 	off := view[int32](alignUp(scratch), 0, s.OW*p.taps)
-	a := qDWArgs{
-		Off: &off[0], Taps: uintptr(p.taps), LDC: uintptr(s.C), Pixels: uintptr(s.OW), Lo: d.lo, Hi: d.hi, Zero: d.outZero,
-	}
+	a := qDWArgs{Taps: uintptr(p.taps), LDC: uintptr(s.C), Lo: d.lo, Hi: d.hi, Zero: d.outZero}
 	for row := t0 * p.rows; row < min(t1*p.rows, s.N*s.OH); row++ {
-		p.fillOffsets(off, row%s.OH)
-		in := src[row/s.OH*s.H*s.W*s.C:]
-		out := dst[row*s.OW*s.C:]
-		a.A, a.Pad, a.Out = unsafe.Pointer(&in[0]), unsafe.Pointer(&d.pad[0]), unsafe.Pointer(&out[0])
-		a.C, a.W = uintptr(p.main), unsafe.Pointer(&d.packed[0])
-		qdw(d.level, &a)
-		if c := p.overlap; c >= 0 {
-			a.A, a.Pad, a.Out = unsafe.Pointer(&in[c]), unsafe.Pointer(&d.pad[c]), unsafe.Pointer(&out[c])
-			a.C, a.W = uintptr(s.C-c), unsafe.Pointer(&d.packed[(p.blocks-1)*d.block])
+		start, table := p.source(row%s.OH, off)
+		in := src[row/s.OH*s.H*s.W*s.C+start:]
+		for x := 0; x < s.OW; x += p.chunk {
+			out := dst[(row*s.OW+x)*s.C:]
+			a.Off, a.Pixels = &table[x*p.taps], uintptr(min(p.chunk, s.OW-x))
+			a.A, a.Pad, a.Out = unsafe.Pointer(&in[0]), unsafe.Pointer(&d.pad[0]), unsafe.Pointer(&out[0])
+			a.C, a.W = uintptr(p.main), unsafe.Pointer(&d.packed[0])
 			qdw(d.level, &a)
+			if c := p.overlap; c >= 0 {
+				a.A, a.Pad, a.Out = unsafe.Pointer(&in[c]), unsafe.Pointer(&d.pad[c]), unsafe.Pointer(&out[c])
+				a.C, a.W = uintptr(s.C-c), unsafe.Pointer(&d.packed[(p.blocks-1)*d.block])
+				qdw(d.level, &a)
+			}
 		}
 	}
 }
