@@ -55,7 +55,15 @@ func bindUnary(n *node, _ kernels.Level) (*step, error) {
 	case x.typ == format.Float32:
 		return &step{tasks: chunks(count), run: func(m *mem, _ []byte, t0, t1 int) {
 			from, to := span(t0, t1, count)
-			kernels.ApplyUnary(u, m.f32(y)[from:to], m.f32(x)[from:to])
+			src, dst := m.f32(x)[from:to], m.f32(y)[from:to]
+			switch u.Op {
+			case kernels.Relu, kernels.Clip, kernels.LeakyRelu: // loops of their own
+				kernels.ApplyUnary(u, dst, src)
+			default: // f was made at compile time: making it allocates
+				for i, v := range src {
+					dst[i] = f(v)
+				}
+			}
 		}}, nil
 	case x.typ == format.Int8 && x.quant != nil && y.quant != nil:
 		return bindTable(n, kernels.MakeTable(f, x.scale(), x.zero(), y.scale(), y.zero())), nil
