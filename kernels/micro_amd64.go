@@ -8,6 +8,8 @@ func qgemmShape(l Level) gemmShape {
 	switch l {
 	case AVX512VNNI:
 		return gemmShape{mr: 12, nr: 32, kr: 4, u8: true}
+	case AVX2, AVXVNNI, AVX512:
+		return gemmShape{mr: 12, nr: 16, kr: 4, wide: true}
 	}
 	return qgemmShapeGo
 }
@@ -16,6 +18,8 @@ func qgemm(l Level, a *qGemmArgs) {
 	switch l {
 	case AVX512VNNI:
 		amd64.QGemm12x32VNNI((*amd64.QGemmArgs)(a))
+	case AVX2, AVXVNNI, AVX512:
+		amd64.QGemm12x16AVX2((*amd64.QGemmArgs)(a))
 	default:
 		qgemmGo(a)
 	}
@@ -25,6 +29,8 @@ func fgemmShape(l Level) gemmShape {
 	switch l {
 	case AVX512, AVX512VNNI:
 		return gemmShape{mr: 12, nr: 32, kr: 1}
+	case AVX2, AVXVNNI:
+		return gemmShape{mr: 6, nr: 16, kr: 1}
 	}
 	return fgemmShapeGo
 }
@@ -33,6 +39,8 @@ func gemm(l Level, a *gemmArgs) {
 	switch l {
 	case AVX512, AVX512VNNI:
 		amd64.Gemm12x32AVX512((*amd64.GemmArgs)(a))
+	case AVX2, AVXVNNI:
+		amd64.Gemm6x16AVX2((*amd64.GemmArgs)(a))
 	default:
 		gemmGo(a)
 	}
@@ -42,6 +50,8 @@ func qdwShape(l Level) dwShape {
 	switch l {
 	case AVX512VNNI:
 		return dwShape{cb: 32, mask: true, pairs: true}
+	case AVX2, AVXVNNI, AVX512:
+		return dwShape{cb: 16, pairs: true}
 	}
 	return qdwShapeGo
 }
@@ -50,6 +60,8 @@ func qdw(l Level, a *qDWArgs) {
 	switch l {
 	case AVX512VNNI:
 		amd64.QDepthwise32VNNI((*amd64.QDWArgs)(a))
+	case AVX2, AVXVNNI, AVX512:
+		amd64.QDepthwise16AVX2((*amd64.QDWArgs)(a))
 	default:
 		qdwGo(a)
 	}
@@ -59,6 +71,8 @@ func fdwShape(l Level) dwShape {
 	switch l {
 	case AVX512, AVX512VNNI:
 		return dwShape{cb: 32, mask: true}
+	case AVX2, AVXVNNI:
+		return dwShape{cb: 16}
 	}
 	return fdwShapeGo
 }
@@ -67,6 +81,8 @@ func dw(l Level, a *dwArgs) {
 	switch l {
 	case AVX512, AVX512VNNI:
 		amd64.Depthwise32AVX512((*amd64.DWArgs)(a))
+	case AVX2, AVXVNNI:
+		amd64.Depthwise16AVX2((*amd64.DWArgs)(a))
 	default:
 		dwGo(a)
 	}

@@ -9,7 +9,13 @@ func view[T any](b []byte, off, n int) []T {
 }
 
 // qpanelBytes is the size of one packed int8 panel: bias', weights, scales.
-func (p *convPlan) qpanelBytes() int { return p.tile.nr * (8 + p.taps*p.kc) }
+func (p *convPlan) qpanelBytes() int {
+	k := p.taps * p.kc
+	if p.tile.wide {
+		k *= 2
+	}
+	return p.tile.nr * (8 + k)
+}
 
 // packQPanels packs the weights [O][depth] of an int8 product group by group,
 // panel by panel; rows behind a group's last channel are zeros.
@@ -23,7 +29,13 @@ func packQPanels(p *convPlan, weights []int8, bias []int32, scale []float32, inZ
 	for i := range p.s.Groups * p.panels {
 		panel := out[i*size:][:size]
 		head := view[int32](panel, 0, nr)
-		body := view[int8](panel, 4*nr, nr*p.taps*p.kc)
+		var narrow []int8
+		var wide []int16
+		if p.tile.wide {
+			wide = view[int16](panel, 4*nr, nr*p.taps*p.kc)
+		} else {
+			narrow = view[int8](panel, 4*nr, nr*p.taps*p.kc)
+		}
 		tail := view[float32](panel, size-4*nr, nr)
 		for n := range nr {
 			c := i%p.panels*nr + n
@@ -34,7 +46,11 @@ func packQPanels(p *convPlan, weights []int8, bias []int32, scale []float32, inZ
 			var sum int32
 			for i, w := range weights[o*p.depth:][:p.depth] {
 				k := i/p.run*p.kc + i%p.run
-				body[(k/kr*nr+n)*kr+k%kr] = w
+				if at := (k/kr*nr+n)*kr + k%kr; p.tile.wide {
+					wide[at] = int16(w)
+				} else {
+					narrow[at] = w
+				}
 				sum += int32(w)
 			}
 			head[n] = -inZero * sum

@@ -26,3 +26,17 @@ func QDepthwise32VNNI(a *QDWArgs)
 //
 //go:noescape
 func Depthwise32AVX512(a *DWArgs)
+
+// QDepthwise16AVX2 computes a run of pixels of an int8 depthwise convolution
+// with AVX2, 16 channels at a time; C is a multiple of 16. The weights are
+// packed in pairs of taps. It equals the loop of QDepthwise32VNNI.
+//
+//go:noescape
+func QDepthwise16AVX2(a *QDWArgs)
+
+// Depthwise16AVX2 computes a run of pixels of a float32 depthwise convolution
+// with AVX2 and FMA, 16 channels at a time; C is a multiple of 16. It equals
+// the loop of Depthwise32AVX512.
+//
+//go:noescape
+func Depthwise16AVX2(a *DWArgs)

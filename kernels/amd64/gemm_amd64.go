@@ -13,3 +13,9 @@ package amd64
 //
 //go:noescape
 func Gemm12x32AVX512(a *GemmArgs)
+
+// Gemm6x16AVX2 computes a tile of at most 6 rows by 16 columns of a float32
+// product with AVX2 and FMA. It equals the loop of Gemm12x32AVX512.
+//
+//go:noescape
+func Gemm6x16AVX2(a *GemmArgs)

@@ -14,3 +14,15 @@ package amd64
 //
 //go:noescape
 func QGemm12x32VNNI(a *QGemmArgs)
+
+// QGemm12x16AVX2 computes a tile of at most 12 rows by 16 columns with AVX2.
+// KR is 4 and the panel's weights are widened to int16. It equals
+//
+//	for r := range Rows { for n := range Cols {
+//		acc := bias[n] + Corr[r]
+//		for t := range Taps { for k := range KC { acc += A[Off[t][r]+k] * W[t][k][n] } }
+//		C[r][n] = Zero + rne(clamp(float32(acc)*scale[n], Lo, Hi))
+//	} }
+//
+//go:noescape
+func QGemm12x16AVX2(a *QGemmArgs)
