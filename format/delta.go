@@ -466,5 +466,8 @@ func deltaFromBytes(b []byte, o Options) (*Delta, error) {
 	if err := c.close(); err != nil {
 		return nil, err
 	}
+	if err := d.check(); err != nil {
+		return nil, err
+	}
 	return d, nil
 }

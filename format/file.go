@@ -304,7 +304,7 @@ func (c *container) blob(name string, offset, length, crc uint64) ([]byte, error
 		return nil, corrupt(start, "tensor %q lies at offset %d and not at %d", name, offset, c.next)
 	}
 	from := start + c.next
-	if from < c.end || length > math.MaxUint32 || from+int64(length) > int64(len(c.bytes)) {
+	if from-binHead < c.end || length > math.MaxUint32 || from+int64(length) > int64(len(c.bytes)) {
 		return nil, corrupt(start, "tensor %q with %d bytes at offset %d is not within the file", name, length, offset)
 	}
 	if err := c.gap(c.end, from-binHead); err != nil {
@@ -324,7 +324,7 @@ func (c *container) blob(name string, offset, length, crc uint64) ([]byte, error
 
 // gap checks that there is nothing but nil between two tensors.
 func (c *container) gap(from, to int64) error {
-	if to < from || to-from >= dataAlign {
+	if to-from >= dataAlign {
 		return corrupt(from, "a gap of %d bytes before a tensor", to-from)
 	}
 	if i := slices.IndexFunc(c.bytes[from:to], func(b byte) bool { return b != nilByte }); i >= 0 {

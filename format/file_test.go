@@ -445,31 +445,38 @@ func TestHostile(t *testing.T) {
 		})
 	}
 	raw := func(b ...byte) []byte { return b }
-	for name, b := range map[string][]byte{
-		"bin32 of 4 GiB":         raw(0xc6, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0),
-		"array32 of 4 Gi":        raw(0xdd, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0),
-		"map32 of 4 Gi in graph": seal(modelMagic, header, raw(0xdf, 0xff, 0xff, 0xff, 0xff)),
-		"nil as a map":           seal(modelMagic, header, raw(0xc0)),
-		"array32 of graphs":      graph(func(e *encoder) { e.str("graphs"); e.buf.Write(raw(0xdd, 0xff, 0xff, 0xff, 0xff)) }),
-		"a key twice": graph(func(e *encoder) {
+	for name, tt := range map[string]struct {
+		file []byte
+		want string
+	}{
+		"bin32 of 4 GiB":         {raw(0xc6, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0), "ends within its first"},
+		"array32 of 4 Gi":        {raw(0xdd, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0), "ends within its first"},
+		"map32 of 4 Gi in graph": {seal(modelMagic, header, raw(0xdf, 0xff, 0xff, 0xff, 0xff)), "goes beyond the end"},
+		"nil as a map":           {seal(modelMagic, header, raw(0xc0)), "expected a map"},
+		"array32 of graphs":      {graph(func(e *encoder) { e.str("graphs"); e.buf.Write(raw(0xdd, 0xff, 0xff, 0xff, 0xff)) }), "goes beyond the end"},
+		"a key twice": {graph(func(e *encoder) {
 			e.str("symbols")
 			e.strs(nil)
 			e.str("symbols")
 			e.strs(nil)
-		}),
-		"nil as a list":       graph(func(e *encoder) { e.str("symbols"); e.buf.WriteByte(0xc0) }),
-		"nil as a string":     graph(func(e *encoder) { e.str("symbols"); e.array(1); e.buf.WriteByte(0xc0) }),
-		"bin as a string":     graph(func(e *encoder) { e.str("symbols"); e.array(1); e.bin([]byte("x")) }),
-		"str32 of 4 GiB":      graph(func(e *encoder) { e.str("symbols"); e.array(1); e.buf.Write(raw(0xdb, 0xff, 0xff, 0xff, 0xff)) }),
-		"not UTF-8":           graph(func(e *encoder) { e.str("symbols"); e.array(1); e.str("\xff") }),
-		"unknown type":        tensor(func(e *encoder) { e.str("type"); e.str("int9") }),
-		"float as a size":     tensor(func(e *encoder) { e.str("shape"); e.array(1); e.float64(1) }),
-		"huge size":           tensor(func(e *encoder) { e.str("shape"); e.array(1); e.int(1 << 32) }),
-		"uint64 wraps around": tensor(func(e *encoder) { e.str("shape"); e.array(1); e.buf.Write(raw(0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)) }),
-		"sizes overflow":      tensor(func(e *encoder) { e.str("shape"); e.shape(Shape{1 << 30, 1 << 30, 1 << 30}) }),
-		"17 dimensions":       tensor(func(e *encoder) { e.str("shape"); e.shape(make(Shape, 17)) }),
-		"zero point of 2³²":   tensor(func(e *encoder) { e.str("quant"); e.object(1); e.str("zero"); e.array(1); e.int(1 << 32) }),
-		"data outside": tensor(func(e *encoder) {
+		}), "twice"},
+		"nil as a list":   {graph(func(e *encoder) { e.str("symbols"); e.buf.WriteByte(0xc0) }), "expected an array"},
+		"nil as a string": {graph(func(e *encoder) { e.str("symbols"); e.array(1); e.buf.WriteByte(0xc0) }), "expected a string"},
+		"bin as a string": {graph(func(e *encoder) { e.str("symbols"); e.array(1); e.bin([]byte("x")) }), "expected a string"},
+		"str32 of 4 GiB":  {graph(func(e *encoder) { e.str("symbols"); e.array(1); e.buf.Write(raw(0xdb, 0xff, 0xff, 0xff, 0xff)) }), "goes beyond the end"},
+		"not UTF-8":       {graph(func(e *encoder) { e.str("symbols"); e.array(1); e.str("\xff") }), "not UTF-8"},
+		"unknown type":    {tensor(func(e *encoder) { e.str("type"); e.str("int9") }), "unknown type"},
+		"float as a size": {tensor(func(e *encoder) { e.str("shape"); e.array(1); e.float64(1) }), "expected an integer"},
+		"huge size":       {tensor(func(e *encoder) { e.str("shape"); e.array(1); e.int(1 << 32) }), "an integer is outside"},
+		"uint64 wraps around": {tensor(func(e *encoder) {
+			e.str("shape")
+			e.array(1)
+			e.buf.Write(raw(0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff))
+		}), "an integer is outside"},
+		"sizes overflow":    {tensor(func(e *encoder) { e.str("shape"); e.shape(Shape{1 << 30, 1 << 30, 1 << 30}) }), "has more than"},
+		"17 dimensions":     {tensor(func(e *encoder) { e.str("shape"); e.shape(make(Shape, 17)) }), "17 dimensions"},
+		"zero point of 2³²": {tensor(func(e *encoder) { e.str("quant"); e.object(1); e.str("zero"); e.array(1); e.int(1 << 32) }), "an integer is outside"},
+		"data outside": {tensor(func(e *encoder) {
 			e.buf.Reset()
 			e.object(1)
 			e.str("tensors")
@@ -479,17 +486,18 @@ func TestHostile(t *testing.T) {
 				e.str(k)
 				e.int(0)
 			}
-		}),
+			e.buf.Write(bytes.Repeat([]byte{0xc0}, 9))
+		}), "not within the file"},
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := FromBytes(b)
+		_, err := FromBytes(tt.file)
 		runtime.ReadMemStats(&after)
-		if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrTooLarge) {
-			t.Errorf("%s: %v", name, err)
+		if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}
 		if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
-			t.Errorf("%s: a file of %d bytes made the reader allocate %d", name, len(b), n)
+			t.Errorf("%s: a file of %d bytes made the reader allocate %d", name, len(tt.file), n)
 		}
 	}
 }
