@@ -67,16 +67,8 @@ tap:
 
 	FLDPQ.P 32(R3), (F24, F25)
 	FLDPQ.P 32(R3), (F26, F27)
-	REQUANTIZE_4(0, 24)
-	REQUANTIZE_4(1, 25)
-	REQUANTIZE_4(2, 26)
-	REQUANTIZE_4(3, 27)
-	REQUANTIZE_4(4, 24)
-	REQUANTIZE_4(5, 25)
-	REQUANTIZE_4(6, 26)
-	REQUANTIZE_4(7, 27)
-	NARROW_16(0, 1, 2, 3)
-	NARROW_16(4, 5, 6, 7)
+	REQUANTIZE_16(0, 1, 2, 3, 24, 25, 26, 27)
+	REQUANTIZE_16(4, 5, 6, 7, 24, 25, 26, 27)
 	FMOVQ.P F4, 16(R9)
 	FMOVQ.P F0, 16(R8)
 	ADD  $16, R4
@@ -141,11 +133,7 @@ tail_mul:
 
 	FLDPQ.P 32(R3), (F24, F25)
 	FLDPQ.P 32(R3), (F26, F27)
-	REQUANTIZE_4(0, 24)
-	REQUANTIZE_4(1, 25)
-	REQUANTIZE_4(2, 26)
-	REQUANTIZE_4(3, 27)
-	NARROW_16(0, 1, 2, 3)
+	REQUANTIZE_16(0, 1, 2, 3, 24, 25, 26, 27)
 	STORE_BELOW_16(V0, R23, R7)
 	MOVD R1, R22
 	MOVD R8, R23
@@ -163,36 +151,88 @@ next:
 	BGT  pair
 	RET
 
-// LOAD_9(p, w, x, w0, w1) loads sixteen channels R4 on of the row at p and their
-// weights at w(R3).
-#define LOAD_9(p, w, x, w0, w1) \
-	LDRQ_X(4, p, x); \
-	FLDPQ w(R3), (w0, w1)
+// The taps of QDepthwise9NEON, even and odd ones: inputs in V18, V24, widened to
+// V20, V21 and V25, V26; weights in V16, V17 and V22, V23; sums in V0-V3. R4 is the
+// first of the sixteen channels.
+#define LOAD_EVEN(p) LDRQ_X(4, p, 18)
+#define LOAD_ODD(p) LDRQ_X(4, p, 24)
+#define WEIGHTS_EVEN(w) FLDPQ w(R3), (F16, F17)
+#define WEIGHTS_ODD(w) FLDPQ w(R3), (F22, F23)
 
-// MUL_9(x, w0, w1, lo, hi) adds their products to the sums in V0-V3.
-#define MUL_9(x, w0, w1, lo, hi) \
-	SXTL_8H(x, lo); \
-	SXTL2_8H(x, hi); \
-	SMLAL_4S(w0, lo, 0); \
-	SMLAL2_4S(w0, lo, 1); \
-	SMLAL_4S(w1, hi, 2); \
-	SMLAL2_4S(w1, hi, 3)
+#define WIDEN_EVEN \
+	SXTL_8H(18, 20); \
+	SXTL2_8H(18, 21)
 
-#define MUL_EVEN MUL_9(18, 16, 17, 20, 21)
-#define MUL_ODD MUL_9(24, 22, 23, 25, 26)
+#define WIDEN_ODD \
+	SXTL_8H(24, 25); \
+	SXTL2_8H(24, 26)
 
-// SHIFT(x) moves the last channels of sixteen to the front: V31 are the indices.
-#define SHIFT(x) VTBL V31.B16, [x.B16], x.B16
+// The last channels lie at the end of the sixteen that are loaded; V31 are the
+// indices that move them to the front.
+#define SHIFT_WIDEN_EVEN \
+	VTBL V31.B16, [V18.B16], V18.B16; \
+	WIDEN_EVEN
 
-// SCALE_9 rounds and narrows the sums.
-#define SCALE_9 \
-	FLDPQ 352(R3), (F24, F25); \
-	FLDPQ 384(R3), (F26, F27); \
-	REQUANTIZE_4(0, 24); \
-	REQUANTIZE_4(1, 25); \
-	REQUANTIZE_4(2, 26); \
-	REQUANTIZE_4(3, 27); \
-	NARROW_16(0, 1, 2, 3)
+#define SHIFT_WIDEN_ODD \
+	VTBL V31.B16, [V24.B16], V24.B16; \
+	WIDEN_ODD
+
+#define MAC_EVEN \
+	SMLAL_4S(16, 20, 0); \
+	SMLAL2_4S(16, 20, 1); \
+	SMLAL_4S(17, 21, 2); \
+	SMLAL2_4S(17, 21, 3)
+
+#define MAC_ODD \
+	SMLAL_4S(22, 25, 0); \
+	SMLAL2_4S(22, 25, 1); \
+	SMLAL_4S(23, 26, 2); \
+	SMLAL2_4S(23, 26, 3)
+
+// BLOCK_9(even, odd) leaves the codes of sixteen channels in V0. A tap is loaded
+// two taps ahead and widened one ahead, for the cores that issue in order.
+#define BLOCK_9(even, odd) \
+	LOAD_EVEN(5); \
+	WEIGHTS_EVEN(64); \
+	LOAD_ODD(6); \
+	WEIGHTS_ODD(96); \
+	FLDPQ (R3), (F0, F1); \
+	even; \
+	LOAD_EVEN(9); \
+	FLDPQ 32(R3), (F2, F3); \
+	odd; \
+	LOAD_ODD(10); \
+	MAC_EVEN; \
+	WEIGHTS_EVEN(128); \
+	even; \
+	LOAD_EVEN(11); \
+	MAC_ODD; \
+	WEIGHTS_ODD(160); \
+	odd; \
+	LOAD_ODD(12); \
+	MAC_EVEN; \
+	WEIGHTS_EVEN(192); \
+	even; \
+	LOAD_EVEN(15); \
+	MAC_ODD; \
+	WEIGHTS_ODD(224); \
+	odd; \
+	LOAD_ODD(16); \
+	MAC_EVEN; \
+	WEIGHTS_EVEN(256); \
+	even; \
+	LOAD_EVEN(17); \
+	MAC_ODD; \
+	WEIGHTS_ODD(288); \
+	odd; \
+	MAC_EVEN; \
+	WEIGHTS_EVEN(320); \
+	even; \
+	MAC_ODD; \
+	FLDPQ 352(R3), (F22, F23); \
+	FLDPQ 384(R3), (F24, F25); \
+	MAC_EVEN; \
+	REQUANTIZE_16(0, 1, 2, 3, 22, 23, 24, 25)
 
 // ROW(off, p) points p at the row with offset off. R14 is A, R19 is Pad.
 #define ROW(off, p) \
@@ -242,27 +282,7 @@ pixel:
 	SUB  $16, R7, R2                   // last place for sixteen channels
 
 block:
-	LOAD_9(5, 64, 18, F16, F17)
-	LOAD_9(6, 96, 24, F22, F23)
-	FLDPQ (R3), (F0, F1)
-	FLDPQ 32(R3), (F2, F3)
-	MUL_EVEN
-	LOAD_9(9, 128, 18, F16, F17)
-	MUL_ODD
-	LOAD_9(10, 160, 24, F22, F23)
-	MUL_EVEN
-	LOAD_9(11, 192, 18, F16, F17)
-	MUL_ODD
-	LOAD_9(12, 224, 24, F22, F23)
-	MUL_EVEN
-	LOAD_9(15, 256, 18, F16, F17)
-	MUL_ODD
-	LOAD_9(16, 288, 24, F22, F23)
-	MUL_EVEN
-	LOAD_9(17, 320, 18, F16, F17)
-	MUL_ODD
-	MUL_EVEN
-	SCALE_9
+	BLOCK_9(WIDEN_EVEN, WIDEN_ODD)
 	FMOVQ.P F0, 16(R8)
 	ADD  $416, R3
 	ADD  $16, R4
@@ -271,36 +291,7 @@ block:
 
 	CBZ  R24, next
 	MOVD R2, R4
-	LOAD_9(5, 64, 18, F16, F17)
-	LOAD_9(6, 96, 24, F22, F23)
-	FLDPQ (R3), (F0, F1)
-	FLDPQ 32(R3), (F2, F3)
-	SHIFT(V18)
-	MUL_EVEN
-	LOAD_9(9, 128, 18, F16, F17)
-	SHIFT(V24)
-	MUL_ODD
-	LOAD_9(10, 160, 24, F22, F23)
-	SHIFT(V18)
-	MUL_EVEN
-	LOAD_9(11, 192, 18, F16, F17)
-	SHIFT(V24)
-	MUL_ODD
-	LOAD_9(12, 224, 24, F22, F23)
-	SHIFT(V18)
-	MUL_EVEN
-	LOAD_9(15, 256, 18, F16, F17)
-	SHIFT(V24)
-	MUL_ODD
-	LOAD_9(16, 288, 24, F22, F23)
-	SHIFT(V18)
-	MUL_EVEN
-	LOAD_9(17, 320, 18, F16, F17)
-	SHIFT(V24)
-	MUL_ODD
-	SHIFT(V18)
-	MUL_EVEN
-	SCALE_9
+	BLOCK_9(SHIFT_WIDEN_EVEN, SHIFT_WIDEN_ODD)
 	STORE_BELOW_16(V0, R8, R24)
 
 next:

@@ -20,14 +20,21 @@
 	VDUP R16, V29.B16; \
 	VDUP R17, V30.B16
 
-// REQUANTIZE_4(v, s) rounds four sums times their scales to integers.
-#define REQUANTIZE_4(v, s) \
-	SCVTF_4S(v, v); \
-	FMUL_4S(s, v, v); \
-	FCVTNS_4S(v, v)
-
-// NARROW_16(a, b, c, d) makes 16 codes in v<a> of the integers in v<a>..v<d>.
-#define NARROW_16(a, b, c, d) \
+// REQUANTIZE_16(a, b, c, d, s, t, u, v) makes sixteen codes in v<a> of the sums in
+// v<a>-v<d> and the scales in v<s>-v<v>. Clobbers v<b>-v<d>.
+#define REQUANTIZE_16(a, b, c, d, s, t, u, v) \
+	SCVTF_4S(a, a); \
+	SCVTF_4S(b, b); \
+	SCVTF_4S(c, c); \
+	SCVTF_4S(d, d); \
+	FMUL_4S(s, a, a); \
+	FMUL_4S(t, b, b); \
+	FMUL_4S(u, c, c); \
+	FMUL_4S(v, d, d); \
+	FCVTNS_4S(a, a); \
+	FCVTNS_4S(b, b); \
+	FCVTNS_4S(c, c); \
+	FCVTNS_4S(d, d); \
 	SQXTN_4H(a, a); \
 	SQXTN_4H(c, c); \
 	SQXTN2_8H(b, a); \

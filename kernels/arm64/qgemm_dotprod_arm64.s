@@ -38,13 +38,6 @@
 	CMP  $0, off; \
 	CSEL LT, R5, p, p
 
-#define REQUANTIZE_ROW(a, b, c, d) \
-	REQUANTIZE_4(a, 20); \
-	REQUANTIZE_4(b, 21); \
-	REQUANTIZE_4(c, 22); \
-	REQUANTIZE_4(d, 23); \
-	NARROW_16(a, b, c, d)
-
 // ADD_ROW(s0, s1, s2, s3) adds the next correction to the sums of a row.
 #define ADD_ROW(s0, s1, s2, s3) \
 	VLD1R.P 4(R11), [V16.S4]; \
@@ -150,10 +143,10 @@ scale:
 	FLDPQ (R3), (F20, F21)
 	FLDPQ 32(R3), (F22, F23)
 	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
-	REQUANTIZE_ROW(0, 1, 2, 3)
-	REQUANTIZE_ROW(4, 5, 6, 7)
-	REQUANTIZE_ROW(8, 9, 10, 11)
-	REQUANTIZE_ROW(12, 13, 14, 15)
+	REQUANTIZE_16(0, 1, 2, 3, 20, 21, 22, 23)
+	REQUANTIZE_16(4, 5, 6, 7, 20, 21, 22, 23)
+	REQUANTIZE_16(8, 9, 10, 11, 20, 21, 22, 23)
+	REQUANTIZE_16(12, 13, 14, 15, 20, 21, 22, 23)
 	CMP  $16, R13
 	BNE  partial
 	FMOVQ F12, (R10)
@@ -246,7 +239,7 @@ scale1:
 	FLDPQ (R3), (F20, F21)
 	FLDPQ 32(R3), (F22, F23)
 	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
-	REQUANTIZE_ROW(0, 1, 2, 3)
+	REQUANTIZE_16(0, 1, 2, 3, 20, 21, 22, 23)
 	CMP  $16, R13
 	BNE  partial1
 	FMOVQ F0, (R7)

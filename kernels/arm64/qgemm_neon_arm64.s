@@ -175,11 +175,7 @@ scale:
 
 	FLDPQ (R3), (F16, F17)
 	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
-	REQUANTIZE_4(0, 16)
-	REQUANTIZE_4(4, 17)
-	REQUANTIZE_4(8, 16)
-	REQUANTIZE_4(12, 17)
-	NARROW_16(0, 4, 8, 12)
+	REQUANTIZE_16(0, 4, 8, 12, 16, 17, 16, 17)
 	VEXT $8, V0.B16, V0.B16, V1.B16
 	CMP  $8, R12
 	BNE  partial
@@ -274,9 +270,7 @@ scale1:
 
 	FLDPQ (R3), (F16, F17)
 	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
-	REQUANTIZE_4(0, 16)
-	REQUANTIZE_4(4, 17)
-	NARROW_16(0, 4, 8, 12)               // the upper eight codes are of no use
+	REQUANTIZE_16(0, 4, 8, 12, 16, 17, 16, 17) // the upper eight codes are of no use
 	CMP  $8, R12
 	BNE  partial1
 	FMOVD F0, (R8)
