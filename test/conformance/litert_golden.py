@@ -134,17 +134,11 @@ def multiplier(real):
 
 
 def scaled(x, m):
-    """MultiplyByQuantizedMultiplier with both of its roundings."""
+    """MultiplyByQuantizedMultiplier, as TFLITE_SINGLE_ROUNDING builds it: one
+    rounding, as in XNNPACK. The other form rounds twice, and the deep stack of
+    SVDFs without biases amplifies each unit of that a hundredfold."""
     q, shift = m
-    p = x.astype(np.int64) * (1 << max(shift, 0)) * q
-    p = np.where(p >= 0, p + (1 << 30), p + 1 - (1 << 30))
-    p = np.sign(p) * (np.abs(p) >> 31)  # C's division truncates
-    n = max(-shift, 0)
-    if n == 0:
-        return p
-    mask = (1 << n) - 1
-    rest = p & mask
-    return (p >> n) + (rest > (mask >> 1) + (p < 0))
+    return (x.astype(np.int64) * q + (1 << (30 - shift))) >> (31 - shift)
 
 
 def saturate(x, dtype):
