@@ -123,7 +123,7 @@ func Binary[T Float | Integer](op BinaryOp, c *Bcast, dst, a, b []T, from, to in
 	var bufA, bufB [block]T
 	c.each(from, to, func(o, ia, ib, n int) {
 		if stepA == 1 && stepB == 1 {
-			binary(op, dst[o:][:n], a[ia:][:n], b[ib:][:n])
+			binaryLoop(op, dst[o:][:n], a[ia:][:n], b[ib:][:n])
 			return
 		}
 		if stepA == 0 {
@@ -141,7 +141,7 @@ func Binary[T Float | Integer](op BinaryOp, c *Bcast, dst, a, b []T, from, to in
 			if stepB == 1 {
 				y = b[ib+i:][:m]
 			}
-			binary(op, dst[o+i:][:m], x, y)
+			binaryLoop(op, dst[o+i:][:m], x, y)
 		}
 	})
 }
@@ -153,7 +153,7 @@ func splat[T any](s []T, v T) {
 	}
 }
 
-func binary[T Float | Integer](op BinaryOp, dst, a, b []T) {
+func binaryLoop[T Float | Integer](op BinaryOp, dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	switch op {
 	case Add:
@@ -357,7 +357,7 @@ func (q *QBinary) run(dst, a, b []int8) {
 		for i := range n {
 			x[i], y[i] = float32(q.ta[uint8(a[i])]), float32(q.tb[uint8(b[i])])
 		}
-		binary(q.op, z[:n], x[:n], y[:n])
+		binaryLoop(q.op, z[:n], x[:n], y[:n])
 		quantizeSmall(dst, z[:n], q.sy, q.zero, q.lo, q.hi)
 	}
 }

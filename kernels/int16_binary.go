@@ -51,7 +51,7 @@ func (q *QBinary16) one(x, y int32) int16 {
 	}
 	var fx, fy, fz [1]float32
 	fx[0], fy[0] = float32(x)*q.a.Scale, float32(y)*q.b.Scale
-	binary(q.op, fz[:], fx[:], fy[:])
+	binaryLoop(q.op, fz[:], fx[:], fy[:])
 	return int16(QuantizeOne(fz[0], q.y.Scale, q.zero, q.lo, q.hi))
 }
 

@@ -294,7 +294,7 @@ func log64(x float64) float64 {
 	p = math.FMA(p, z, 0.28571428742485466)
 	p = math.FMA(p, z, 0.39999999999414154)
 	p = math.FMA(p, z, 0.6666666666666734)
-	h := float64(0.5*f) * f
+	h := float64(float64(0.5*f) * f)
 	y := math.FMA(s, math.FMA(z, p, h), float64(e*logLn2Lo64))
 	return math.FMA(e, logLn2Hi64, -((h - y) - f))
 }

@@ -150,6 +150,6 @@ func UnaryFunc[T Float](u Unary) func(T) T {
 
 func geluTanh[T Float](x T) T {
 	const c = 0.797884560802865355879892119868763737 // sqrt(2/pi)
-	u := T(0.044715) * T(T(x*x)*x)
+	u := T(T(0.044715) * T(T(x*x)*x))
 	return T(0.5*x) * (1 + Tanh(c*T(x+u)))
 }

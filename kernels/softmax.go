@@ -116,7 +116,7 @@ func (q *Softmax16) Run(dst, src []int16, buf []float32, from, to int) {
 	x, y := buf[:q.N], buf[q.N:][:q.N]
 	for r := from; r < to; r++ {
 		for i, v := range src[r*q.N:][:q.N] {
-			x[i] = float32(int32(v)-q.In.Zero) * q.In.Scale
+			x[i] = float32(float32(int32(v)-q.In.Zero) * q.In.Scale)
 		}
 		if q.Log {
 			LogSoftmax(y, x, q.N, 0, 1)
