@@ -1,10 +1,14 @@
 package ondevice
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Gate says what a tuned head must reach before it may replace the old one.
 // Both are judged on the same validation samples by the programs that serve,
-// and a tie is good enough.
+// and a tie is good enough. A new class of which nothing is recognized is
+// refused.
 type Gate struct {
 	// MaxClassDrop is the largest fraction of a class's validation samples that
 	// may be lost against the old head; 0: 0.2, negative: none. The loss of one
@@ -25,7 +29,7 @@ func (g Gate) withDefaults() Gate {
 const lostIsNoise = 2
 
 // judge returns why the tuned head is refused, or "".
-func (g Gate) judge(base, tuned *Metrics, classes []string, regression bool) string {
+func (g Gate) judge(base, tuned *Metrics, classes, fresh []string, regression bool) string {
 	if regression {
 		if !(tuned.Loss <= base.Loss) {
 			return fmt.Sprintf("mean squared error on %d validation samples rose from %.6g to %.6g", base.Samples, base.Loss, tuned.Loss)
@@ -39,6 +43,9 @@ func (g Gate) judge(base, tuned *Metrics, classes []string, regression bool) str
 	for c, name := range classes {
 		n := base.Count[c]
 		lost := base.Confusion[c][c] - tuned.Confusion[c][c]
+		if n > lostIsNoise && tuned.Confusion[c][c] == 0 && slices.Contains(fresh, name) {
+			return fmt.Sprintf("none of the %d validation samples of the new class %q is recognized", n, name)
+		}
 		if lost > lostIsNoise && float64(lost) > g.MaxClassDrop*float64(n) {
 			return fmt.Sprintf("class %q lost %d of its %d validation samples; a drop of at most %g of a class is allowed",
 				name, lost, n, g.MaxClassDrop)

@@ -265,7 +265,7 @@ func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, train, val [
 	opt := &j.plan.opt
 	best := make([]float32, len(t.params))
 	if c.phase == phaseNew {
-		t.initialize(train)
+		t.initialize()
 		if err := j.endEpoch(t, c, best, val, Epoch{}); err != nil {
 			return err
 		}
@@ -348,7 +348,8 @@ func (j *Job) endEpoch(t *trainer, c *checkpoint, best []float32, val []int32, e
 		} else {
 			better = m.Accuracy > c.bestAccuracy || m.Accuracy == c.bestAccuracy && m.Loss < c.bestLoss
 		}
-		better = better || len(c.curve) == 0
+		// The start is a candidate too, but not with random rows for new classes.
+		better = better || len(c.curve) == 0 || len(c.curve) == 1 && len(j.plan.New) > 0
 	}
 	c.curve = append(c.curve, e)
 	if better {
@@ -373,7 +374,7 @@ func (j *Job) judge(ctx context.Context, t *trainer, c *checkpoint, val []int32,
 		if rep.Tuned, err = j.serve(ctx, tuned, p.Classes, t, val); err != nil {
 			return nil, nil, err
 		}
-		rep.Verdict = p.opt.Gate.judge(rep.Base, rep.Tuned, p.Classes, p.regression)
+		rep.Verdict = p.opt.Gate.judge(rep.Base, rep.Tuned, p.Classes, p.New, p.regression)
 	}
 	if rep.Diverged && rep.BestEpoch == 0 {
 		rep.Verdict = "training diverged before any epoch was better than the start: try a lower learning rate"

@@ -219,7 +219,7 @@ func TestGate(t *testing.T) {
 		a, b    int
 		refused string
 	}{{10, 10, ""}, {14, 6, ""}, {18, 5, "class"}, {9, 10, "accuracy"}, {20, 20, ""}} {
-		v := g.judge(metrics(10, 10), metrics(c.a, c.b), []string{"x", "y"}, false)
+		v := g.judge(metrics(10, 10), metrics(c.a, c.b), []string{"x", "y"}, nil, false)
 		if (v == "") != (c.refused == "") || !strings.HasPrefix(v, c.refused) {
 			t.Errorf("10 and 10 of 20 right became %d and %d: verdict %q, want %q", c.a, c.b, v, c.refused)
 		}

@@ -82,9 +82,9 @@ func (s Schedule) String() string {
 	return fmt.Sprintf("Schedule(%d)", int(s))
 }
 
-// Options say how to tune. The zero value trains the head for 30 epochs by
-// softmax cross-entropy and SGD with momentum 0.9, on batches of 32, holds a
-// fifth of the samples out to judge the result, and has no limit on memory.
+// Options say how to tune. The zero value trains the head by softmax cross-entropy
+// and SGD with momentum 0.9, on batches of 32, holds a fifth of the samples out
+// to judge the result, and has no limit on memory.
 type Options struct {
 	Tail Tail
 
@@ -96,7 +96,8 @@ type Options struct {
 	Classes []string
 
 	// Replay holds kept examples of classes that the data lacks, so that they
-	// are not forgotten. A job with Replay draws from all classes equally often.
+	// are not forgotten. In a job with Replay, half of what is drawn belongs to
+	// the new classes, and all classes of each half are drawn equally often.
 	Replay *Features
 
 	Loss      Loss
@@ -108,7 +109,7 @@ type Options struct {
 	ClipNorm    float32 // largest norm of a gradient; 0: no limit
 	LR          float32 // learning rate; 0: derived from the features, see [TunePlan.LR]
 	Schedule    Schedule
-	Epochs      int // 0: 30
+	Epochs      int // 0: as many as make 600 steps, but at least 10
 	Batch       int // 0: 32
 	Patience    int // epochs without a better validation after which to stop; 0: never
 
@@ -150,7 +151,6 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("ondevice: "+format, args...)
 	}
 	def(&o.Momentum, 0.9)
-	def(&o.Epochs, 30)
 	def(&o.Batch, 32)
 	def(&o.Val, 0.2)
 	def(&o.Checkpoint, time.Second)
@@ -166,7 +166,7 @@ func (o Options) withDefaults() (Options, error) {
 		return bad("optimizer %v is not known; sgd and adamw are", o.Optimizer)
 	case o.Schedule != Linear && o.Schedule != Constant:
 		return bad("schedule %v is not known; linear and constant are", o.Schedule)
-	case o.Epochs < 1 || o.Epochs > 1<<20:
+	case o.Epochs < 0 || o.Epochs > 1<<20:
 		return bad("%d epochs: 1 to %d are possible", o.Epochs, 1<<20)
 	case o.Batch < 1 || o.Batch > 1<<16:
 		return bad("batch of %d samples: 1 to %d are possible", o.Batch, 1<<16)

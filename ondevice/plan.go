@@ -22,7 +22,8 @@ type TunePlan struct {
 	New     []string // those that the model does not know
 	Params  int      // trained parameters
 	Samples int      // of the data and the replay, validation included
-	Steps   int      // at most: epochs times batches
+	Epochs  int
+	Steps   int // at most
 
 	// Parts says what the peak is made of. Block is how many rows at a time go
 	// through the head and Panel how many columns of its gradient are computed at
@@ -101,7 +102,10 @@ func Plan(m *format.Model, data Data, options Options) (*TunePlan, error) {
 		return nil, fmt.Errorf("ondevice: there are no samples")
 	}
 	p.Params = len(p.Classes) * (h.dim + 1)
-	p.Steps = opt.Epochs * ((p.Samples + opt.Batch - 1) / opt.Batch)
+	perEpoch := (p.Samples + opt.Batch - 1) / opt.Batch
+	def(&p.opt.Epochs, max(10, (600+perEpoch-1)/perEpoch))
+	p.Epochs = p.opt.Epochs
+	p.Steps = p.Epochs * perEpoch
 	digest, err := format.Digest(m)
 	if err != nil {
 		return nil, err

@@ -4,39 +4,57 @@ package ondevice
 // samples as there are; its order follows from the generator's state when the
 // epoch began, so that state and a position are all that a checkpoint keeps.
 type sampler struct {
-	rng      rng // as it was when the epoch began
-	next     rng // as it will be when the next one begins
-	order    []int32
-	pos      int
-	samples  []int32   // numbers of the training samples
-	byClass  [][]int32 // the same by class, when classes are balanced; else nil
-	deck     [][]int32 // scratch of begin
-	schedule []int32   // scratch of begin: which class each place of an epoch gets
+	rng   rng // as it was when the epoch began
+	next  rng // as it will be when the next one begins
+	order []int32
+	pos   int
+
+	samples []int32   // numbers of the training samples
+	groups  [][]class // classes that share an epoch; nil when samples are simply shuffled
 }
 
-// newSampler makes a sampler of samples. With class set, every epoch draws from
-// all classes equally often, each class going through its samples in shuffled
-// rounds: the "balanced" training that keeps a grown head from forgetting.
-func newSampler(samples []int32, class func(i int32) int, seed uint64) *sampler {
+// class is the samples of one class and those of them that are still to come in
+// the current round.
+type class struct{ all, deck []int32 }
+
+// newSampler makes a sampler that shuffles samples.
+func newSampler(samples []int32, seed uint64) *sampler {
 	s := &sampler{samples: samples, order: make([]int32, len(samples)), next: *newRNG(seed, streamOrder)}
-	if class != nil {
-		for _, i := range samples {
-			c := class(i)
-			for len(s.byClass) <= c {
-				s.byClass = append(s.byClass, nil)
-			}
-			s.byClass[c] = append(s.byClass[c], i)
+	s.begin()
+	return s
+}
+
+// newBalancedSampler makes a sampler that keeps a growing head from forgetting
+// (and from learning too little): half of an epoch belongs to the new classes,
+// or more if they are more than half of all, the rest to the old ones; within
+// each half all classes get equally many places, and every class goes through
+// its samples in shuffled rounds.
+func newBalancedSampler(samples []int32, classOf func(i int32) int, isNew func(class int) bool, seed uint64) *sampler {
+	s := &sampler{samples: samples, order: make([]int32, len(samples)), next: *newRNG(seed, streamOrder)}
+	var byClass [][]int32
+	for _, i := range samples {
+		c := classOf(i)
+		for len(byClass) <= c {
+			byClass = append(byClass, nil)
 		}
-		k := 0
-		for _, b := range s.byClass {
-			if len(b) > 0 {
-				s.byClass[k] = b
-				k++
-			}
+		byClass[c] = append(byClass[c], i)
+	}
+	var halves [2][]class // old, new
+	for c, all := range byClass {
+		if len(all) == 0 {
+			continue
 		}
-		s.byClass = s.byClass[:k]
-		s.deck = make([][]int32, k)
-		s.schedule = make([]int32, len(samples))
+		g := 0
+		if isNew(c) {
+			g = 1
+		}
+		halves[g] = append(halves[g], class{all: all})
+	}
+	switch o, n := halves[0], halves[1]; {
+	case len(o) == 0 || len(n) == 0 || len(n) > len(o):
+		s.groups = [][]class{append(o, n...)}
+	default:
+		s.groups = halves[:]
 	}
 	s.begin()
 	return s
@@ -46,27 +64,27 @@ func newSampler(samples []int32, class func(i int32) int, seed uint64) *sampler 
 func (s *sampler) begin() {
 	s.rng, s.pos = s.next, 0
 	r := s.rng
-	if s.byClass == nil {
+	if s.groups == nil {
 		copy(s.order, s.samples)
-		r.shuffle(s.order)
 	} else {
-		for i := range s.schedule {
-			s.schedule[i] = int32(i % len(s.byClass))
-		}
-		r.shuffle(s.schedule)
-		for c := range s.deck {
-			s.deck[c] = s.deck[c][:0]
-		}
-		for i, c := range s.schedule {
-			if len(s.deck[c]) == 0 {
-				s.deck[c] = append(s.deck[c], s.byClass[c]...)
-				r.shuffle(s.deck[c])
+		for g := range s.groups {
+			for c := range s.groups[g] {
+				s.groups[g][c].deck = s.groups[g][c].deck[:0]
 			}
-			last := len(s.deck[c]) - 1
-			s.order[i] = s.deck[c][last]
-			s.deck[c] = s.deck[c][:last]
+		}
+		for i := range s.order {
+			g := s.groups[i%len(s.groups)]
+			c := &g[i/len(s.groups)%len(g)]
+			if len(c.deck) == 0 {
+				c.deck = append(c.deck, c.all...)
+				r.shuffle(c.deck)
+			}
+			last := len(c.deck) - 1
+			s.order[i] = c.deck[last]
+			c.deck = c.deck[:last]
 		}
 	}
+	r.shuffle(s.order)
 	s.next = r
 }
 

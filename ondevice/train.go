@@ -82,11 +82,12 @@ func newTrainer(p *TunePlan, level kernels.Level, rows rowSet, class []int32, ta
 	} else {
 		t.opt = grad.NewSGD(p.Params, p.opt.Momentum, p.opt.WeightDecay)
 	}
-	var balance func(int32) int
 	if p.opt.Replay != nil {
-		balance = func(i int32) int { return int(class[i]) }
+		isNew := func(c int) bool { return !slices.Contains(p.known, p.Classes[c]) }
+		t.sampler = newBalancedSampler(train, func(i int32) int { return int(class[i]) }, isNew, p.opt.Seed)
+	} else {
+		t.sampler = newSampler(train, p.opt.Seed)
 	}
-	t.sampler = newSampler(train, balance, p.opt.Seed)
 	t.steps = p.opt.Epochs * ((len(train) + batch - 1) / batch)
 	t.lr = p.opt.LR
 	if t.lr == 0 {
@@ -220,8 +221,8 @@ func (t *trainer) evaluate(idx []int32) (*Metrics, error) {
 // ½ E[f fᵀ] for every class (Böhning, "Multinomial logistic regression
 // algorithm", 1992; the bias is a feature that is 1), so gradient descent is
 // stable below 2/L with L half the largest eigenvalue, which power iteration
-// finds. SGD starts at a fraction of 1/L that leaves room for the noise of
-// batches. Adam's steps do not depend on the gradient's size: it starts so that
+// finds. SGD starts at a quarter of 1/L, which leaves room for the noise of
+// batches under momentum. Adam's steps do not depend on the gradient's size: it starts so that
 // a first step moves a logit by a tenth.
 func (t *trainer) chooseLR(train []int32) float32 {
 	const samples, rounds = 1024, 8
@@ -265,7 +266,7 @@ func (t *trainer) chooseLR(train []int32) float32 {
 	if t.plan.opt.Loss == MSE {
 		eigen *= 4 / float64(len(t.plan.Classes)) // its Hessian is 2/classes E[f fᵀ]
 	}
-	return float32(0.5 / (0.5 * eigen / n))
+	return float32(0.25 / (0.5 * eigen / n))
 }
 
 // vectors are all that a checkpoint keeps of floats.
