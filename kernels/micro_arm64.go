@@ -6,7 +6,9 @@ import "github.com/whet-edge/whet/kernels/arm64"
 
 func qgemmShape(l Level) gemmShape {
 	switch l {
-	case Dotprod, I8MM:
+	case I8MM:
+		return gemmShape{mr: arm64.QGemmI8MMMR, nr: arm64.QGemmI8MMNR, kr: arm64.QGemmI8MMKR}
+	case Dotprod:
 		return gemmShape{mr: arm64.QGemmDotprodMR, nr: arm64.QGemmDotprodNR, kr: arm64.QGemmDotprodKR}
 	case NEON:
 		return gemmShape{mr: arm64.QGemmNEONMR, nr: arm64.QGemmNEONNR, kr: arm64.QGemmNEONKR}
@@ -38,7 +40,13 @@ func fdwShape(l Level) dwShape {
 func qgemm(l Level, a *qGemmArgs) {
 	b := (*arm64.QGemmArgs)(a)
 	switch l {
-	case Dotprod, I8MM:
+	case I8MM:
+		if a.Rows <= 2 {
+			arm64.QGemm2x16c8I8MM(b)
+		} else {
+			arm64.QGemm4x16c8I8MM(b)
+		}
+	case Dotprod:
 		if a.Rows == 1 {
 			arm64.QGemm1x16c4Dotprod(b)
 		} else {
@@ -89,4 +97,9 @@ func dw(l Level, a *dwArgs) {
 	arm64.DepthwiseNEON((*arm64.DWArgs)(a))
 }
 
-func rowSum(_ Level, x []int8) int32 { return rowSumGo(x) }
+func rowSum(l Level, x []int8) int32 {
+	if l == Generic {
+		return rowSumGo(x)
+	}
+	return arm64.RowSumNEON(x)
+}

@@ -79,8 +79,9 @@
 // STORE_WORDS_BELOW_16(a, b, c, d, p, n) stores the first n < 16 words of
 // a, b, c, d at p. Clobbers a, b and p.
 #define STORE_WORDS_BELOW_16(a, b, c, d, p, n) \
-	TBZ $3, n, 4(PC); \
-	VST1.P [a.S4, b.S4], 32(p); \
+	TBZ $3, n, 5(PC); \
+	VST1.P [a.S4], 16(p); \
+	VST1.P [b.S4], 16(p); \
 	VMOV c.B16, a.B16; \
 	VMOV d.B16, b.B16; \
 	STORE_WORDS_BELOW_8(a, b, p, n)

@@ -81,6 +81,8 @@ func qgemmKernels() []qgemmKernel {
 		{"QGemm1x8c8NEON", QGemm1x8c8NEON, 2, 8, 8, 1, true},
 		{"QGemm4x16c4Dotprod", QGemm4x16c4Dotprod, 4, 16, 4, 4, cpu.ARM64.HasASIMDDP},
 		{"QGemm1x16c4Dotprod", QGemm1x16c4Dotprod, 4, 16, 4, 1, cpu.ARM64.HasASIMDDP},
+		{"QGemm4x16c8I8MM", QGemm4x16c8I8MM, 4, 16, 8, 4, cpu.ARM64.HasI8MM},
+		{"QGemm2x16c8I8MM", QGemm2x16c8I8MM, 4, 16, 8, 2, cpu.ARM64.HasI8MM},
 	}
 }
 
@@ -437,6 +439,22 @@ func TestDepthwise(t *testing.T) {
 		DepthwiseNEON(&args)
 		if err := sameFloats(c, want); err != nil {
 			t.Fatalf("case %d: taps %d channels %d pixels %d ldc %d: %v", n, taps, channels, pixels, ldc, err)
+		}
+	}
+}
+
+func TestRowSum(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	g := newGuarded(t, 4096)
+	for n := range 300 {
+		x := slice[int8](g, r, n)
+		fillInt8(r, x)
+		var want int32
+		for _, v := range x {
+			want += int32(v)
+		}
+		if got := RowSumNEON(x); got != want {
+			t.Fatalf("sum of %d values: got %d, want %d", n, got, want)
 		}
 	}
 }

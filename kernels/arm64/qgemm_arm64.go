@@ -6,6 +6,7 @@ package arm64
 const (
 	QGemmNEONMR, QGemmNEONNR, QGemmNEONKR          = 2, 8, 8
 	QGemmDotprodMR, QGemmDotprodNR, QGemmDotprodKR = 4, 16, 4
+	QGemmI8MMMR, QGemmI8MMNR, QGemmI8MMKR          = 4, 16, 8
 )
 
 // The kernels below compute, with the tile sizes of their level, for every row
@@ -43,3 +44,19 @@ func QGemm4x16c4Dotprod(a *QGemmArgs)
 //
 //go:noescape
 func QGemm1x16c4Dotprod(a *QGemmArgs)
+
+// QGemm4x16c8I8MM is the tile of the int8 matrix multiply extension.
+//
+//go:noescape
+func QGemm4x16c8I8MM(a *QGemmArgs)
+
+// QGemm2x16c8I8MM is QGemm4x16c8I8MM for Rows <= 2. Off keeps its four entries a
+// tap.
+//
+//go:noescape
+func QGemm2x16c8I8MM(a *QGemmArgs)
+
+// RowSumNEON returns the sum of x modulo 2^32.
+//
+//go:noescape
+func RowSumNEON(x []int8) int32
