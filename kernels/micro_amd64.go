@@ -87,5 +87,3 @@ func dw(l Level, a *dwArgs) {
 		dwGo(a)
 	}
 }
-
-func rowSum(_ Level, x []int8) int32 { return rowSumGo(x) }

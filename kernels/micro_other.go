@@ -13,5 +13,3 @@ func qgemm(_ Level, a *qGemmArgs) { qgemmGo(a) }
 func gemm(_ Level, a *gemmArgs)   { gemmGo(a) }
 func qdw(_ Level, a *qDWArgs)     { qdwGo(a) }
 func dw(_ Level, a *dwArgs)       { dwGo(a) }
-
-func rowSum(_ Level, x []int8) int32 { return rowSumGo(x) }

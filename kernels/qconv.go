@@ -68,8 +68,8 @@ type QConv struct {
 	plan       *convPlan
 	packed     []byte
 	pad        []int8 // a tap's worth of the input's zero point
-	inZero     int32
 	weightZero int32
+	ones       []byte // with a weight zero point: a panel that sums x-zx
 	lo, hi     float32
 	outZero    int32
 	dw         *qDepthwise // set for depthwise shapes; the rest is then unused
@@ -89,13 +89,19 @@ func NewQConv(l Level, p *QConvParams) (*QConv, error) {
 		plan:       plan,
 		packed:     packQPanels(plan, p.Weights, p.Bias, p.Scale, p.InZero),
 		pad:        make([]int8, plan.kc),
-		inZero:     p.InZero,
 		weightZero: p.WeightZero,
 		lo:         float32(p.Lo - p.OutZero),
 		hi:         float32(p.Hi - p.OutZero),
 		outZero:    p.OutZero,
 	}
 	setAll(c.pad, int8(p.InZero))
+	if p.WeightZero != 0 {
+		sum := *plan
+		sum.s.Groups, sum.og, sum.panels = 1, 1, 1
+		ones := make([]int8, plan.depth)
+		setAll(ones, 1)
+		c.ones = packQPanels(&sum, ones, nil, nil, p.InZero)
+	}
 	return c, nil
 }
 
@@ -120,7 +126,7 @@ func (c *QConv) PackedBytes() int {
 	if c.dw != nil {
 		return len(c.dw.packed)
 	}
-	return len(c.packed)
+	return len(c.packed) + len(c.ones)
 }
 
 // Run does tasks [t0, t1). dst and src are the whole output and input. It
@@ -134,7 +140,7 @@ func (c *QConv) Run(dst, src []int8, scratch []byte, t0, t1 int) {
 	checkRun(len(dst), p.s.OutLen(), len(src), p.s.InLen(), len(scratch), c.Scratch())
 	for i := t0; i < t1; i++ {
 		t := p.task(i)
-		rows := prepareRows(p, &t, src, int8(c.inZero), scratch)
+		rows := prepareRows(p, &t, src, c.pad[0], scratch)
 		a := qGemmArgs{
 			Pad: unsafe.Pointer(&c.pad[0]), Taps: uintptr(p.taps), KC: uintptr(p.kc), LDC: uintptr(p.s.O),
 			Lo: c.lo, Hi: c.hi, Zero: c.outZero,
@@ -151,18 +157,29 @@ func (c *QConv) Run(dst, src []int8, scratch []byte, t0, t1 int) {
 			}
 			continue
 		}
-		// The row sums belong to a row tile, so here the panels are the inner loop.
-		corr := unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(rows.rest))), p.tile.mr)
-		a.Corr = &corr[0]
+		// The corrections belong to a row tile, so here the panels are the inner loop.
+		corr := view[int32](rows.rest, 0, p.tile.mr)
 		for m := t.tile0; m < t.tile1; m++ {
 			p.setTile(&a, &rows, &t, m)
-			c.rowCorrections(corr, &a)
+			c.corrections(corr, a)
+			a.Corr = &corr[0]
 			for n := t.pan0; n < t.pan1; n++ {
 				c.setPanel(&a, &t, n)
 				a.C = unsafe.Pointer(&out[m*p.tile.mr*p.s.O+n*p.tile.nr])
 				qgemm(c.level, &a)
 			}
 		}
+	}
+}
+
+// corrections computes what a weight zero point adds to the sums of each row
+// of the tile: -zw·Σ(x-zx). The sum is one more column, whose weights are 1.
+func (c *QConv) corrections(corr []int32, a qGemmArgs) {
+	a.W, a.Cols, a.Raw, a.Corr = unsafe.Pointer(&c.ones[0]), 1, 1, nil
+	a.C, a.LDC = unsafe.Pointer(&corr[0]), unsafe.Sizeof(corr[0])
+	qgemm(c.level, &a)
+	for r := range corr[:a.Rows] {
+		corr[r] *= -c.weightZero
 	}
 }
 
@@ -177,19 +194,4 @@ func (c *QConv) setPanel(a *qGemmArgs, t *convTask, n int) {
 func (p *convPlan) setTile(a *qGemmArgs, rows *convRows, t *convTask, m int) {
 	a.A, a.Off = p.tileSource(rows, t, m)
 	a.Rows = uintptr(p.tileRows(m))
-}
-
-// rowCorrections computes what a weight zero point adds to the sums of each
-// row: -zw·Σ(x-zx).
-func (c *QConv) rowCorrections(corr []int32, a *qGemmArgs) {
-	p := c.plan
-	mr := len(corr)
-	offs := unsafe.Slice(a.Off, p.taps*mr)
-	for r := range corr {
-		var sum int32
-		for t := range p.taps {
-			sum += rowSum(c.level, at[int8](a.A, a.Pad, offs[t*mr+r], uintptr(p.run)))
-		}
-		corr[r] = -c.weightZero * (sum - int32(p.depth)*c.inZero)
-	}
 }
