@@ -98,6 +98,9 @@ func (c *call) windows(x Shape, kh, kw int) (oh, ow int) {
 	if x[1] < 1 || x[2] < 1 || x[3] < 1 {
 		c.fail("input 0 has the shape %v: height, width and channels must be known", x)
 	}
+	if int64(x[1])+int64(pads[0])+int64(pads[2]) > MaxDim || int64(x[2])+int64(pads[1])+int64(pads[3]) > MaxDim {
+		c.fail("pads %v make the input larger than %d", pads, MaxDim)
+	}
 	oh = ConvOut(x[1], kh, s[0], d[0], pads[0], pads[2])
 	ow = ConvOut(x[2], kw, s[1], d[1], pads[1], pads[3])
 	if oh < 1 || ow < 1 {
