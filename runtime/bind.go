@@ -140,16 +140,7 @@ func (s *step) complete(n *node) {
 
 func bindFlip(n *node, _ kernels.Level) (*step, error) {
 	in, out := n.in[0], n.out[0]
-	return &step{run: func(m *mem, _ []byte, _, _ int) {
-		src, dst := m.bytes(in), m.bytes(out)
-		for len(src) >= 8 && len(dst) >= 8 {
-			le.PutUint64(dst, le.Uint64(src)^0x8080808080808080)
-			src, dst = src[8:], dst[8:]
-		}
-		for i, x := range src {
-			dst[i] = x ^ 0x80
-		}
-	}}, nil
+	return &step{run: func(m *mem, _ []byte, _, _ int) { flip(m.bytes(out), m.bytes(in)) }}, nil
 }
 
 // bindReshape makes the output an alias of the input where both are computed

@@ -261,9 +261,7 @@ func stateInit(s *format.State) []byte {
 		}
 	}
 	if s.Type == format.Uint8 && s.Quant != nil {
-		for i := range b {
-			b[i] ^= 0x80
-		}
+		flip(b, b)
 	}
 	return b
 }
@@ -282,10 +280,20 @@ func shiftZero(q *format.Quant) *format.Quant {
 
 func flipped(b []byte) []byte {
 	r := make([]byte, len(b))
-	for i, x := range b {
-		r[i] = x ^ 0x80
-	}
+	flip(r, b)
 	return r
+}
+
+// flip sets dst to src with every sign bit turned: uint8 codes to int8 ones
+// and back.
+func flip(dst, src []byte) {
+	for len(src) >= 8 && len(dst) >= 8 {
+		le.PutUint64(dst, le.Uint64(src)^0x8080808080808080)
+		src, dst = src[8:], dst[8:]
+	}
+	for i, x := range src {
+		dst[i] = x ^ 0x80
+	}
 }
 
 // aligned returns b, or a copy of it, at an address that its element type may
