@@ -49,29 +49,38 @@ type Trainer interface {
 
 // A Task is what there is to train.
 type Task struct {
-	Model   string // path of the model file
-	Delta   []byte // over it: the version to start from; nil: none
-	File    string // where the job keeps itself
-	Labels  []string
+	Model   string   // path of the model file
+	Delta   []byte   // over it: the version to start from; nil: none
+	File    string   // where the job keeps itself
+	Labels  []string // of the model: its classes
 	Options TrainOptions
 	Samples []uint64
-	Sample  func(id uint64) (inputs [][]byte, label string, err error)
+	Label   func(id uint64) (label string, ok bool)
+	Inputs  func(id uint64) ([][]byte, error)
 }
 
 // TrainOptions is the body of a request to train. Zero values leave the choice
 // to the trainer.
 type TrainOptions struct {
-	Tail       string  `json:"tail,omitempty"` // which layers, as for whet tune
 	Epochs     int     `json:"epochs,omitempty"`
+	Batch      int     `json:"batch,omitempty"`
 	Rate       float64 `json:"learning_rate,omitempty"`
 	Validation float64 `json:"validation,omitempty"` // share of the samples held back for the gate
 	Memory     int64   `json:"memory_bytes,omitempty"`
 	Seed       uint64  `json:"seed,omitempty"`
-	Promote    bool    `json:"promote,omitempty"` // serve the result at once if the gate passes it
+
+	// Classes of the tuned model; nil: those that the model has and those of the
+	// samples. A class that the model has and no sample shows is forgotten in
+	// training, so that is refused unless Forget allows it.
+	Classes []string `json:"classes,omitempty"`
+	Forget  bool     `json:"allow_forgetting,omitempty"`
+
+	Promote bool `json:"promote,omitempty"` // serve the result at once if the gate passes it
 }
 
 // Progress is how far a task is.
 type Progress struct {
+	Phase string  `json:"phase"`
 	Step  int     `json:"step"`
 	Steps int     `json:"steps"`
 	Loss  float64 `json:"loss"`

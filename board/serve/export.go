@@ -84,7 +84,7 @@ func (s *Server) writeNpz(z *zip.Writer, n *instance, descr string, ids []uint64
 	if len(row) > 0 && row[0] == 1 {
 		row = row[1:]
 	}
-	x, err := z.Create("x.npy")
+	x, err := stored(z, "x.npy")
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (s *Server) writeNpz(z *zip.Writer, n *instance, descr string, ids []uint64
 			return err
 		}
 	}
-	f, err := z.Create("y.npy")
+	f, err := stored(z, "y.npy")
 	if err != nil {
 		return err
 	}
@@ -114,12 +114,17 @@ func (s *Server) writeNpz(z *zip.Writer, n *instance, descr string, ids []uint64
 	if err := binary.Write(f, binary.LittleEndian, y); err != nil {
 		return err
 	}
-	f, err = z.Create("labels.txt")
+	f, err = stored(z, "labels.txt")
 	if err != nil {
 		return err
 	}
 	_, err = io.WriteString(f, strings.Join(labels, "\n")+"\n")
 	return err
+}
+
+// stored begins an uncompressed file of the archive, as numpy.savez writes them.
+func stored(z *zip.Writer, name string) (io.Writer, error) {
+	return z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
 }
 
 var npyTypes = map[format.DType]string{

@@ -169,8 +169,8 @@ func (r *repository) open(ctx context.Context, name, version string) (n *instanc
 // current one, or if that does not open the last that does; the model that
 // serves keeps serving until then, and when nothing opens.
 func (r *repository) load(ctx context.Context, name string) error {
-	if err := store.CheckName(name); err != nil {
-		return err
+	if store.CheckName(name) != nil {
+		return errNoModel(name) // and it must not become part of a path
 	}
 	r.mu.Lock()
 	e := r.models[name]
@@ -285,8 +285,8 @@ func (r *repository) swap(ctx context.Context, name string, target func() (strin
 	}
 	n, err := r.open(ctx, name, version)
 	if err != nil {
-		if status(err) == http.StatusNotFound {
-			return "", err
+		if errors.Is(err, store.ErrNotFound) {
+			return "", refuse(http.StatusNotFound, "model %q has no version %q", name, version)
 		}
 		return "", refuse(http.StatusConflict, "version %q of model %q does not load: %v", version, name, err)
 	}

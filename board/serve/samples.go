@@ -18,7 +18,7 @@ import (
 func form(specs []oip.Spec) string {
 	parts := make([]string, len(specs))
 	for i, s := range specs {
-		parts[i] = fmt.Sprintf("%s%v", oip.Datatype(s.Type), []int(s.Shape))
+		parts[i] = oip.Datatype(s.Type) + strings.ReplaceAll(fmt.Sprint([]int(s.Shape)), " ", ",")
 	}
 	return strings.Join(parts, ";")
 }
@@ -213,7 +213,7 @@ func queryNumber(r *http.Request, name string, def, most uint64) (uint64, error)
 // sampleID returns the id in the path, of a sample of the model in the path.
 func (s *Server) sampleID(r *http.Request) (uint64, error) {
 	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
-	if model, ok := s.cfg.Store.Model(id); err != nil || !ok || model != r.PathValue("model") {
+	if i, ok := s.cfg.Store.Info(id); err != nil || !ok || i.Model != r.PathValue("model") {
 		return 0, refuse(http.StatusNotFound, "model %q has no sample %q", r.PathValue("model"), r.PathValue("id"))
 	}
 	return id, nil

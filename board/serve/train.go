@@ -225,20 +225,23 @@ func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []u
 		Labels: m.Labels(), Options: task.Options,
 	}
 	for _, id := range ids {
-		if s, err := j.store.Get(id); err == nil && (s.Media != "" || s.Form == form(m.Inputs())) {
+		if i, ok := j.store.Info(id); ok && (i.Media != "" || i.Form == form(m.Inputs())) {
 			t.Samples = append(t.Samples, id)
 		}
 	}
 	if len(t.Samples) == 0 {
 		return nil, errors.New("no sample has the form of the model's inputs")
 	}
-	t.Sample = func(id uint64) ([][]byte, string, error) {
+	t.Label = func(id uint64) (string, bool) {
+		i, ok := j.store.Info(id)
+		return i.Label, ok
+	}
+	t.Inputs = func(id uint64) ([][]byte, error) {
 		s, err := j.store.Get(id)
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
-		in, err := inputsOf(m, s)
-		return in, s.Label, err
+		return inputsOf(m, s)
 	}
 	return j.trainer.Train(ctx, t, func(p Progress) {
 		now := *st
@@ -343,22 +346,50 @@ func (s *Server) startTraining(w http.ResponseWriter, r *http.Request) error {
 	if err := s.readJSON(w, r, &opt); err != nil {
 		return err
 	}
-	if opt.Epochs < 0 || opt.Rate < 0 || opt.Validation < 0 || opt.Validation >= 1 || opt.Memory < 0 {
-		return refuse(http.StatusBadRequest, "epochs, learning_rate, memory_bytes must not be negative, validation must be in [0, 1)")
+	if opt.Epochs < 0 || opt.Batch < 0 || opt.Rate < 0 || opt.Validation < 0 || opt.Validation >= 1 || opt.Memory < 0 {
+		return refuse(http.StatusBadRequest, "epochs, batch, learning_rate, memory_bytes must not be negative, validation must be in [0, 1)")
 	}
 	name := r.PathValue("model")
 	n, err := s.repo.hold(name, "")
 	if err != nil {
 		return err
 	}
-	parent := n.version
+	parent, labels := n.version, n.Labels()
 	n.release()
+	if err := s.wouldForget(name, labels, opt); err != nil {
+		return err
+	}
 	st, err := s.jobs.start(name, parent, opt)
 	if err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusAccepted, st)
 	return nil
+}
+
+// wouldForget refuses training that would make the model forget classes because
+// no sample shows them; the gate could not see it, for it has no samples of
+// them either.
+func (s *Server) wouldForget(name string, labels []string, opt TrainOptions) error {
+	if opt.Forget {
+		return nil
+	}
+	have := s.cfg.Store.Counts(name).Labels
+	classes := opt.Classes
+	if classes == nil {
+		classes = labels
+	}
+	var missing []string
+	for _, l := range classes {
+		if have[l] == 0 {
+			missing = append(missing, l)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	some := missing[:min(len(missing), 5)]
+	return refuse(http.StatusConflict, "no samples of %d of %d classes (%q ...), which would be forgotten: add some, or say so with \"classes\" or \"allow_forgetting\"", len(missing), len(classes), some)
 }
 
 func (s *Server) trainingStatus(w http.ResponseWriter, r *http.Request) error {

@@ -17,9 +17,10 @@ type Sample struct {
 	Data  []byte
 }
 
-// An Info is what [Store.List] tells about a sample.
+// An Info is all of a sample but its data.
 type Info struct {
 	ID    uint64
+	Model string
 	Time  int64
 	Label string
 	Media string
@@ -36,10 +37,9 @@ type Counts struct {
 
 type info struct {
 	Info
-	model string
-	seg   *segment
-	off   int64
-	size  int64 // of the whole record
+	seg  *segment
+	off  int64
+	size int64 // of the whole record
 }
 
 type modelSamples struct {
@@ -90,14 +90,14 @@ func (s *Store) reserve(cost int64) error {
 // index enters a durable sample. The caller holds mu.
 func (s *Store) index(sample *Sample, seg *segment, off int64, h recHeader) {
 	i := &info{
-		Info:  Info{ID: sample.ID, Time: sample.Time, Label: s.intern(sample.Label), Media: s.intern(sample.Media), Form: s.intern(sample.Form), Bytes: h.data},
-		model: s.intern(sample.Model), seg: seg, off: off, size: h.size(),
+		Info: Info{ID: sample.ID, Model: s.intern(sample.Model), Time: sample.Time, Label: s.intern(sample.Label), Media: s.intern(sample.Media), Form: s.intern(sample.Form), Bytes: h.data},
+		seg:  seg, off: off, size: h.size(),
 	}
 	s.byID[i.ID] = i
-	m := s.models[i.model]
+	m := s.models[i.Model]
 	if m == nil {
 		m = &modelSamples{labels: map[string]int{}}
-		s.models[i.model] = m
+		s.models[i.Model] = m
 	}
 	m.list = append(m.list, i)
 	m.bytes += int64(i.Bytes)
@@ -115,7 +115,7 @@ func (s *Store) intern(t string) string {
 // forget takes a sample out of the index. The caller holds mu.
 func (s *Store) forget(i *info) {
 	delete(s.byID, i.ID)
-	m := s.models[i.model]
+	m := s.models[i.Model]
 	if at, ok := m.find(i.ID); ok {
 		m.list = slices.Delete(m.list, at, at+1)
 	}
@@ -197,17 +197,17 @@ func (s *Store) Get(id uint64) (*Sample, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: sample %d: %w", id, err)
 	}
-	return &Sample{ID: id, Time: at.Time, Model: at.model, Label: at.Label, Media: at.Media, Form: at.Form, Data: data}, nil
+	return &Sample{ID: id, Time: at.Time, Model: at.Model, Label: at.Label, Media: at.Media, Form: at.Form, Data: data}, nil
 }
 
-// Model returns the name of the model that a sample belongs to.
-func (s *Store) Model(id uint64) (string, bool) {
+// Info tells about a sample without reading it.
+func (s *Store) Info(id uint64) (Info, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := s.byID[id]; i != nil {
-		return i.model, true
+		return i.Info, true
 	}
-	return "", false
+	return Info{}, false
 }
 
 // List returns a model's samples with ids above after, in order, at most limit
@@ -254,7 +254,7 @@ func (s *Store) Delete(model string, ids ...uint64) (int, error) {
 	s.mu.Lock()
 	var have []uint64
 	for _, id := range ids {
-		if i := s.byID[id]; i != nil && i.model == model {
+		if i := s.byID[id]; i != nil && i.Model == model {
 			have = append(have, id)
 		}
 	}

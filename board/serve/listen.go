@@ -1,0 +1,86 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// maxSocketPath is how long a unix socket's path may be everywhere (sun_path of
+// the BSDs has 104 bytes with the final zero, of Linux 108).
+const maxSocketPath = 103
+
+// ErrAddress is wrapped by errors about addresses that are not listened on.
+var ErrAddress = errors.New("not an address to listen on")
+
+// Listen opens a listener on an address that nobody off this machine can reach:
+// a unix socket ("unix:PATH", or a path with a slash) or a loopback address
+// ("127.0.0.1:8000"). Others are refused, for there is no login.
+func Listen(addr string) (net.Listener, error) {
+	if path, ok := socketPath(addr); ok {
+		return listenUnix(path)
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %q: give HOST:PORT or unix:PATH, such as 127.0.0.1:8000", ErrAddress, addr)
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+		return nil, fmt.Errorf("%w: %q can be reached from other machines, and there is no login: use 127.0.0.1:%s, and from elsewhere ssh -L %s:127.0.0.1:%s THIS-HOST",
+			ErrAddress, addr, port, port, port)
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return nil, fmt.Errorf("%w (another --listen address may be free)", err)
+	}
+	return l, nil
+}
+
+func socketPath(addr string) (string, bool) {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		return path, true
+	}
+	return addr, strings.ContainsRune(addr, filepath.Separator)
+}
+
+// listenUnix makes a socket that its owner and group may use. One that a dead
+// process left is replaced.
+func listenUnix(path string) (net.Listener, error) {
+	if path == "" || len(path) > maxSocketPath {
+		return nil, fmt.Errorf("%w: a socket's path has 1 to %d bytes, %q has %d: choose a shorter one with --listen unix:PATH", ErrAddress, maxSocketPath, path, len(path))
+	}
+	if st, err := os.Lstat(path); err == nil {
+		if st.Mode()&fs.ModeSocket == 0 {
+			return nil, fmt.Errorf("%w: %s is there and is no socket", ErrAddress, path)
+		}
+		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+			return nil, errors.Join(fmt.Errorf("%s: another server answers there", path), c.Close())
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// Address returns how to reach a listener: a URL, or unix:PATH.
+func Address(l net.Listener) string {
+	if l.Addr().Network() == "unix" {
+		return "unix:" + l.Addr().String()
+	}
+	return "http://" + l.Addr().String()
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"runtime/debug"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/whet-edge/whet/board/serve"
+	"github.com/whet-edge/whet/board/store"
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/format/vfs"
+	"github.com/whet-edge/whet/runtime"
+)
+
+// The daemon's address unless --listen says otherwise: Triton's port, which
+// clients of the protocol try first.
+const defaultListen = "127.0.0.1:8000"
+
+type serveFlags struct {
+	models, state string
+	listen        []string
+	deltas        []string
+	threads       int
+	sessions      int
+	quota         string
+	verbose       bool
+}
+
+func newServeCmd() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve models over HTTP, keep samples, tune in the background",
+		Long: `serve answers inference requests by the Open Inference Protocol v2 for every
+model of a folder: DIR/NAME.whet is model NAME.
+
+It keeps labelled samples (POST /v2/models/NAME/samples), tunes the model on
+them (POST .../train), and lets the result serve (POST .../promote) or takes it
+back (POST .../rollback). What it has acknowledged is on disk.
+
+It listens on a unix socket in the state directory and on ` + defaultListen + `,
+and on nothing that other machines can reach.`,
+		Example: `  whet serve --models models
+  curl localhost:8000/v2/models/kws`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runServe(cmd, &f) },
+	}
+	cmd.Flags().StringVar(&f.models, "models", ".", "folder of the models")
+	cmd.Flags().StringVar(&f.state, "state", "", "folder of samples, versions and jobs (default $STATE_DIRECTORY or $XDG_STATE_HOME/whet)")
+	cmd.Flags().StringArrayVar(&f.listen, "listen", nil, "unix:PATH or a loopback HOST:PORT; repeat it for more (default unix:STATE/whet.sock and "+defaultListen+")")
+	cmd.Flags().StringArrayVar(&f.deltas, "delta", nil, "a .whetd made by whet tune to serve over its model")
+	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads that share one inference (default: all cores)")
+	cmd.Flags().IntVar(&f.sessions, "sessions", 1, "inferences of one model at a time")
+	cmd.Flags().StringVar(&f.quota, "quota", "1GiB", "most bytes of samples")
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log every request, not only changes and failures")
+	return cmd
+}
+
+func runServe(cmd *cobra.Command, f *serveFlags) error {
+	quota, err := parseBytes(f.quota)
+	if err != nil {
+		return usagef("--quota %s: %v", f.quota, err)
+	}
+	if f.threads < 0 || f.threads > 1024 || f.sessions < 1 || f.sessions > 1024 {
+		return usagef("--threads and --sessions: 1 to 1024 are possible")
+	}
+	if f.state == "" {
+		if f.state, err = defaultState(); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(f.state, 0o700); err != nil {
+		return err
+	}
+	lock, err := serve.Lock(f.state)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	st, err := store.Open(vfs.OS, f.state, store.Options{Quota: quota})
+	if err != nil {
+		return err
+	}
+	err = serveStore(cmd, f, st)
+	return errors.Join(err, st.Close())
+}
+
+// defaultState is where systemd's StateDirectory= puts the state, else the
+// user's own place for it.
+func defaultState() (string, error) {
+	if dir := os.Getenv("STATE_DIRECTORY"); dir != "" {
+		return dir, nil
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "whet"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", usagef("there is no place for the state: give --state DIR (%v)", err)
+	}
+	return filepath.Join(home, ".local", "state", "whet"), nil
+}
+
+func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
+	level := slog.LevelInfo
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+	if r := st.Recovered(); r.TornBytes > 0 || len(r.Damaged) > 0 {
+		log.Warn("the state was repaired", "samples", r.Samples, "torn_bytes", r.TornBytes, "damaged", r.Damaged)
+	}
+	var opts []runtime.Option
+	if f.threads > 0 {
+		opts = append(opts, runtime.WithThreads(f.threads))
+	}
+	// Training leaves half of the cores to those who wait for an answer.
+	tune := []runtime.Option{runtime.WithThreads(max(1, goruntime.GOMAXPROCS(0)/2))}
+	srv, err := serve.New(serve.Config{
+		Models: f.models, Store: st, Engine: serve.Runtime{Options: opts}, Trainer: serve.Tuner{Options: tune},
+		Log: log, Version: buildVersion(), Sessions: f.sessions,
+	})
+	if err != nil {
+		return err
+	}
+	listeners, err := f.open()
+	if err != nil {
+		return err
+	}
+	ctx, fail := context.WithCancelCause(cmd.Context())
+	defer fail(nil)
+	go func() {
+		if err := bringUp(ctx, cmd, f, srv, listeners); err != nil && ctx.Err() == nil {
+			fail(err)
+		}
+	}()
+	err = srv.Serve(ctx, listeners...)
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
+	}
+	return err
+}
+
+// open opens all listeners, or none.
+func (f *serveFlags) open() ([]net.Listener, error) {
+	addrs := f.listen
+	if len(addrs) == 0 {
+		addrs = []string{"unix:" + filepath.Join(f.state, "whet.sock"), defaultListen}
+	}
+	var ls []net.Listener
+	for _, a := range addrs {
+		l, err := serve.Listen(a)
+		if err != nil {
+			for _, l := range ls {
+				err = errors.Join(err, l.Close())
+			}
+			if errors.Is(err, serve.ErrAddress) {
+				return nil, usageError{err}
+			}
+			return nil, err
+		}
+		ls = append(ls, l)
+	}
+	return ls, nil
+}
+
+// bringUp loads the models while the server already answers, then says that it
+// is ready.
+func bringUp(ctx context.Context, cmd *cobra.Command, f *serveFlags, srv *serve.Server, ls []net.Listener) error {
+	if err := srv.Load(ctx); err != nil {
+		return err
+	}
+	for _, name := range f.deltas {
+		if err := addDelta(ctx, srv, name); err != nil {
+			return err
+		}
+	}
+	ready, unavailable := srv.Models()
+	result := struct {
+		Listen      []string `json:"listen"`
+		Ready       int      `json:"models_ready"`
+		Unavailable int      `json:"models_unavailable"`
+		State       string   `json:"state"`
+	}{Ready: ready, Unavailable: unavailable, State: f.state}
+	for _, l := range ls {
+		result.Listen = append(result.Listen, serve.Address(l))
+	}
+	return emit(cmd, result, func(w io.Writer) error {
+		fmt.Fprintf(w, "serving %d models", ready)
+		if unavailable > 0 {
+			fmt.Fprintf(w, " (%d more do not load: POST /v2/repository/index says why)", unavailable)
+		}
+		for _, a := range result.Listen {
+			fmt.Fprintf(w, "\n  %s", a)
+		}
+		_, err := fmt.Fprintln(w)
+		return err
+	})
+}
+
+// addDelta makes a delta file a version of the model that it belongs to.
+func addDelta(ctx context.Context, srv *serve.Server, name string) error {
+	d, err := format.OpenDelta(name)
+	if err != nil {
+		return fileError(name, err)
+	}
+	if d.Parent != [len(d.Parent)]byte{} {
+		return fmt.Errorf("%s is a delta of a delta: make one model of them with whet merge", name)
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	_, _, err = srv.AddDelta(ctx, hex.EncodeToString(d.Base[:]), b)
+	return fileError(name, err)
+}
+
+// buildVersion is the module's version, or "devel".
+func buildVersion() string {
+	b, ok := debug.ReadBuildInfo()
+	if !ok || slices.Contains([]string{"", "(devel)"}, b.Main.Version) {
+		return "devel"
+	}
+	return b.Main.Version
+}
