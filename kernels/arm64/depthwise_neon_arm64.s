@@ -5,15 +5,16 @@
 #include "macros_arm64.h"
 #include "epilogue_arm64.h"
 
-// Both kernels take two pixels at a time, so that a weight is loaded once for
-// both; an odd last pixel is computed twice. R4 and R5 are the bases of taps whose
+// Kernels for any taps take two pixels at a time, so that a weight is loaded once
+// for both; an odd last pixel is computed twice. R4 and R5 are the bases of taps whose
 // offset is >= 0 and -1: A and Pad+1, both plus the channel.
 
-// MUL_16(x) adds to the sums in s0-s3 the sixteen products of x with the weights
-// in V16, V17. Clobbers lo and hi.
-#define MUL_16(x, lo, hi, s0, s1, s2, s3) \
+#define WIDEN(x, lo, hi) \
 	SXTL_8H(x, lo); \
-	SXTL2_8H(x, hi); \
+	SXTL2_8H(x, hi)
+
+// MAC_16(lo, hi, s0, s1, s2, s3) adds sixteen products with the weights in V16, V17.
+#define MAC_16(lo, hi, s0, s1, s2, s3) \
 	SMLAL_4S(16, lo, s0); \
 	SMLAL2_4S(16, lo, s1); \
 	SMLAL_4S(17, hi, s2); \
@@ -43,27 +44,37 @@ pair:
 block:
 	FLDPQ.P 32(R3), (F0, F1)
 	FLDPQ.P 32(R3), (F2, F3)
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
 	VMOV V0.B16, V4.B16
 	VMOV V1.B16, V5.B16
 	VMOV V2.B16, V6.B16
 	VMOV V3.B16, V7.B16
 	MOVD ZR, R10
 
+	// The inputs of a tap are loaded before the products of the tap before it,
+	// which are zero at first.
 tap:
 	MOVW (R1)(R10<<2), R11
 	MOVW (R2)(R10<<2), R12
-	FLDPQ.P 32(R3), (F16, F17)
+	ADD  $1, R10
 	CMP  $0, R11
 	CSEL LT, R5, R4, R16
 	CMP  $0, R12
 	CSEL LT, R5, R4, R17
 	LDRQ_X(11, 16, 18)
 	LDRQ_X(12, 17, 19)
-	ADD  $1, R10
 	CMP  R6, R10
-	MUL_16(18, 20, 21, 0, 1, 2, 3)
-	MUL_16(19, 22, 23, 4, 5, 6, 7)
+	MAC_16(20, 21, 0, 1, 2, 3)
+	MAC_16(22, 23, 4, 5, 6, 7)
+	FLDPQ.P 32(R3), (F16, F17)
+	WIDEN(18, 20, 21)
+	WIDEN(19, 22, 23)
 	BNE  tap
+	MAC_16(20, 21, 0, 1, 2, 3)
+	MAC_16(22, 23, 4, 5, 6, 7)
 
 	FLDPQ.P 32(R3), (F24, F25)
 	FLDPQ.P 32(R3), (F26, F27)
@@ -80,16 +91,71 @@ tail:
 	ADDS $16, R7
 	BEQ  next
 
-	// The last R7 = 1..15 channels, one pixel after the other: the second, then,
-	// with R20 zero, the first. Eight bytes that end with the last channel stay
-	// inside the pixel unless C < 8.
+	// The last R7 = 1..15 channels. Eight bytes that end with the last channel stay
+	// inside the pixel unless C < 8; a shift drops the channels before the tail.
+	SUB  $8, R7, R24
+	NEG  R24<<3, R25
+	MOVD QDWArgs_C(R0), R26
+	CMP  $8, R26
+	BLT  pixels
+	CMP  $8, R7
+	BGT  pixels
+
+	// At most eight: both pixels side by side in one vector.
+	FLDPQ (R3), (F0, F1)
+	ADD  $64, R3
+	VMOV V0.B16, V2.B16
+	VMOV V1.B16, V3.B16
+	MOVD ZR, R10
+
+tap8:
+	MOVW (R1)(R10<<2), R11
+	MOVW (R2)(R10<<2), R12
+	FMOVQ.P 32(R3), F16
+	CMP  $0, R11
+	CSEL LT, R5, R4, R16
+	CMP  $0, R12
+	CSEL LT, R5, R4, R17
+	ADD  R11, R16
+	ADD  R12, R17
+	MOVD (R16)(R24), R11
+	MOVD (R17)(R24), R12
+	ADD  $1, R10
+	CMP  R6, R10
+	LSR  R25, R11, R11
+	LSR  R25, R12, R12
+	FMOVD R11, F18
+	FMOVD R12, F19
+	SXTL_8H(18, 20)
+	SXTL_8H(19, 21)
+	SMLAL_4S(16, 20, 0)
+	SMLAL2_4S(16, 20, 1)
+	SMLAL_4S(16, 21, 2)
+	SMLAL2_4S(16, 21, 3)
+	BNE  tap8
+
+	FLDPQ (R3), (F24, F25)
+	REQUANTIZE_16(0, 1, 2, 3, 24, 25, 24, 25)
+	VEXT $8, V0.B16, V0.B16, V1.B16
+	CMP  $8, R7
+	BNE  partial8
+	FMOVD F1, (R9)
+	FMOVD F0, (R8)
+	B    next
+
+partial8:
+	MOVD R8, R23
+	STORE_BELOW_8(V1, R9, R7)
+	STORE_BELOW_8(V0, R23, R7)
+	B    next
+
+	// More than eight, or C < 8: one pixel after the other, the second, then, with
+	// R20 zero, the first.
+pixels:
 	MOVD $1, R20
 	MOVD R3, R21
 	MOVD R2, R22
 	MOVD R9, R23
-	SUB  $8, R7, R24
-	NEG  R24<<3, R25                   // to shift out those before the tail
-	MOVD QDWArgs_C(R0), R26
 
 tail_pixel:
 	MOVD R21, R3
@@ -107,7 +173,6 @@ tail_tap:
 	BLT  bytes
 	MOVD (R16)(R24), R12
 	LSR  R25, R12, R12
-	TBZ  $3, R7, below8
 	FMOVD (R16), F18
 	VMOV R12, V18.D[1]
 	B    tail_mul
@@ -121,14 +186,13 @@ byte:
 	MOVBU (R16)(R17), R11
 	ORR  R12<<8, R11, R12
 	BNE  byte
-
-below8:
 	FMOVD R12, F18
 
 tail_mul:
 	ADD  $1, R10
 	CMP  R6, R10
-	MUL_16(18, 20, 21, 0, 1, 2, 3)
+	WIDEN(18, 20, 21)
+	MAC_16(20, 21, 0, 1, 2, 3)
 	BNE  tail_tap
 
 	FLDPQ.P 32(R3), (F24, F25)
@@ -159,13 +223,8 @@ next:
 #define WEIGHTS_EVEN(w) FLDPQ w(R3), (F16, F17)
 #define WEIGHTS_ODD(w) FLDPQ w(R3), (F22, F23)
 
-#define WIDEN_EVEN \
-	SXTL_8H(18, 20); \
-	SXTL2_8H(18, 21)
-
-#define WIDEN_ODD \
-	SXTL_8H(24, 25); \
-	SXTL2_8H(24, 26)
+#define WIDEN_EVEN WIDEN(18, 20, 21)
+#define WIDEN_ODD WIDEN(24, 25, 26)
 
 // The last channels lie at the end of the sixteen that are loaded; V31 are the
 // indices that move them to the front.
@@ -177,11 +236,7 @@ next:
 	VTBL V31.B16, [V24.B16], V24.B16; \
 	WIDEN_ODD
 
-#define MAC_EVEN \
-	SMLAL_4S(16, 20, 0); \
-	SMLAL2_4S(16, 20, 1); \
-	SMLAL_4S(17, 21, 2); \
-	SMLAL2_4S(17, 21, 3)
+#define MAC_EVEN MAC_16(20, 21, 0, 1, 2, 3)
 
 #define MAC_ODD \
 	SMLAL_4S(22, 25, 0); \
