@@ -8,31 +8,26 @@
 // Row r of A is in V(16+r), its sums in V(2r), V(2r+1). Every sum is one chain of
 // fused multiply-adds; sixteen chains cover the latency of FMLA.
 
-// FMA_4x8 and FMA_8x8 add one k: lane i of the rows times the columns b0, b1.
+// FMA_ROW adds the k in lane i of row a times the columns b0, b1.
+#define FMA_ROW(i, a, b0, b1, s0, s1) \
+	FMLA_4S_LANE(i, a, b0, s0); \
+	FMLA_4S_LANE(i, a, b1, s1)
+
+#define FMA_1x8(i, b0, b1) \
+	FMA_ROW(i, 16, b0, b1, 0, 1)
+
 #define FMA_4x8(i, b0, b1) \
-	FMLA_4S_LANE(i, 16, b0, 0); \
-	FMLA_4S_LANE(i, 16, b1, 1); \
-	FMLA_4S_LANE(i, 17, b0, 2); \
-	FMLA_4S_LANE(i, 17, b1, 3); \
-	FMLA_4S_LANE(i, 18, b0, 4); \
-	FMLA_4S_LANE(i, 18, b1, 5); \
-	FMLA_4S_LANE(i, 19, b0, 6); \
-	FMLA_4S_LANE(i, 19, b1, 7)
+	FMA_ROW(i, 16, b0, b1, 0, 1); \
+	FMA_ROW(i, 17, b0, b1, 2, 3); \
+	FMA_ROW(i, 18, b0, b1, 4, 5); \
+	FMA_ROW(i, 19, b0, b1, 6, 7)
 
 #define FMA_8x8(i, b0, b1) \
 	FMA_4x8(i, b0, b1); \
-	FMLA_4S_LANE(i, 20, b0, 8); \
-	FMLA_4S_LANE(i, 20, b1, 9); \
-	FMLA_4S_LANE(i, 21, b0, 10); \
-	FMLA_4S_LANE(i, 21, b1, 11); \
-	FMLA_4S_LANE(i, 22, b0, 12); \
-	FMLA_4S_LANE(i, 22, b1, 13); \
-	FMLA_4S_LANE(i, 23, b0, 14); \
-	FMLA_4S_LANE(i, 23, b1, 15)
-
-#define FMA_1x8(i, b0, b1) \
-	FMLA_4S_LANE(i, 16, b0, 0); \
-	FMLA_4S_LANE(i, 16, b1, 1)
+	FMA_ROW(i, 20, b0, b1, 8, 9); \
+	FMA_ROW(i, 21, b0, b1, 10, 11); \
+	FMA_ROW(i, 22, b0, b1, 12, 13); \
+	FMA_ROW(i, 23, b0, b1, 14, 15)
 
 // ROW(off, p) points p at the row with offset off. R4 is A, R5 is Pad.
 #define ROW(off, p) \
@@ -101,22 +96,32 @@ tap:
 	SUBS $4, R6, R15                   // k left after a step of 4
 	BLT  tail
 
+	// The first k of four is interleaved with the loads of the rows, for the
+	// cores that issue in order.
 step4:
-	FLDPQ.P 32(R3), (F24, F25)
+	FLDPQ (R3), (F24, F25)
 	FMOVQ.P 16(R7), F16
 	FMOVQ.P 16(R8), F17
 	FMOVQ.P 16(R9), F18
+	FMA_ROW(0, 16, 24, 25, 0, 1)
 	FMOVQ.P 16(R10), F19
+	FMA_ROW(0, 17, 24, 25, 2, 3)
 	FMOVQ.P 16(R11), F20
+	FMA_ROW(0, 18, 24, 25, 4, 5)
 	FMOVQ.P 16(R12), F21
+	FMA_ROW(0, 19, 24, 25, 6, 7)
 	FMOVQ.P 16(R13), F22
+	FMA_ROW(0, 20, 24, 25, 8, 9)
 	FMOVQ.P 16(R14), F23
-	FLDPQ.P 32(R3), (F26, F27)
-	FMA_8x8(0, 24, 25)
-	FLDPQ.P 32(R3), (F28, F29)
+	FMA_ROW(0, 21, 24, 25, 10, 11)
+	FLDPQ 32(R3), (F26, F27)
+	FMA_ROW(0, 22, 24, 25, 12, 13)
+	FLDPQ 64(R3), (F28, F29)
+	FMA_ROW(0, 23, 24, 25, 14, 15)
+	FLDPQ 96(R3), (F30, F31)
 	FMA_8x8(1, 26, 27)
-	FLDPQ.P 32(R3), (F30, F31)
 	FMA_8x8(2, 28, 29)
+	ADD  $128, R3
 	SUBS $4, R15
 	FMA_8x8(3, 30, 31)
 	BGE  step4
@@ -225,17 +230,21 @@ tap_4:
 	BLT  tail_4
 
 step4_4:
-	FLDPQ.P 32(R3), (F24, F25)
+	FLDPQ (R3), (F24, F25)
 	FMOVQ.P 16(R7), F16
 	FMOVQ.P 16(R8), F17
 	FMOVQ.P 16(R9), F18
+	FMA_ROW(0, 16, 24, 25, 0, 1)
 	FMOVQ.P 16(R10), F19
-	FLDPQ.P 32(R3), (F26, F27)
-	FMA_4x8(0, 24, 25)
-	FLDPQ.P 32(R3), (F28, F29)
+	FMA_ROW(0, 17, 24, 25, 2, 3)
+	FLDPQ 32(R3), (F26, F27)
+	FMA_ROW(0, 18, 24, 25, 4, 5)
+	FLDPQ 64(R3), (F28, F29)
+	FMA_ROW(0, 19, 24, 25, 6, 7)
+	FLDPQ 96(R3), (F30, F31)
 	FMA_4x8(1, 26, 27)
-	FLDPQ.P 32(R3), (F30, F31)
 	FMA_4x8(2, 28, 29)
+	ADD  $128, R3
 	SUBS $4, R15
 	FMA_4x8(3, 30, 31)
 	BGE  step4_4
