@@ -50,7 +50,7 @@ def network():
         layers.Flatten(),
         layers.Dropout(0.25),
         layers.Dense(128, activation="relu"),
-        layers.Dropout(0.5),
+        layers.Dropout(0.25),
         layers.Dense(OLD, activation="softmax"),
     ])
 

@@ -86,8 +86,8 @@ whet-convert makes .whet models of .tflite files.`,
 	}
 	root.PersistentFlags().Bool("json", false, "print the result as JSON")
 	root.AddCommand(
-		newBenchCmd(), newDoctorCmd(), newEvalCmd(), newInspectCmd(),
-		newMergeCmd(), newRunCmd(), newTuneCmd(),
+		newBenchCmd(), newDemoCmd(), newDoctorCmd(), newEvalCmd(), newInspectCmd(),
+		newMergeCmd(), newRunCmd(), newServeCmd(), newTuneCmd(),
 	)
 	return root
 }

@@ -171,6 +171,10 @@ func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
 		bar.set(p.Done)
 	}
 	plan, err := ondevice.Plan(m, tuneData{data}, opt)
+	if budget := (*ondevice.BudgetError)(nil); errors.As(err, &budget) {
+		mib := (budget.Need + 1<<20 - 1) >> 20
+		return fmt.Errorf("%s: %w; --memory %dMiB is enough", model, err, mib)
+	}
 	if err != nil {
 		return fileError(model, err)
 	}
