@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"math"
+	"strings"
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/kernels"
@@ -43,7 +44,8 @@ type runner struct {
 // check runs all cases of m. An error becomes a result that fails.
 func (r *runner) check(ctx context.Context, m *model) []result {
 	bad := func(err error) []result {
-		return []result{{Model: m.name, Verdict: "FAIL: " + err.Error()}}
+		// An error may have several lines; the table has one for each result.
+		return []result{{Model: m.name, Verdict: "FAIL: " + strings.ReplaceAll(err.Error(), "\n", "; ")}}
 	}
 	src, err := convert.Import(m.path)
 	if err != nil {
@@ -93,6 +95,7 @@ func (r *runner) check(ctx context.Context, m *model) []result {
 // run runs one case in a session of its own and compares every output.
 func (r *runner) run(ctx context.Context, m *format.Model, p *runtime.Program, c testCase, sum hash.Hash) ([]result, error) {
 	s := p.NewSession()
+	defer s.Close()
 	outs := p.Outputs()
 	results := make([]result, len(outs))
 	for i, o := range outs {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/runtime/pre"
 	"github.com/whet-edge/whet/tools/convert"
 )
 
@@ -71,6 +72,9 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 	if image != nil {
 		if m.Header.Pre, err = image.steps(m); err != nil {
 			return nil, fmt.Errorf("%s: %w", o.in, err)
+		}
+		if _, err := pre.ForModel(m); err != nil {
+			return nil, fmt.Errorf("%s: --image: %w", o.in, err)
 		}
 	}
 	for key, value := range map[string]string{"title": o.title, "description": o.description, "license": o.license, "author": o.author} {
@@ -253,6 +257,9 @@ func (s *imageSpec) steps(m *format.Model) ([]format.Transform, error) {
 	t := m.Tensor(m.Main().Inputs[0].Tensor)
 	if len(t.Shape) != 4 || t.Shape[0] != 1 || t.Shape[3] != 1 && t.Shape[3] != 3 {
 		return nil, fmt.Errorf("--image: input %q is of shape %v: a picture needs [1 height width 1] or [1 height width 3]", t.Name, t.Shape)
+	}
+	if size := s.image.Ints("size"); size != nil && (size[0] != int64(t.Shape[1]) || size[1] != int64(t.Shape[2])) {
+		return nil, fmt.Errorf("--image: size %dx%d, but input %q takes %dx%d", size[0], size[1], t.Name, t.Shape[1], t.Shape[2])
 	}
 	for _, v := range [][]float64{s.mean, s.scale} {
 		if len(v) > 1 && len(v) != t.Shape[3] {

@@ -85,6 +85,7 @@ func TestFailures(t *testing.T) {
 		{"image size", []string{good, "-o", out, "--image", "size=12"}, exitUsage, "HEIGHTxWIDTH"},
 		{"image number", []string{good, "-o", out, "--image", "mean=NaN"}, exitUsage, "not a number"},
 		{"image channels", []string{good, "-o", out, "--image", "mean=1/2"}, exitFailed, "3 channels"},
+		{"image of another size", []string{good, "-o", out, "--image", "size=3x3"}, exitFailed, "takes 2x2"},
 		{"image on a vector", []string{source("accumulator.tflite"), "-o", out, "--image", "mean=1"}, exitFailed, "a picture needs"},
 		{"missing", []string{filepath.Join(dir, "no.tflite"), "-o", out}, exitFailed, "no.tflite"},
 		{"missing labels", []string{good, "-o", out, "--labels", filepath.Join(dir, "no.txt")}, exitFailed, "no.txt"},
