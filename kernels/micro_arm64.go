@@ -96,10 +96,3 @@ func dw(l Level, a *dwArgs) {
 	}
 	arm64.DepthwiseNEON((*arm64.DWArgs)(a))
 }
-
-func rowSum(l Level, x []int8) int32 {
-	if l == Generic {
-		return rowSumGo(x)
-	}
-	return arm64.RowSumNEON(x)
-}

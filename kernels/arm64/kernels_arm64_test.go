@@ -442,19 +442,3 @@ func TestDepthwise(t *testing.T) {
 		}
 	}
 }
-
-func TestRowSum(t *testing.T) {
-	r := rand.New(rand.NewPCG(9, 10))
-	g := newGuarded(t, 4096)
-	for n := range 300 {
-		x := slice[int8](g, r, n)
-		fillInt8(r, x)
-		var want int32
-		for _, v := range x {
-			want += int32(v)
-		}
-		if got := RowSumNEON(x); got != want {
-			t.Fatalf("sum of %d values: got %d, want %d", n, got, want)
-		}
-	}
-}

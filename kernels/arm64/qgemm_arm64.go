@@ -55,8 +55,3 @@ func QGemm4x16c8I8MM(a *QGemmArgs)
 //
 //go:noescape
 func QGemm2x16c8I8MM(a *QGemmArgs)
-
-// RowSumNEON returns the sum of x modulo 2^32.
-//
-//go:noescape
-func RowSumNEON(x []int8) int32

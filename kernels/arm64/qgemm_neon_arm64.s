@@ -289,34 +289,3 @@ raw1:
 rawpartial1:
 	STORE_WORDS_BELOW_8(V0, V4, R8, R12)
 	RET
-
-// func RowSumNEON(x []int8) int32
-TEXT ·RowSumNEON(SB), NOSPLIT, $0-28
-	MOVD  x_base+0(FP), R0
-	MOVD  x_len+8(FP), R1
-	VMOVI $0, V0.B16
-	SUBS  $16, R1
-	BLT   tail16
-
-sum16:
-	FMOVQ.P 16(R0), F1
-	SADDLP_8H(1, 2)
-	SADALP_4S(2, 0)
-	SUBS  $16, R1
-	BGE   sum16
-
-tail16:
-	VADDV V0.S4, V0
-	VMOV  V0.S[0], R2
-	ADDS  $16, R1
-	BEQ   sum
-
-sum1:
-	MOVB.P 1(R0), R3
-	ADDW   R3, R2
-	SUBS   $1, R1
-	BNE    sum1
-
-sum:
-	MOVW R2, ret+24(FP)
-	RET
