@@ -524,3 +524,66 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// FuzzMaps mutates header and graph of models and deltas in files that are whole
+// otherwise, so that every input gets past lengths and checksum.
+func FuzzMaps(f *testing.F) {
+	m := smallModel()
+	graph, l, err := encodeGraph(m)
+	if err != nil {
+		f.Fatal(err)
+	}
+	header, err := encodeHeader(&m.Header)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(header, graph, false)
+	tuned := smallModel()
+	tuned.Tensors[1].Data = l.blobs[0].data // the blobs of both files are the same
+	tuned.Tensors[2].Data = []byte{9, 9, 9, 9, 9, 9, 9, 9}
+	tuned.Header.Labels = []string{"a", "b", "c"}
+	tuned.Graphs[0].Nodes = tuned.Graphs[0].Nodes[:4]
+	tuned.Graphs[0].Outputs = []string{"z"}
+	tuned.Header.Metrics = nil
+	d, err := Diff(m, tuned)
+	if err != nil {
+		f.Fatal(err)
+	}
+	dh, err := d.encodeHeader()
+	if err != nil {
+		f.Fatal(err)
+	}
+	dg, dl, err := d.encodePatch()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(dh, dg, true)
+	f.Fuzz(func(t *testing.T, header, graph []byte, delta bool) {
+		header = append(header, make([]byte, -len(header)&(dataAlign-1))...)
+		var b bytes.Buffer
+		if delta {
+			if err := writeFile(&b, deltaMagic, header, graph, dl.blobs); err != nil {
+				t.Fatal(err)
+			}
+			d, err := DeltaFromBytes(b.Bytes())
+			if err != nil {
+				return
+			}
+			writeDelta(t, d)
+			if m, err := Apply(m, d); err == nil {
+				write(t, m)
+			}
+			return
+		}
+		if err := writeFile(&b, modelMagic, header, graph, l.blobs); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := FromBytes(b.Bytes()); err == nil {
+			again, err := FromBytes(write(t, got))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sameModel(t, got, again)
+		}
+	})
+}
