@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -89,6 +87,23 @@ func floatModel() *format.Model {
 	}
 }
 
+// pictureModel is uint8 [1,2,2,3] → MaxPool → [1,1,1,3].
+func pictureModel() *format.Model {
+	return &format.Model{
+		Header: format.Header{Opset: 1, Labels: []string{"red", "green", "blue"}},
+		Graphs: []*format.Graph{{
+			Name: "main", Inputs: []format.Input{{Tensor: "x"}}, Outputs: []string{"y"},
+			Nodes: []*format.Node{{Name: "pool", Op: "MaxPool", Inputs: []string{"x"}, Outputs: []string{"y"}, Attrs: format.Attrs{
+				"kernel_shape": []int64{2, 2}, "strides": []int64{2, 2}, "pads": []int64{0, 0, 0, 0},
+			}}},
+		}},
+		Tensors: []*format.Tensor{
+			{Name: "x", Type: format.Uint8, Shape: format.Shape{1, 2, 2, 3}, Quant: format.PerTensor(1.0/128, 128)},
+			{Name: "y", Type: format.Uint8, Shape: format.Shape{1, 1, 1, 3}, Quant: format.PerTensor(1.0/128, 128)},
+		},
+	}
+}
+
 // testServer serves a folder with a good model "kws", a float model "relu" and a
 // torn file "torn", on the real runtime.
 func testServer(t testing.TB, change func(*Config)) *Server {
@@ -106,7 +121,7 @@ func testServer(t testing.TB, change func(*Config)) *Server {
 	if err := os.WriteFile(filepath.Join(dir, "torn.whet"), whole[:len(whole)/2], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Models: dir, Store: testStore(t), Engine: Runtime{}, Trainer: Tuner{}, Version: "test", Log: slog.New(slog.DiscardHandler)}
+	cfg := Config{Models: dir, Store: testStore(t, vfs.OS), Engine: Runtime{}, Trainer: Tuner{}, Version: "test", Log: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&cfg)
 	}
@@ -124,11 +139,12 @@ func testServer(t testing.TB, change func(*Config)) *Server {
 	return s
 }
 
-func testStore(t testing.TB) *store.Store {
+// testStore is a store whose clock ticks a second a sample.
+func testStore(t testing.TB, fsys vfs.FS) *store.Store {
 	t.Helper()
 	var mu sync.Mutex
 	ms := int64(0)
-	st, err := store.Open(vfs.OS, t.TempDir(), store.Options{Now: func() time.Time {
+	st, err := store.Open(fsys, t.TempDir(), store.Options{Now: func() time.Time {
 		mu.Lock()
 		defer mu.Unlock()
 		ms += 1000
@@ -169,22 +185,16 @@ func teach(t testing.TB, s *Server, n int) {
 	}
 }
 
-func floats(v ...float32) []byte {
-	var b []byte
-	for _, f := range v {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(f))
-	}
-	return b
-}
-
 // bmp is a picture of one colour.
-func bmp(w, h int) []byte {
-	var b bytes.Buffer
+func bmp(w, h int, blue, green, red byte) []byte {
 	row := (3*w + 3) / 4 * 4
-	fmt.Fprintf(&b, "BM")
+	b := []byte("BM")
 	for _, v := range []uint32{uint32(54 + row*h), 0, 54, 40, uint32(w), uint32(h), 1 | 24<<16, 0, uint32(row * h), 2835, 2835, 0, 0} {
-		_ = binary.Write(&b, binary.LittleEndian, v)
+		b = binary.LittleEndian.AppendUint32(b, v)
 	}
-	b.Write(make([]byte, row*h))
-	return b.Bytes()
+	line := make([]byte, row)
+	for x := range w {
+		copy(line[3*x:], []byte{blue, green, red})
+	}
+	return append(b, bytes.Repeat(line, h)...)
 }

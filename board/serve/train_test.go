@@ -1,0 +1,144 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/whet-edge/whet/board/store"
+)
+
+func fakeSample(t *testing.T, s *Server, label string) {
+	t.Helper()
+	rec := ask(s, "POST", "/v2/models/m/samples", strings.TrimSuffix(fakeInfer, "}")+fmt.Sprintf(`,"label":%q}`, label))
+	want(t, rec, 201, label)
+}
+
+func TestTrainingOutcomes(t *testing.T) {
+	passed := &Outcome{Passed: true, Delta: []byte("tuned"), Report: []byte(`{}`)}
+	for _, c := range []struct {
+		name    string
+		trainer fakeTrainer
+		body    string
+		want    []string
+	}{
+		{"passed", func(context.Context, Task, func(Progress)) (*Outcome, error) { return passed, nil }, "",
+			[]string{`"state":"passed"`, `"version":"2"`, `"promoted":false`}},
+		{"promoted", func(context.Context, Task, func(Progress)) (*Outcome, error) { return passed, nil }, `{"promote":true}`,
+			[]string{`"state":"passed"`, `"promoted":true`}},
+		{"rejected", func(context.Context, Task, func(Progress)) (*Outcome, error) {
+			return &Outcome{Reason: "worse than before"}, nil
+		}, "", []string{`"state":"rejected"`, "worse than before"}},
+		{"failed", func(context.Context, Task, func(Progress)) (*Outcome, error) { return nil, errors.New("no memory") }, "",
+			[]string{`"state":"failed"`, "no memory"}},
+		{"panicked", func(context.Context, Task, func(Progress)) (*Outcome, error) { panic("oh") }, "",
+			[]string{`"state":"failed"`, "panicked: oh"}},
+		{"not loadable", func(context.Context, Task, func(Progress)) (*Outcome, error) {
+			return &Outcome{Passed: true, Delta: []byte("torn")}, nil
+		}, `{"promote":true}`, []string{`"state":"failed"`, "does not load"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := fakeServer(t, &fakeEngine{}, map[string]string{"m": "base"}, func(cfg *Config) { cfg.Trainer = c.trainer })
+			fakeSample(t, s, "a")
+			fakeSample(t, s, "b")
+			want(t, ask(s, "POST", "/v2/models/m/train", c.body), 202, `"state":"running"`)
+			s.wait()
+			rec := ask(s, "GET", "/v2/models/m/train", "")
+			for _, w := range c.want {
+				want(t, rec, 200, w)
+			}
+			if jobs, err := s.cfg.Store.Jobs(); err != nil || len(jobs) != 0 {
+				t.Errorf("the ended job is kept: %q %v", jobs, err)
+			}
+			// Whatever came of it, the model is served, and by what was asked for.
+			_, out := answer(t, ask(s, "POST", "/v2/models/m/infer", fakeInfer))
+			if tuned := c.name == "promoted"; tuned != (out == "base+tuned") {
+				t.Errorf("the model answers %q", out)
+			}
+		})
+	}
+}
+
+func TestOneJobAtATimeAndCancel(t *testing.T) {
+	began := make(chan Task)
+	trainer := fakeTrainer(func(ctx context.Context, task Task, progress func(Progress)) (*Outcome, error) {
+		progress(Progress{Phase: "train", Step: 3, Steps: 10, Loss: 0.5})
+		began <- task
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	s := fakeServer(t, &fakeEngine{}, map[string]string{"m": "base", "n": "base"}, func(cfg *Config) { cfg.Trainer = trainer })
+	fakeSample(t, s, "a")
+	want(t, ask(s, "POST", "/v2/models/m/train", ""), 409, "of 1 of 2 classes")
+	fakeSample(t, s, "b")
+	fakeSample(t, s, "c")
+	want(t, ask(s, "POST", "/v2/models/m/train", `{"epochs":7}`), 202, `"samples":3`)
+	task := <-began
+	if task.Options.Epochs != 7 || len(task.Samples) != 3 || task.Delta != nil {
+		t.Errorf("the task is %+v", task)
+	}
+	if l, ok := task.Label(task.Samples[2]); l != "c" || !ok {
+		t.Errorf("sample 3 is labelled %q", l)
+	}
+	if in, err := task.Inputs(task.Samples[0]); err != nil || len(in) != 1 || len(in[0]) != 1 {
+		t.Errorf("sample 1 is %v, %v", in, err)
+	}
+	want(t, ask(s, "GET", "/v2/models/m/train", ""), 200, `"step":3,"steps":10,"loss":0.5`)
+	want(t, ask(s, "POST", "/v2/models/m/train", ""), 409, "one at a time")
+	want(t, ask(s, "DELETE", "/v2/models/n/train", ""), 409, "no training job")
+	want(t, ask(s, "DELETE", "/v2/models/m/train", ""), 200, `"state":"cancelled"`)
+	if jobs, err := s.cfg.Store.Jobs(); err != nil || len(jobs) != 0 {
+		t.Errorf("the cancelled job is kept: %q %v", jobs, err)
+	}
+}
+
+// TestJobGoesOnAfterARestart stops a server in the middle of a job; the next one
+// must take it up with the samples that it began with.
+func TestJobGoesOnAfterARestart(t *testing.T) {
+	began := make(chan Task, 1)
+	first := fakeTrainer(func(ctx context.Context, task Task, progress func(Progress)) (*Outcome, error) {
+		began <- task
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	e := &fakeEngine{}
+	s := fakeServer(t, e, map[string]string{"m": "base"}, func(cfg *Config) { cfg.Trainer = first })
+	fakeSample(t, s, "a")
+	fakeSample(t, s, "b")
+	want(t, ask(s, "POST", "/v2/models/m/train", `{"seed":5,"promote":true}`), 202, "")
+	before := <-began
+	fakeSample(t, s, "c") // does not belong to the job
+	s.jobs.stop()
+	if st := s.jobs.status("m"); st.State != jobPaused {
+		t.Errorf("the job is %q", st.State)
+	}
+	want(t, ask(s, "POST", "/v2/models/m/train", ""), 503, "stops")
+
+	cfg := s.cfg
+	cfg.Trainer = fakeTrainer(func(ctx context.Context, task Task, progress func(Progress)) (*Outcome, error) {
+		began <- task
+		return &Outcome{Passed: true, Delta: []byte("tuned")}, nil
+	})
+	s.repo.close()
+	s2 := startServer(t, cfg)
+	after := <-began
+	s2.wait()
+	if fmt.Sprint(after.Samples) != fmt.Sprint(before.Samples) || after.Options.Seed != 5 || after.File != before.File {
+		t.Errorf("it went on with %+v", after)
+	}
+	if _, out := answer(t, ask(s2, "POST", "/v2/models/m/infer", fakeInfer)); out != "base+tuned" {
+		t.Errorf("the model answers %q", out)
+	}
+}
+
+func TestNoTrainer(t *testing.T) {
+	s := fakeServer(t, &fakeEngine{}, map[string]string{"m": "base"}, nil)
+	for _, l := range []string{"a", "b"} {
+		if _, err := s.cfg.Store.Add(store.Sample{Model: "m", Label: l, Form: "UINT8[1]", Data: []byte{1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(t, ask(s, "POST", "/v2/models/m/train", ""), 501, "without training")
+}
