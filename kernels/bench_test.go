@@ -36,6 +36,9 @@ var benchShapes = []benchShape{
 	square("resnet_7", 7, 512, 512, 3, 1, 1),
 	square("resnet_1x1", 14, 1024, 256, 1, 1, 1),
 	square("resnet_wide", 28, 512, 512, 1, 1, 1),
+	square("cifar_32", 32, 16, 16, 3, 1, 1),
+	square("cifar_16", 16, 32, 32, 3, 1, 1),
+	square("vww_first", 96, 3, 8, 3, 2, 1),
 	{"dense_1", GemmShape(1, 1000, 1280)},
 	{"dense_64", GemmShape(64, 512, 512)},
 }

@@ -3,14 +3,15 @@ package kernels
 import "unsafe"
 
 // convPlan cuts a convolution into micro-kernel tiles and tasks. Where a row
-// of the matrix product comes from takes one of four forms:
+// of the matrix product comes from takes one of three forms:
 //
 //   - direct: pointwise, rows lie one behind the other in the input;
-//   - indirect: a table of offsets per tap, filled per task into scratch;
-//   - gather: too few channels (or not a multiple of kr) for a loop per tap:
-//     rows are copied to scratch;
-//   - strip: as gather, but a window's row of KW pixels is one tap, read in
-//     place where it lies inside the image, as nearly always in a first layer.
+//   - indirect: every tap of a window is read in place, padding from a row of
+//     its own;
+//   - bordered: the input rows of a task are first copied to scratch with their
+//     padding (or used where they are if nothing needs padding). Then a window's
+//     row of KW pixels is one tap, and no window is a special case. It pays
+//     where taps have few channels, as in first layers.
 //
 // A tap of run elements is read as kc >= run elements, kc a multiple of kr.
 // What lies behind run is multiplied by packed zeros: it may hold anything.
@@ -23,25 +24,25 @@ type convPlan struct {
 	taps       int // the loop of the micro-kernel: taps times kc elements
 	run, kc    int
 	direct     bool
-	gather     bool
-	strip      bool
-	images     int // rows of different images never share a tile
-	rows       int // output pixels of an image
-	rowTiles   int // of an image
-	panels     int // of a group
-	rowBlock   int // row tiles of a task
-	panelBlock int // panels of a task
+	bordered   bool
+	inPlace    bool // bordered, but the input needs no border
+	images     int  // rows of different images never share a tile
+	rows       int  // output pixels of an image
+	rowTiles   int  // of an image
+	panels     int  // of a group
+	rowBlock   int  // row tiles of a task
+	panelBlock int  // panels of a task
 	rowBlocks  int
 	panBlocks  int
-	full, last []int32 // direct and gather: the offsets of a full and of the last row tile
-	tapOff     []int32 // indirect and strip: offset of each tap from the first
-	gatherLen  int     // elements of a gathered tile
+	full, last []int32 // direct: the offsets of a full and of the last row tile
+	tapOff     []int32 // else: offset of each tap from the first
 	offLen     int     // int32s of a tile's offset table
+	width      int     // bordered: pixels of a copied row
+	copyLen    int     // bordered: elements of a task's copy
 }
 
 const (
-	gatherBelow = 16      // gather if a tap has fewer channels than this
-	stripWidth  = 32      // narrower output rows have too few tiles without an edge
+	borderBelow = 64      // bordered if a pixel of a group has fewer channels than this
 	wantTasks   = 16      // tasks to aim for: enough for 4 threads to share evenly
 	minTaskMACs = 1 << 17 // below this a task costs less than handing it out
 	maxRowBlock = 8       // row tiles that share a panel while it sits in L1
@@ -52,59 +53,57 @@ func newConvPlan(s ConvShape, tile gemmShape, elem int) *convPlan {
 	p.taps, p.run = s.KH*s.KW, s.C/s.Groups
 	p.depth = p.taps * p.run
 	p.images, p.rows = s.N, s.OH*s.OW
-	switch {
-	case p.cg%tile.kr == 0 && s.pointwise():
-		p.direct = true
+	p.direct = p.cg%tile.kr == 0 && s.pointwise()
+	p.bordered = !p.direct && (p.cg%tile.kr != 0 || p.cg < borderBelow)
+	if p.direct {
 		p.images, p.rows = 1, s.N*p.rows
-	case p.taps > 1 && p.cg < gatherBelow && s.Groups == 1 && s.DW == 1 && s.OW >= stripWidth:
-		p.gather, p.strip = true, true
+	}
+	if p.bordered && s.DW == 1 {
 		p.taps, p.run = s.KH, s.KW*p.cg
-	case p.cg%tile.kr != 0 || p.taps > 1 && p.cg < gatherBelow:
-		p.gather = true
-		p.taps, p.run = 1, p.depth
 	}
 	p.kc = roundUp(p.run, tile.kr)
 	p.rowTiles = ceilDiv(p.rows, tile.mr)
 	p.panels = ceilDiv(p.og, tile.nr)
 	p.cutTasks()
-	if p.direct || p.gather {
+	if p.direct {
 		p.full = p.rowTable(tile.mr)
 		p.last = p.rowTable((p.rows-1)%tile.mr + 1)
+		return p
 	}
-	if !p.direct {
-		p.offLen = p.taps * tile.mr
-	}
-	if p.gather {
-		p.gatherLen = tile.mr * p.taps * p.kc
-	}
-	pixel := int32(s.C * elem)
-	switch {
-	case p.strip:
-		for kh := range s.KH {
-			p.tapOff = append(p.tapOff, int32(kh*s.DH*s.W)*pixel)
+	p.offLen = p.taps * tile.mr
+	width, pixel := s.W, s.C // of the rows that the offsets run over
+	if p.bordered {
+		p.width = (s.OW-1)*s.SW + (s.KW-1)*s.DW + 1
+		p.inPlace = s.Groups == 1 && s.Top == 0 && s.Left == 0 && p.kc == p.run &&
+			p.width <= s.W && (s.OH-1)*s.SH+(s.KH-1)*s.DH < s.H
+		if p.inPlace {
+			p.width = s.W
+		} else {
+			p.copyLen = p.copyRows(min(s.OH, (p.rowBlock*tile.mr-2)/s.OW+2))*p.width*p.cg + p.kc - p.run
 		}
-	case !p.direct && !p.gather:
-		for t := range p.taps {
-			p.tapOff = append(p.tapOff, int32(t/s.KW*s.DH*s.W+t%s.KW*s.DW)*pixel)
+		width, pixel = p.width, p.cg
+	}
+	for t := range p.taps {
+		kh, kw := t/s.KW, t%s.KW
+		if p.taps == s.KH {
+			kh, kw = t, 0
 		}
+		p.tapOff = append(p.tapOff, int32((kh*s.DH*width+kw*s.DW)*pixel*elem))
 	}
 	return p
 }
 
-// rowTable returns the offsets [taps][mr] of a tile whose n rows lie one behind
-// the other, each with all its taps.
+// rowTable returns the offsets of a tile whose n rows lie one behind the other.
 func (p *convPlan) rowTable(n int) []int32 {
-	step := p.s.C
-	if p.gather {
-		step = p.taps * p.kc
-	}
-	off := make([]int32, p.taps*p.tile.mr)
-	for i := range off {
-		t, r := i/p.tile.mr, min(i%p.tile.mr, n-1)
-		off[i] = int32((r*step + t*p.kc) * p.elem)
+	off := make([]int32, p.tile.mr)
+	for r := range off {
+		off[r] = int32(min(r, n-1) * p.s.C * p.elem)
 	}
 	return off
 }
+
+// copyRows returns how many input rows the windows of n output rows span.
+func (p *convPlan) copyRows(n int) int { return (n-1)*p.s.SH + (p.s.KH-1)*p.s.DH + 1 }
 
 // cutTasks picks how many row tiles and panels a task has. The cut depends on
 // the shape alone, never on the number of threads.
@@ -152,19 +151,17 @@ func (p *convPlan) task(t int) convTask {
 // tileRows returns the valid rows of row tile i.
 func (p *convPlan) tileRows(i int) int { return min(p.tile.mr, p.rows-i*p.tile.mr) }
 
-// scratchBytes is what a worker needs: gathered rows, offsets, and more for the caller.
+// scratchBytes is what a worker needs: copied rows, offsets, and more for the caller.
 func (p *convPlan) scratchBytes(more int) int {
-	return cacheLine + roundUp(p.rowBlock*p.gatherLen*p.elem, cacheLine) + roundUp(p.rowBlock*4*p.offLen, cacheLine) + more
+	return cacheLine + roundUp(p.copyLen*p.elem, cacheLine) + roundUp(p.rowBlock*4*p.offLen, cacheLine) + more
 }
 
 // convRows says where the row tiles of a task are read from.
 type convRows struct {
-	base     unsafe.Pointer // tiles read in place: the input; of tile0 if direct
-	step     int            // direct: bytes from a tile to the next
-	off      []int32        // offset tables of the tiles read in place
-	copies   unsafe.Pointer // gathered tiles
-	gathered uint           // bit i: tile tile0+i is gathered
-	rest     []byte         // what is left of the scratch
+	base unsafe.Pointer // what the offsets count from; of tile0 if direct
+	step int            // direct: bytes from a tile to the next
+	off  []int32        // else: the offset tables of the task's tiles
+	rest []byte         // what is left of the scratch
 }
 
 // prepareRows fills the scratch for a task.
@@ -178,24 +175,24 @@ func prepareRows[T int8 | float32](p *convPlan, t *convTask, src []T, zero T, sc
 		}
 	}
 	rows := convRows{base: unsafe.Pointer(&src[0])}
-	var buf []T
-	if p.gather {
-		buf = view[T](scratch, 0, p.rowBlock*p.gatherLen)
-		rows.copies = unsafe.Pointer(&buf[0])
-		scratch = scratch[roundUp(p.rowBlock*p.gatherLen*p.elem, cacheLine):]
+	oh := t.tile0 * p.tile.mr / s.OW // first output row of the task
+	if p.copyLen > 0 {
+		buf := view[T](scratch, 0, p.copyLen)
+		rows.base = unsafe.Pointer(&buf[0])
+		last := (min(t.tile1*p.tile.mr, p.rows) - 1) / s.OW
+		copyBordered(p, buf, src, oh*s.SH-s.Top, p.copyRows(last-oh+1), zero)
+		scratch = scratch[roundUp(p.copyLen*p.elem, cacheLine):]
+	} else if p.inPlace {
+		oh = 0
 	}
 	rows.off = view[int32](scratch, 0, p.rowBlock*p.offLen)
 	rows.rest = scratch[roundUp(p.rowBlock*4*p.offLen, cacheLine):]
 	for m := t.tile0; m < t.tile1; m++ {
-		i, first, n := m-t.tile0, m*p.tile.mr, p.tileRows(m)
-		off := rows.off[i*p.offLen:][:p.offLen]
-		switch {
-		case p.strip && p.fillStrip(off, first, n):
-		case p.gather:
-			rows.gathered |= 1 << i
-			gatherRows(p, buf[i*p.gatherLen:][:p.gatherLen], src, first, n, zero)
-		default:
-			p.fillOffsets(off, first, n)
+		off := rows.off[(m-t.tile0)*p.offLen:][:p.offLen]
+		if p.bordered {
+			p.fillBordered(off, m*p.tile.mr, p.tileRows(m), oh)
+		} else {
+			p.fillOffsets(off, m*p.tile.mr, p.tileRows(m))
 		}
 	}
 	return rows
@@ -203,19 +200,77 @@ func prepareRows[T int8 | float32](p *convPlan, t *convTask, src []T, zero T, sc
 
 // tileSource gives the A and Off of row tile m of the task.
 func (p *convPlan) tileSource(r *convRows, t *convTask, m int) (base unsafe.Pointer, off *int32) {
-	i := m - t.tile0
 	switch {
-	case p.direct:
-		base = unsafe.Add(r.base, i*r.step)
-	case r.gathered>>i&1 != 0:
-		base = unsafe.Add(r.copies, i*p.gatherLen*p.elem)
+	case !p.direct:
+		return r.base, &r.off[(m-t.tile0)*p.offLen]
+	case m == p.rowTiles-1:
+		return unsafe.Add(r.base, (m-t.tile0)*r.step), &p.last[0]
 	default:
-		return r.base, &r.off[i*p.offLen]
+		return unsafe.Add(r.base, (m-t.tile0)*r.step), &p.full[0]
 	}
-	if m == p.rowTiles-1 {
-		return base, &p.last[0]
+}
+
+// copyBordered copies the input rows from y on with their padding; src starts
+// at the group's first channel, dst holds the channels of the group alone.
+func copyBordered[T int8 | float32](p *convPlan, dst, src []T, y, rows int, zero T) {
+	s := &p.s
+	n := p.width * p.cg
+	x0, x1 := max(0, s.Left), min(p.width, s.Left+s.W) // columns that lie in the image
+	for ; rows > 0; rows, y, dst = rows-1, y+1, dst[n:] {
+		row := dst[:n]
+		if uint(y) >= uint(s.H) || x0 >= x1 {
+			setAll(row, zero)
+			continue
+		}
+		setAll(row[:x0*p.cg], zero)
+		setAll(row[x1*p.cg:], zero)
+		in, out := src[(y*s.W+x0-s.Left)*s.C:], row[x0*p.cg:x1*p.cg]
+		if p.cg == s.C {
+			copy(out, in)
+			continue
+		}
+		for len(out) > 0 {
+			copy(out[:p.cg], in)
+			out = out[p.cg:]
+			if len(out) > 0 {
+				in = in[s.C:]
+			}
+		}
 	}
-	return base, &p.full[0]
+}
+
+// fillBordered writes the table [taps][mr] of the tile of n valid rows whose
+// first output pixel is first; the offsets count from the first row of the
+// window of output row oh0.
+func (p *convPlan) fillBordered(off []int32, first, n, oh0 int) {
+	s, mr := &p.s, p.tile.mr
+	oh, ow := first/s.OW, first%s.OW
+	stepX := int32(s.SW * p.cg * p.elem)
+	at := int32((oh-oh0)*s.SH*p.width*p.cg*p.elem) + int32(ow)*stepX
+	newRow := int32(s.SH*p.width*p.cg*p.elem) - int32(s.OW)*stepX
+	for r := range n {
+		i := r
+		for _, d := range p.tapOff {
+			off[i] = at + d
+			i += mr
+		}
+		at += stepX
+		if ow++; ow == s.OW {
+			ow = 0
+			at += newRow
+		}
+	}
+	p.repeatLast(off, n)
+}
+
+// repeatLast fills the rows of a table from n on with row n-1.
+func (p *convPlan) repeatLast(off []int32, n int) {
+	for t := range p.taps {
+		row := off[t*p.tile.mr:][:p.tile.mr]
+		for r := n; r < len(row); r++ {
+			row[r] = row[n-1]
+		}
+	}
 }
 
 // fillOffsets writes the table [taps][mr] of the tile whose first output
@@ -254,87 +309,13 @@ func (p *convPlan) fillOffsets(off []int32, first, n int) {
 	p.repeatLast(off, n)
 }
 
-// fillStrip writes the table [KH][mr] of a tile if all its windows lie inside
-// the image, even when a tap is read up to kc.
-func (p *convPlan) fillStrip(off []int32, first, n int) bool {
-	s, mr := &p.s, p.tile.mr
-	oh, ow := first/s.OW, first%s.OW
-	end := (s.H*s.W*s.C - p.kc) * p.elem
-	for r := range n {
-		y, x := oh*s.SH-s.Top, ow*s.SW-s.Left
-		if y < 0 || x < 0 || y+(s.KH-1)*s.DH >= s.H || x+s.KW > s.W {
-			return false
-		}
-		start := int32((y*s.W + x) * s.C * p.elem)
-		i := r
-		for _, d := range p.tapOff {
-			off[i] = start + d
-			i += mr
-		}
-		if int(off[i-mr]) > end {
-			return false
-		}
-		if ow++; ow == s.OW {
-			oh, ow = oh+1, 0
-		}
-	}
-	p.repeatLast(off, n)
-	return true
-}
-
-// repeatLast fills the rows of a table from n on with row n-1.
-func (p *convPlan) repeatLast(off []int32, n int) {
-	for t := range p.taps {
-		row := off[t*p.tile.mr:][:p.tile.mr]
-		for r := n; r < len(row); r++ {
-			row[r] = row[n-1]
-		}
-	}
-}
-
-// gatherRows copies the windows of the n output pixels from first on, each to
-// taps·kc elements; src starts at the group's first channel.
-func gatherRows[T int8 | float32](p *convPlan, dst, src []T, first, n int, zero T) {
-	s, cg := &p.s, p.cg
-	run := s.KW * cg // a window's row
-	step := run
-	if p.strip {
-		step = p.kc
-	}
-	whole := s.DW == 1 && cg == s.C // the row lies in one piece
-	oh, ow := first/s.OW, first%s.OW
-	for range n {
-		y, x := oh*s.SH-s.Top, ow*s.SW-s.Left
-		row := dst[:p.taps*p.kc]
-		dst = dst[len(row):]
-		inside := whole && x >= 0 && x+s.KW <= s.W
-		for kh := range s.KH {
-			iy := y + kh*s.DH
-			out := row[kh*step:][:run]
-			switch {
-			case uint(iy) >= uint(s.H):
-				setAll(out, zero)
-			case inside:
-				copy(out, src[(iy*s.W+x)*cg:][:run])
-			default:
-				for kw := range s.KW {
-					ix := x + kw*s.DW
-					if uint(ix) >= uint(s.W) {
-						setAll(out[kw*cg:][:cg], zero)
-					} else {
-						copy(out[kw*cg:][:cg], src[(iy*s.W+ix)*s.C:][:cg])
-					}
-				}
-			}
-		}
-		if ow++; ow == s.OW {
-			oh, ow = oh+1, 0
-		}
-	}
-}
-
+// setAll fills s with v by doubling what is already filled.
 func setAll[T any](s []T, v T) {
-	for i := range s {
-		s[i] = v
+	if len(s) == 0 {
+		return
+	}
+	s[0] = v
+	for n := 1; n < len(s); n *= 2 {
+		copy(s[n:], s[:n])
 	}
 }

@@ -150,7 +150,7 @@ func (c *QDyn) pixelRow(i int) int {
 func (c *QDyn) epilogue(dst []float32, sums []int32, o int, sx float32, zx int32) {
 	sums = sums[:len(dst)]
 	sw, bias, wsum := c.scale[o:][:len(dst)], c.bias[o:][:len(dst)], c.wsum[o:][:len(dst)]
-	for i := range dst {
+	for i := dynFront(c.level, dst, sums, wsum, sw, bias, sx, zx, c.lo, c.hi); i < len(dst); i++ {
 		y := float32(float32(sums[i]-zx*wsum[i]) * float32(sx*sw[i]))
 		dst[i] = clampFloat(y+bias[i], c.lo, c.hi)
 	}
