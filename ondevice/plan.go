@@ -92,14 +92,14 @@ func Plan(m *format.Model, data Data, options Options) (*TunePlan, error) {
 		Tail: opt.Tail, Node: m.Main().Nodes[h.first].Name, Feature: h.feature.Name, Dim: h.dim,
 		Samples: data.Len(), opt: opt, model: m, kind: kind, data: data, head: h, known: classNames(m.Header.Labels, h.classes),
 	}
-	if err := p.chooseClasses(); err != nil {
-		return nil, err
-	}
 	if opt.Replay != nil {
 		p.Samples += opt.Replay.Len()
 	}
 	if p.Samples == 0 {
 		return nil, fmt.Errorf("ondevice: there are no samples")
+	}
+	if err := p.chooseClasses(); err != nil {
+		return nil, err
 	}
 	p.Params = len(p.Classes) * (h.dim + 1)
 	perEpoch := (p.Samples + opt.Batch - 1) / opt.Batch
