@@ -4,6 +4,7 @@ package convert
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,22 +35,37 @@ type UnsupportedOp = build.UnsupportedOp
 // that whet does not have, and wraps [ErrFormat] if the format is not one that
 // can be converted.
 func Import(path string) (*format.Model, error) {
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	return importBytes(path, b)
-}
-
-func importBytes(path string, b []byte) (*format.Model, error) {
-	kind := sniff(path, b)
-	if kind != "TensorFlow Lite" {
-		if kind == "" {
-			kind = "unknown format"
-		}
+	defer f.Close()
+	head := make([]byte, 16)
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, err
+	}
+	switch kind := sniff(path, head[:n]); kind {
+	case tfLite:
+	case "":
+		return nil, fmt.Errorf("%s: unknown format: %w; export the model from its framework as .tflite", path, ErrFormat)
+	case whet:
+		return nil, fmt.Errorf("%s: already a .whet model: %w", path, ErrFormat)
+	default:
 		return nil, fmt.Errorf("%s: %s: %w; export the model from its framework as .tflite", path, kind, ErrFormat)
 	}
-	m, err := tflite.Import(path, b)
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if fi.Size() > maxSource {
+		return nil, fmt.Errorf("%s: %d bytes: a model may have %d", path, fi.Size(), int64(maxSource))
+	}
+	rest, err := io.ReadAll(io.LimitReader(f, maxSource))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	m, err := tflite.Import(path, append(head[:n], rest...))
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +76,15 @@ func importBytes(path string, b []byte) (*format.Model, error) {
 	return m, nil
 }
 
+// maxSource bounds the files that are read into memory.
+const maxSource = 2 << 30
+
+// What sniff knows.
+const (
+	tfLite = "TensorFlow Lite"
+	whet   = "whet"
+)
+
 // sniff returns the name of the file's format, "" if it is not known.
 func sniff(path string, b []byte) string {
 	has := func(at int, magic string) bool {
@@ -67,15 +92,15 @@ func sniff(path string, b []byte) string {
 	}
 	switch {
 	case has(4, "TFL3"):
-		return "TensorFlow Lite"
+		return tfLite
 	case has(0, "\x89HDF\r\n\x1a\n"):
 		return "HDF5 (Keras)"
-	case has(1, "\xa4whet"), has(3, "\xa4whet"):
-		return "already a .whet model"
+	case has(5, "\xa4whet"): // behind the head of an array32, see package format
+		return whet
 	}
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".tflite":
-		return "TensorFlow Lite"
+		return tfLite
 	case ".onnx":
 		return "ONNX"
 	case ".h5", ".hdf5":

@@ -101,6 +101,7 @@ func TestFormats(t *testing.T) {
 		{"noname", "\x89HDF\r\n\x1a\n", "HDF5"},
 		{"a.safetensors", "{}", "safetensors"},
 		{"a.bin", "whatever", "unknown format"},
+		{"empty", "", "unknown format"},
 	} {
 		path := filepath.Join(dir, tt.name)
 		if err := os.WriteFile(path, []byte(tt.data), 0o666); err != nil {
@@ -110,6 +111,17 @@ func TestFormats(t *testing.T) {
 		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: error %v", tt.name, err)
 		}
+	}
+	m, err := Import(testdata("classifier.tflite"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := filepath.Join(dir, "a.whet")
+	if err := format.WriteFile(again, m); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Import(again); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "already") {
+		t.Errorf("a .whet: error %v", err)
 	}
 	// A .tflite by its content, whatever its name; and one that is not.
 	b, err := os.ReadFile(testdata("classifier.tflite"))
