@@ -97,43 +97,123 @@ func bindRequantize(n *node, _ kernels.Level) (*step, error) {
 	return s, nil
 }
 
-// bindCast binds Cast between plain numbers.
+// bindCast binds Cast between plain numbers of all types. The 16-bit floats,
+// which are for storage, go through float32.
 func bindCast(n *node, _ kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
-	from, to := x.typ, y.typ
-	s := &step{}
-	switch {
-	case from == to:
+	if x.typ == y.typ {
 		y.alias = x
 		return nil, nil
-	case from == format.Float32 && to == format.Int32:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.Cast(m.i32(y), m.f32(x)) }
-	case from == format.Float32 && to == format.Int64:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.Cast(m.i64(y), m.f32(x)) }
-	case from == format.Int32 && to == format.Float32:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.Cast(m.f32(y), m.i32(x)) }
-	case from == format.Int64 && to == format.Float32:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.Cast(m.f32(y), m.i64(x)) }
-	case from == format.Int32 && to == format.Int64:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.Cast(m.i64(y), m.i32(x)) }
-	case from == format.Int64 && to == format.Int32:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.Cast(m.i32(y), m.i64(x)) }
-	case from == format.Uint8 && to == format.Float32:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.Cast(m.f32(y), m.u8(x)) }
-	case from == format.Int8 && to == format.Float32:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.Cast(m.f32(y), m.i8(x)) }
-	case from == format.Int16 && to == format.Float32:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.Cast(m.f32(y), m.i16(x)) }
-	case from == format.Bool && to == format.Float32:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.Cast(m.f32(y), m.u8(x)) }
-	case from == format.Float32 && to == format.Bool:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.CastToBool(m.u8(y), m.f32(x)) }
-	case from == format.Float16 && to == format.Float32:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.Float16ToFloat32(m.f32(y), view[uint16](m.bytes(x))) }
-	case from == format.BFloat16 && to == format.Float32:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.BFloat16ToFloat32(m.f32(y), view[uint16](m.bytes(x))) }
-	default:
-		return nil, n.errf("no kernel from %v to %v", from, to)
+	}
+	s := &step{}
+	fromHalf, toHalf := halfFrom(x.typ), halfTo(y.typ)
+	from, to := x.typ, y.typ
+	if fromHalf != nil {
+		from = format.Float32
+	}
+	if toHalf != nil {
+		to = format.Float32
+	}
+	if fromHalf != nil || toHalf != nil {
+		s.scratch = 4 * x.elems()
+	}
+	cast := castOf(to, from)
+	if cast == nil {
+		return nil, n.errf("no kernel from %v to %v", x.typ, y.typ)
+	}
+	s.run = func(m *mem, scratch []byte, _, _ int) {
+		in, out, wide := m.bytes(x), m.bytes(y), scratch[:s.scratch]
+		if fromHalf != nil {
+			fromHalf(view[float32](wide), view[uint16](in))
+			in = wide
+		}
+		if toHalf == nil {
+			cast(out, in)
+			return
+		}
+		if fromHalf == nil {
+			cast(wide, in)
+		}
+		toHalf(view[uint16](out), view[float32](wide))
 	}
 	return s, nil
+}
+
+func halfFrom(t format.DType) func([]float32, []uint16) {
+	switch t {
+	case format.Float16:
+		return kernels.Float16ToFloat32
+	case format.BFloat16:
+		return kernels.BFloat16ToFloat32
+	}
+	return nil
+}
+
+func halfTo(t format.DType) func([]uint16, []float32) {
+	switch t {
+	case format.Float16:
+		return kernels.Float32ToFloat16
+	case format.BFloat16:
+		return kernels.Float32ToBFloat16
+	}
+	return nil
+}
+
+// castOf returns the conversion between two types, nil for one that has none.
+func castOf(to, from format.DType) func(dst, src []byte) {
+	switch from {
+	case format.Float64:
+		return castFrom[float64](to)
+	case format.Float32:
+		return castFrom[float32](to)
+	case format.Int64:
+		return castFrom[int64](to)
+	case format.Int32:
+		return castFrom[int32](to)
+	case format.Int16:
+		return castFrom[int16](to)
+	case format.Int8:
+		return castFrom[int8](to)
+	case format.Uint64:
+		return castFrom[uint64](to)
+	case format.Uint32:
+		return castFrom[uint32](to)
+	case format.Uint16:
+		return castFrom[uint16](to)
+	case format.Uint8, format.Bool:
+		return castFrom[uint8](to)
+	}
+	return nil
+}
+
+func castFrom[S kernels.Float | kernels.Integer](to format.DType) func(dst, src []byte) {
+	switch to {
+	case format.Float64:
+		return cast[float64, S]
+	case format.Float32:
+		return cast[float32, S]
+	case format.Int64:
+		return cast[int64, S]
+	case format.Int32:
+		return cast[int32, S]
+	case format.Int16:
+		return cast[int16, S]
+	case format.Int8:
+		return cast[int8, S]
+	case format.Uint64:
+		return cast[uint64, S]
+	case format.Uint32:
+		return cast[uint32, S]
+	case format.Uint16:
+		return cast[uint16, S]
+	case format.Uint8:
+		return cast[uint8, S]
+	case format.Bool:
+		return func(dst, src []byte) { kernels.CastToBool(dst, view[S](src)) }
+	}
+	return nil
+}
+
+func cast[D, S kernels.Float | kernels.Integer](dst, src []byte) {
+	kernels.Cast(view[D](dst), view[S](src))
 }
