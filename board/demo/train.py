@@ -4,14 +4,11 @@
 The network sees classes 0 to 7 of Fashion-MNIST's 60,000 training images only:
 classes 8 (bag) and 9 (ankle boot) are what `whet demo` learns on the device.
 
-    pip install tensorflow-cpu==2.21.0
-    apt-get install dataset-fashion-mnist
     board/demo/train.py fashion8.tflite
-    go run ./tools/convert/whet-convert fashion8.tflite -o board/demo/fashion8.whet --labels board/demo/labels.txt
-    board/demo/pack.py board/demo/images.bin.gz
 
-Needs ten minutes on two cores. Seeds are fixed; another TensorFlow or another
-CPU may still round differently, so the committed model is the reference.
+README.md has the commands around this one. Needs ten minutes on two cores.
+Seeds are fixed; another TensorFlow or another CPU may still round differently,
+so the committed model is the reference.
 """
 
 import gzip

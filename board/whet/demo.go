@@ -41,8 +41,7 @@ Needs no arguments, no network and no files.`,
 			if err != nil {
 				return err
 			}
-			bar := newProgress(cmd, 1, "")
-			stage := ""
+			bar, stage := &progress{}, ""
 			report, err := demo.Run(cmd.Context(), demo.Options{
 				Seed: seed, Runtime: opts,
 				Progress: func(s string, done, total int) {

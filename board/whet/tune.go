@@ -185,7 +185,7 @@ func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
 	jobFile := f.out + ".job"
 	job, err := start(cmd.Context(), plan, jobFile)
 	if err != nil {
-		return fileError(jobFile, err)
+		return jobError(jobFile, err)
 	}
 	// The job itself ends with the command's context, after a last checkpoint.
 	delta, report, err := job.Wait(context.WithoutCancel(cmd.Context()))
@@ -194,7 +194,7 @@ func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
 		if errors.Is(err, context.Canceled) {
 			return fmt.Errorf("%w; to go on, type the command again with --resume (the state is in %s)", err, jobFile)
 		}
-		return fileError(model, err)
+		return jobError(jobFile, fileError(model, err))
 	}
 	r := newTuneResult(model, f.out, plan, report)
 	if report.Passed {
@@ -216,6 +216,14 @@ func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
 		return fmt.Errorf("%s is not written: the gate refused the tuned model: %s", f.out, report.Verdict)
 	}
 	return nil
+}
+
+// jobError says how to get out of a job that does not fit the command.
+func jobError(path string, err error) error {
+	if errors.Is(err, ondevice.ErrJob) {
+		return fmt.Errorf("%w; give the data and flags that it began with, or start anew without --resume", err)
+	}
+	return fileError(path, err)
 }
 
 // tuneData shows pre's data to package ondevice.

@@ -14,7 +14,8 @@
 // A step whose Tensor is "" belongs to the first input. An attribute that is
 // absent takes its default; one that is unknown is an error.
 //
-//	image      a picture of any size to the input's size
+//	image      a picture of any size to the input's size; a vector whose length
+//	           is that of a grey or RGB picture of the size is taken for one
 //	  size     ints [h,w]; default: the input's own, from its shape [1,h,w,c]
 //	  fit      "stretch" (default) | "crop": the largest centred window of the
 //	           target's shape, then stretched

@@ -32,7 +32,7 @@ type values struct {
 	plane        // pictures; other samples are h=1, c=1
 	image bool   // pixels: no step has made them real numbers yet
 	rate  int    // of sounds
-	what  string // "picture", "sound" or "array", for errors
+	what  string // "picture", "sound", "vector" or "array", for errors
 }
 
 // New prepares the steps of a model's header for one of its inputs; first says
@@ -137,7 +137,10 @@ func (p *Pipeline) imageStep(a format.Attrs) (step, error) {
 		return nil, fmt.Errorf("fit %q, filter %q, order %q: one is unknown", fit, filter, order)
 	}
 	return func(v *values) error {
-		if v.c != 1 && v.c != 3 || v.h*v.w == 0 || v.what == "sound" {
+		if v.what == "vector" && (v.w == h*w || v.w == 3*h*w) { // pixels of the right size without their shape
+			v.h, v.w, v.c, v.what = h, w, v.w/(h*w), "array"
+		}
+		if v.c != 1 && v.c != 3 || v.h*v.w == 0 || v.what == "sound" || v.what == "vector" {
 			return fmt.Errorf("a %s of shape [%d,%d,%d] given where a picture is needed", v.what, v.h, v.w, v.c)
 		}
 		if fit == "crop" {
@@ -240,8 +243,10 @@ func (p *Pipeline) Put(dst []byte, a *Array) error {
 		v.h, v.w, v.c = s[0], s[1], s[2]
 	case len(s) == 4 && s[0] == 1:
 		v.h, v.w, v.c = s[1], s[2], s[3]
-	case len(s) == 2 && len(steps) > 0 && len(p.in.Shape) == 4:
+	case len(s) == 2 && len(p.in.Shape) == 4:
 		v.h, v.w = s[0], s[1]
+	case len(s) == 1:
+		v.what = "vector"
 	}
 	for _, s := range steps {
 		if err := s(v); err != nil {

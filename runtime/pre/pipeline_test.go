@@ -64,6 +64,7 @@ func TestPut(t *testing.T) {
 		{"float into float with steps is raw", tensor(format.Float32, nil, 1, 1), []format.Transform{unit}, floats([]float32{255}, 1), []byte{0, 0, 128, 63}},
 		{"stereo", tensor(format.Int8, format.PerTensor(1./128, 0), 1, 4),
 			[]format.Transform{{Op: "audio", Attrs: format.Attrs{"rate": int64(8000)}}}, sound, []byte{0, 48, 0, 0}},
+		{"a row of pixels", tensor(format.Uint8, nil, 1, 2, 2, 1), []format.Transform{{Op: "image"}}, floats([]float32{1, 2, 3, 4}, 4), []byte{1, 2, 3, 4}},
 		{"steps of another input", tensor(format.Uint8, nil, 1, 1), []format.Transform{{Op: "nonsense", Tensor: "other"}},
 			&Array{Type: format.Uint8, Shape: format.Shape{1}, Data: []byte{9}}, []byte{9}},
 	}
@@ -100,6 +101,7 @@ func TestPutRefuses(t *testing.T) {
 		{"too few values", tensor(format.Int8, format.PerTensor(1, 0), 1, 3), nil, floats([]float32{1}, 1), "needs int8 [1 3]"},
 		{"another rate", tensor(format.Float32, nil, 1, 2), []format.Transform{{Op: "audio", Attrs: format.Attrs{"rate": int64(8000)}}}, sound, "resample"},
 		{"sound as a picture", tensor(format.Uint8, nil, 1, 2, 2, 1), []format.Transform{{Op: "image"}}, sound, "where a picture"},
+		{"a row that is no picture", tensor(format.Uint8, nil, 1, 2, 2, 1), []format.Transform{{Op: "image"}}, floats([]float32{1, 2, 3}, 3), "a vector of shape"},
 		{"not a number", tensor(format.Int8, format.PerTensor(1, 0), 1), nil, nan, "not a number"},
 		{"wrong number of means", tensor(format.Uint8, nil, 1, 2, 2, 3),
 			[]format.Transform{{Op: "image"}, {Op: "normalize", Attrs: format.Attrs{"mean": []float64{1, 2}}}}, picture(), "2 values given for 3 channels"},
