@@ -247,10 +247,12 @@ func power[T Float | Integer](x, y T) T {
 // A QBinary computes an element-wise function of two int8 tensors with
 // per-tensor quantizations. It is immutable and may be shared.
 type QBinary struct {
+	Level  Level // of the kernels that Run uses; the zero value is portable Go
 	op     BinaryOp
 	bcast  *Bcast
 	ta, tb [256]float64 // by code of each operand, see NewQBinary
-	m, rb  float32
+	m      float32
+	ra, rb float32
 	za, zb int32
 	zero   int32
 	lo, hi float32 // clamp relative to zero
@@ -282,7 +284,7 @@ func NewQBinary(op BinaryOp, c *Bcast, a, b, y QParams, lo, hi int32) *QBinary {
 		if op == Sub {
 			rb = -rb
 		}
-		q.rb = rb
+		q.ra, q.rb = ra, rb
 		q.wide = 256*(float64(ra)+math.Abs(float64(rb))) >= 1<<20
 		for i := range q.ta {
 			x := int32(int8(i))
@@ -328,6 +330,8 @@ func (q *QBinary) run(dst, a, b []int8) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	switch q.op {
 	case Add, Sub:
+		n := qaddFront(q.Level, dst, a, b, q)
+		dst, a, b = dst[n:], a[n:], b[n:]
 		ta, tb := &q.ta, &q.tb
 		zero, least, most := q.zero, q.zero+int32(q.lo), q.zero+int32(q.hi)
 		wide := q.wide

@@ -71,6 +71,20 @@ func ApplyUnary[T Float](u Unary, dst, src []T) {
 	}
 }
 
+// ApplyUnaryAt is [ApplyUnary] on float32 with the kernels of a level. f is
+// UnaryFunc(u), made once by the caller because making it allocates.
+func ApplyUnaryAt(l Level, u Unary, f func(float32) float32, dst, src []float32) {
+	switch u.Op {
+	case Relu, Clip, LeakyRelu: // these have loops of their own
+		ApplyUnary(u, dst, src)
+		return
+	}
+	dst = dst[:len(src)]
+	for i := unaryFront(l, u.Op, dst, src); i < len(src); i++ {
+		dst[i] = f(src[i])
+	}
+}
+
 // UnaryFunc returns the function on one element, for [MakeTable].
 func UnaryFunc[T Float](u Unary) func(T) T {
 	a, b := T(u.A), T(u.B)

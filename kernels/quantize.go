@@ -191,8 +191,13 @@ func requantize64(acc int64, m float64, zero, lo, hi int32) int32 {
 // finite: an infinity or NaN leaves a row without meaning, the same one on
 // every machine.
 func QuantizeRow(dst []int8, src []float32) (scale float32, zero int32) {
-	var lo, hi float32
-	for _, x := range src {
+	return QuantizeRowAt(Generic, dst, src)
+}
+
+// QuantizeRowAt is [QuantizeRow] with the kernels of a level.
+func QuantizeRowAt(level Level, dst []int8, src []float32) (scale float32, zero int32) {
+	done, lo, hi := spanFront(level, src)
+	for _, x := range src[done:] {
 		if x < lo {
 			lo = x
 		}
@@ -212,7 +217,9 @@ func QuantizeRow(dst []int8, src []float32) (scale float32, zero int32) {
 	zero = roundEven(finite(clampFloat(z, -128, 127)))
 	dst = dst[:len(src)]
 	l, h := float32(-128-zero), float32(127-zero)
-	for i, x := range src {
+	done = quantizeFront(level, dst, src, inv, l, h, zero)
+	dst = dst[done:]
+	for i, x := range src[done:] {
 		dst[i] = int8(zero + roundEven(finite(clampFloat(float32(x*inv), l, h))))
 	}
 	return 1 / inv, zero

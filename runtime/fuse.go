@@ -142,8 +142,8 @@ func (n *node) clampCodes(least, most int32) (lo, hi int32) {
 	return lo, hi
 }
 
-// code is the code of a real number in v's quantization, within the range.
+// code is the code of a real number in v's quantization, within the range, by
+// the arithmetic of QuantizeLinear.
 func code(x float64, v *value, least, most int32) int32 {
-	c := math.RoundToEven(x/float64(v.scale())) + float64(v.zero())
-	return int32(min(max(c, float64(least)), float64(most)))
+	return kernels.QuantizeOne(float32(x), v.scale(), v.zero(), least, most)
 }

@@ -9,7 +9,7 @@ func (v *value) params() kernels.QParams { return kernels.QParams{Scale: v.scale
 
 // bindBinary binds the elementwise functions of two tensors, broadcast as
 // numpy does it, with a fused clamp.
-func bindBinary(n *node, _ kernels.Level) (*step, error) {
+func bindBinary(n *node, l kernels.Level) (*step, error) {
 	ops := map[string]kernels.BinaryOp{"Add": kernels.Add, "Sub": kernels.Sub, "Mul": kernels.Mul, "Div": kernels.Div,
 		"Max": kernels.Max, "Min": kernels.Min, "Pow": kernels.PowOp, "SquaredDifference": kernels.SquaredDifference}
 	op := ops[n.op]
@@ -38,6 +38,7 @@ func bindBinary(n *node, _ kernels.Level) (*step, error) {
 	case a.typ == format.Int8 && quantized:
 		lo, hi := n.clampCodes(-128, 127)
 		q := kernels.NewQBinary(op, c, a.params(), b.params(), y.params(), lo, hi)
+		q.Level = l
 		s.run = func(m *mem, _ []byte, t0, t1 int) {
 			from, to := span(t0, t1, count)
 			q.Run(m.i8(y), m.i8(a), m.i8(b), from, to)

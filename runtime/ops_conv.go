@@ -181,7 +181,7 @@ func bindConvHybrid(n *node, l kernels.Level, s kernels.ConvShape, bias *value) 
 	quantize := &step{in: []*value{x}, out: []*value{codes, scale, zero}, tasks: rows, run: func(m *mem, _ []byte, t0, t1 int) {
 		src, dst, sc, ze := m.f32(x), m.i8(codes), m.f32(scale), m.i32(zero)
 		for r := t0; r < t1; r++ {
-			sc[r], ze[r] = kernels.QuantizeRow(dst[r*depth:(r+1)*depth], src[r*depth:(r+1)*depth])
+			sc[r], ze[r] = kernels.QuantizeRowAt(l, dst[r*depth:(r+1)*depth], src[r*depth:(r+1)*depth])
 		}
 	}}
 	return &step{first: quantize, in: []*value{codes, scale, zero}, out: []*value{y},

@@ -43,7 +43,7 @@ func unaryOf(n *node) (kernels.Unary, bool) {
 
 // bindUnary binds the elementwise functions of one tensor: float32 directly,
 // int8 through a table of 256 entries, int16 through float32.
-func bindUnary(n *node, _ kernels.Level) (*step, error) {
+func bindUnary(n *node, l kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
 	u, ok := unaryOf(n)
 	if !ok {
@@ -55,15 +55,7 @@ func bindUnary(n *node, _ kernels.Level) (*step, error) {
 	case x.typ == format.Float32:
 		return &step{tasks: chunks(count), run: func(m *mem, _ []byte, t0, t1 int) {
 			from, to := span(t0, t1, count)
-			src, dst := m.f32(x)[from:to], m.f32(y)[from:to]
-			switch u.Op {
-			case kernels.Relu, kernels.Clip, kernels.LeakyRelu: // loops of their own
-				kernels.ApplyUnary(u, dst, src)
-			default: // f was made at compile time: making it allocates
-				for i, v := range src {
-					dst[i] = f(v)
-				}
-			}
+			kernels.ApplyUnaryAt(l, u, f, m.f32(y)[from:to], m.f32(x)[from:to])
 		}}, nil
 	case x.typ == format.Int8 && x.quant != nil && y.quant != nil:
 		return bindTable(n, kernels.MakeTable(f, x.scale(), x.zero(), y.scale(), y.zero())), nil
