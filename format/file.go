@@ -113,6 +113,8 @@ type fixed struct {
 	version, headerLen, graphLen, data, length, crc uint64
 }
 
+func (f *fixed) graphEnd() int64 { return int64(fixedLen + f.headerLen + f.graphLen) }
+
 // encode gives the fixed part. Its width is constant because every integer is a
 // uint64 and the head of array and string are of the forms that make up the rest.
 func (f *fixed) encode() []byte {
@@ -180,7 +182,7 @@ func parseFixed(b []byte, magic string, size int64, lim *Limits) (*fixed, error)
 	case f.headerLen%dataAlign != 0:
 		return nil, corrupt(0, "the header's length %d is not a multiple of %d", f.headerLen, dataAlign)
 	}
-	end := int64(fixedLen + f.headerLen + f.graphLen)
+	end := f.graphEnd()
 	if want := dataStart(end); f.data != uint64(want) && (f.data != f.length || f.length != uint64(end)) {
 		return nil, corrupt(0, "the data starts at %d and not at %d", f.data, want)
 	}
@@ -286,8 +288,13 @@ func openContainer(b []byte, magic string, lim Limits) (*container, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newContainer(b, f, lim)
+}
+
+// newContainer takes bytes that reach at least to the end of the graph.
+func newContainer(b []byte, f *fixed, lim Limits) (*container, error) {
 	c := &container{fixed: *f, bytes: b, lim: lim}
-	c.end = int64(fixedLen + f.headerLen + f.graphLen)
+	c.end = f.graphEnd()
 	c.header = b[fixedLen : fixedLen+f.headerLen]
 	c.graph = b[fixedLen+f.headerLen : c.end]
 	if crc := crc32.Checksum(b[fixedLen:c.end], castagnoli); uint64(crc) != f.crc {

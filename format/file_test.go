@@ -5,12 +5,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/vmihailenco/msgpack/v5"
 	"pgregory.net/rapid"
 )
 
@@ -111,6 +114,42 @@ func TestLayout(t *testing.T) {
 	}
 	if got.Header.WeightBytes != 16 {
 		t.Errorf("WeightBytes = %d, want 16", got.Header.WeightBytes)
+	}
+}
+
+// A file is a plain sequence of msgpack objects to any other reader.
+func TestPlainMsgpack(t *testing.T) {
+	m := smallModel()
+	d := msgpack.NewDecoder(bytes.NewReader(write(t, m)))
+	var objects []any
+	for {
+		v, err := d.DecodeInterface()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v != nil {
+			objects = append(objects, v)
+		}
+	}
+	if len(objects) != 5 {
+		t.Fatalf("%d objects besides nil, want array, two maps and two bins", len(objects))
+	}
+	if fixed, ok := objects[0].([]any); !ok || len(fixed) != 7 || fixed[0] != "whet" {
+		t.Errorf("the fixed part is %v", objects[0])
+	}
+	if h, ok := objects[1].(map[string]any); !ok || h["weight_bytes"] != int8(16) {
+		t.Errorf("the header is %v", objects[1])
+	}
+	if g, ok := objects[2].(map[string]any); !ok || len(g["tensors"].([]any)) != len(m.Tensors) {
+		t.Errorf("the graph is %v", objects[2])
+	}
+	for i, name := range []string{"w", "b"} {
+		if b, ok := objects[3+i].([]byte); !ok || !bytes.Equal(b, m.Tensor(name).Data) {
+			t.Errorf("tensor %q is %v", name, objects[3+i])
+		}
 	}
 }
 
@@ -252,6 +291,35 @@ func TestOpen(t *testing.T) {
 	}
 	if _, err := OpenDelta(path); err == nil || !strings.Contains(err.Error(), "it is a model") {
 		t.Errorf("OpenDelta of a model: %v", err)
+	}
+}
+
+func TestOpenHeader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.whet")
+	if err := WriteFile(path, smallModel()); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := OpenHeader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(&m.Header, h); d != "" {
+		t.Error(d)
+	}
+	b := write(t, smallModel())
+	b[fixedLen] ^= 1
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenHeader(path); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a damaged header: %v", err)
+	}
+	if _, err := OpenHeader(path + "x"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
 	}
 }
 

@@ -47,6 +47,46 @@ func Open(path string, opts ...Options) (*Model, error) {
 	return m, nil
 }
 
+// OpenHeader reads the header of a model file, without the weights. It checks the
+// checksum of header and graph, but not the model.
+func OpenHeader(path string) (*Header, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	h, err := readHeader(f, st.Size())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return h, nil
+}
+
+func readHeader(r io.ReaderAt, size int64) (*Header, error) {
+	lim := Limits{}.withDefaults()
+	f, err := readFixed(r, size, modelMagic, &lim)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, f.graphEnd())
+	if err := readFull(r, b); err != nil {
+		return nil, err
+	}
+	c, err := newContainer(b, f, lim)
+	if err != nil {
+		return nil, err
+	}
+	h, err := decodeHeader(c)
+	if err != nil {
+		return nil, err
+	}
+	return &h, nil
+}
+
 // load returns a file's bytes, and for a mapped file the function that unmaps them.
 func load(path, magic string, o Options) (b []byte, unmap func() error, err error) {
 	f, err := os.Open(path)
@@ -76,11 +116,7 @@ func load(path, magic string, o Options) (b []byte, unmap func() error, err erro
 // With probe it reads no further than that and returns nil.
 func readAll(r io.ReaderAt, size int64, magic string, lim Limits, probe bool) ([]byte, error) {
 	lim = lim.withDefaults()
-	first := make([]byte, min(size, fixedLen))
-	if err := readFull(r, first); err != nil {
-		return nil, err
-	}
-	if _, err := parseFixed(first, magic, size, &lim); err != nil || probe {
+	if _, err := readFixed(r, size, magic, &lim); err != nil || probe {
 		return nil, err
 	}
 	if size > maxElems {
@@ -88,6 +124,14 @@ func readAll(r io.ReaderAt, size int64, magic string, lim Limits, probe bool) ([
 	}
 	b := aligned(int(size))
 	return b, readFull(r, b)
+}
+
+func readFixed(r io.ReaderAt, size int64, magic string, lim *Limits) (*fixed, error) {
+	first := make([]byte, min(size, fixedLen))
+	if err := readFull(r, first); err != nil {
+		return nil, err
+	}
+	return parseFixed(first, magic, size, lim)
 }
 
 func readFull(r io.ReaderAt, b []byte) error {
