@@ -3,7 +3,9 @@ package ondevice
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"math"
 	"path/filepath"
 	"slices"
@@ -95,8 +97,11 @@ func TestTune(t *testing.T) {
 	}
 }
 
-// TestBits: neither the level nor the memory budget nor the number of threads
-// shows in the result.
+// trainedBits is the SHA-256 of the weights that TestBits trains, on every CPU.
+const trainedBits = "c53e533c0555787d3e7d256a43328e56262b6bb7696613c7782a275ba0b8a9fc"
+
+// TestBits: neither the CPU nor the level nor the memory budget nor the number
+// of threads shows in the result.
 func TestBits(t *testing.T) {
 	labels := []string{"a", "b", "c"}
 	m := testModel(t, labels...)
@@ -112,6 +117,13 @@ func TestBits(t *testing.T) {
 		got := deltaBytes(t, delta)
 		if want == nil {
 			want = got
+			for _, w := range delta.Tensors() {
+				if w.Name == tensorW {
+					if s := fmt.Sprintf("%x", sha256.Sum256(w.Data)); s != trainedBits {
+						t.Errorf("trained weights have the digest %s, want %s", s, trainedBits)
+					}
+				}
+			}
 		}
 		if !bytes.Equal(got, want) {
 			t.Errorf("%s: the delta differs", name)
