@@ -76,7 +76,9 @@ func TestVerdicts(t *testing.T) {
 			if tt.name == "another shape" {
 				path := filepath.Join(dir, "golden", "sub", "m.tflite", "out_4_0.npy")
 				var b bytes.Buffer
-				pre.WriteNPY(&b, &pre.Array{Type: format.Uint8, Shape: format.Shape{3}, Data: tt.scores})
+				if err := pre.WriteNPY(&b, &pre.Array{Type: format.Uint8, Shape: format.Shape{3}, Data: tt.scores}); err != nil {
+					t.Fatal(err)
+				}
 				if err := os.WriteFile(path, b.Bytes(), 0o666); err != nil {
 					t.Fatal(err)
 				}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/whet-edge/whet/format"
@@ -212,9 +213,7 @@ func limit(m *format.Model, out runtime.Info) float64 {
 	}
 	leads := map[string]bool{out.Name: true}
 	coarsest := out.Quant.Scale[0]
-	nodes := m.Main().Nodes
-	for i := len(nodes) - 1; i >= 0; i-- {
-		n := nodes[i]
+	for _, n := range slices.Backward(m.Main().Nodes) {
 		used := false
 		for _, y := range n.Outputs {
 			used = used || leads[y]

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -193,7 +194,7 @@ func parseImage(s string) (*imageSpec, error) {
 		spec.none = true
 		return spec, nil
 	}
-	for _, part := range strings.Split(s, ",") {
+	for _, part := range strings.SplitSeq(s, ",") {
 		key, value, _ := strings.Cut(part, "=")
 		var err error
 		switch key {
@@ -227,7 +228,7 @@ func parseImage(s string) (*imageSpec, error) {
 
 func numbers(s string) ([]float64, error) {
 	var out []float64
-	for _, f := range strings.Split(s, "/") {
+	for _, f := range strings.SplitSeq(s, "/") {
 		v, err := strconv.ParseFloat(f, 64)
 		if err != nil || v != v || v-v != 0 {
 			return nil, fmt.Errorf("%q is not a number", f)
@@ -238,10 +239,8 @@ func numbers(s string) ([]float64, error) {
 }
 
 func oneOf(s string, allowed ...string) (string, error) {
-	for _, a := range allowed {
-		if s == a {
-			return s, nil
-		}
+	if slices.Contains(allowed, s) {
+		return s, nil
 	}
 	return "", fmt.Errorf("choose one of %s", strings.Join(allowed, ", "))
 }

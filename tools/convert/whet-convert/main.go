@@ -43,7 +43,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-		writeJSON(stdout, failure(err))
+		if werr := writeJSON(stdout, failure(err)); werr != nil {
+			fmt.Fprintln(stderr, "whet-convert:", werr)
+		}
 	}
 	fmt.Fprintln(stderr, "whet-convert:", err)
 	if errors.As(err, new(usageError)) {
@@ -90,8 +92,7 @@ type unsupported struct {
 
 func failure(err error) failureReport {
 	r := failureReport{Error: err.Error()}
-	var u *convert.UnsupportedError
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*convert.UnsupportedError](err); ok {
 		for _, o := range u.Ops {
 			r.Unsupported = append(r.Unsupported, unsupported{o.Op, o.Node, o.Output, o.Reason})
 		}

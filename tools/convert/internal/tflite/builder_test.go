@@ -3,6 +3,7 @@ package tflite
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	flatbuffers "github.com/google/flatbuffers/go"
 
@@ -196,8 +197,8 @@ func optionTable(b *flatbuffers.Builder, fields []field) flatbuffers.UOffsetT {
 
 func numbers[T any](b *flatbuffers.Builder, size int, v []T, put func(T)) flatbuffers.UOffsetT {
 	b.StartVector(size, len(v), size)
-	for i := len(v) - 1; i >= 0; i-- {
-		put(v[i])
+	for _, x := range slices.Backward(v) {
+		put(x)
 	}
 	return b.EndVector(len(v))
 }

@@ -88,7 +88,7 @@ func TestShared(t *testing.T) {
 	root := r.root("model")
 	pos, n := root.vector(modelGraphs, 4)
 	first := pos + r.u32(pos)
-	for i := int64(0); i < n; i++ {
+	for i := range n {
 		binary.LittleEndian.PutUint32(b[pos+4*i:], uint32(first-(pos+4*i)))
 	}
 	_, err := importBytes(b)

@@ -74,7 +74,9 @@ func TestMetadata(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Write([]byte("cat\r\ndog\nold cat\n"))
+	if _, err := w.Write([]byte("cat\r\ndog\nold cat\n")); err != nil {
+		t.Fatal(err)
+	}
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
