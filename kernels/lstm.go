@@ -23,8 +23,9 @@ type LSTMParams struct {
 //
 // It is immutable and may be used by many goroutines.
 type LSTM struct {
-	p    LSTMParams
-	x, r []*Conv // by direction: all steps at once; one step
+	p     LSTMParams
+	level Level
+	x, r  []*Conv // by direction: all steps at once; one step
 }
 
 // NewLSTM packs the weights for level l. It copies what it needs of p.
@@ -37,7 +38,7 @@ func NewLSTM(l Level, p *LSTMParams) (*LSTM, error) {
 		return nil, fmt.Errorf("kernels: lstm: %d, %d and %d elements of W, R and B do not fit I=%d H=%d directions=%d",
 			len(p.W), len(p.R), len(p.B), p.I, p.H, p.Dirs)
 	}
-	c := &LSTM{p: *p}
+	c := &LSTM{p: *p, level: l}
 	c.p.W, c.p.R, c.p.B = nil, nil, nil
 	for d := range p.Dirs {
 		var wb, rb []float32
@@ -127,18 +128,36 @@ func (c *LSTM) Run(y, h, cell, x []float32, lens []int32, scratch []byte) {
 	}
 }
 
+// step advances one sequence by a step. xg holds its sums of the input and is
+// used up, as is hg, that of the hidden state.
 func (c *LSTM) step(h, cell, xg, hg []float32) {
 	n := len(h)
-	for k := range h {
-		i := Sigmoid(xg[k] + hg[k])
-		o := Sigmoid(xg[n+k] + hg[n+k])
-		f := Sigmoid(xg[2*n+k] + hg[2*n+k])
-		z := Tanh(xg[3*n+k] + hg[3*n+k])
-		v := FMA32(i, z, f*cell[k])
-		if c.p.CellClip > 0 {
-			v = clampFloat(v, -c.p.CellClip, c.p.CellClip)
+	for k, v := range hg[:len(xg)] {
+		xg[k] += v
+	}
+	c.apply(SigmoidOp, xg[:3*n])
+	c.apply(TanhOp, xg[3*n:])
+	i, o, f, z := xg[:n], xg[n:][:n], xg[2*n:][:n], xg[3*n:][:n]
+	clip := c.p.CellClip
+	for k, old := range cell {
+		v := FMA32(i[k], z[k], f[k]*old)
+		if clip > 0 {
+			v = clampFloat(v, -clip, clip)
 		}
 		cell[k] = v
-		h[k] = o * Tanh(v)
 	}
+	t := hg[:n]
+	copy(t, cell)
+	c.apply(TanhOp, t)
+	for k, v := range t {
+		h[k] = o[k] * v
+	}
+}
+
+func (c *LSTM) apply(op UnaryOp, x []float32) {
+	f := tanh32
+	if op == SigmoidOp {
+		f = Sigmoid[float32]
+	}
+	ApplyUnaryAt(c.level, Unary{Op: op}, f, x, x)
 }

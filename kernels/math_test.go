@@ -130,3 +130,21 @@ func TestPow(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkMath(b *testing.B) {
+	x, y := make([]float32, 1024), make([]float32, 1024)
+	for i := range x {
+		x[i] = float32(i-512) / 64
+	}
+	for _, f := range []struct {
+		name string
+		op   UnaryOp
+	}{{"Exp", ExpOp}, {"Sigmoid", SigmoidOp}, {"Tanh", TanhOp}, {"Erf", ErfOp}, {"Gelu", Gelu}} {
+		b.Run(f.name, func(b *testing.B) {
+			b.SetBytes(int64(4 * len(x)))
+			for b.Loop() {
+				ApplyUnary(Unary{Op: f.op}, y, x)
+			}
+		})
+	}
+}
