@@ -194,7 +194,7 @@ func parseImage(s string) (*imageSpec, error) {
 		spec.none = true
 		return spec, nil
 	}
-	for _, part := range strings.SplitSeq(s, ",") {
+	for part := range strings.SplitSeq(s, ",") {
 		key, value, _ := strings.Cut(part, "=")
 		var err error
 		switch key {
@@ -228,7 +228,7 @@ func parseImage(s string) (*imageSpec, error) {
 
 func numbers(s string) ([]float64, error) {
 	var out []float64
-	for _, f := range strings.SplitSeq(s, "/") {
+	for f := range strings.SplitSeq(s, "/") {
 		v, err := strconv.ParseFloat(f, 64)
 		if err != nil || v != v || v-v != 0 {
 			return nil, fmt.Errorf("%q is not a number", f)
