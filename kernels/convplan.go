@@ -239,26 +239,54 @@ func copyBordered[T int8 | float32](p *convPlan, dst, src []T, y, rows int, zero
 	}
 }
 
-// fillBordered writes the table [taps][mr] of the tile of n valid rows whose
-// first output pixel is first; the offsets count from the first row of the
-// window of output row oh0.
+// fillOffsets writes the table [taps][mr] of the tile of n valid rows whose
+// first output pixel is first; the offsets count from the image's start.
+func (p *convPlan) fillOffsets(off []int32, first, n int) {
+	s, mr := &p.s, p.tile.mr
+	pixel := int32(s.C * p.elem)
+	oh, ow := first/s.OW, first%s.OW
+	for r := 0; r < n; oh, ow = oh+1, 0 {
+		m := min(n-r, s.OW-ow) // rows of the tile in this output row
+		y, x := oh*s.SH-s.Top, ow*s.SW-s.Left
+		for t, d := range p.tapOff {
+			row := off[t*mr+r:][:m]
+			if uint(y+t/s.KW*s.DH) >= uint(s.H) {
+				setAll(row, -1)
+				continue
+			}
+			at, ix := int32(y*s.W+x)*pixel+d, x+t%s.KW*s.DW
+			for i := range row {
+				row[i] = -1
+				if uint(ix) < uint(s.W) {
+					row[i] = at
+				}
+				at += int32(s.SW) * pixel
+				ix += s.SW
+			}
+		}
+		r += m
+	}
+	p.repeatLast(off, n)
+}
+
+// fillBordered does the same for bordered rows: the offsets count from the
+// first row of the window of output row oh0.
 func (p *convPlan) fillBordered(off []int32, first, n, oh0 int) {
 	s, mr := &p.s, p.tile.mr
+	step := int32(s.SW * p.cg * p.elem)
 	oh, ow := first/s.OW, first%s.OW
-	stepX := int32(s.SW * p.cg * p.elem)
-	at := int32((oh-oh0)*s.SH*p.width*p.cg*p.elem) + int32(ow)*stepX
-	newRow := int32(s.SH*p.width*p.cg*p.elem) - int32(s.OW)*stepX
-	for r := range n {
-		i := r
-		for _, d := range p.tapOff {
-			off[i] = at + d
-			i += mr
+	for r := 0; r < n; oh, ow = oh+1, 0 {
+		m := min(n-r, s.OW-ow)
+		start := int32((oh-oh0)*s.SH*p.width*p.cg*p.elem) + int32(ow)*step
+		for t, d := range p.tapOff {
+			at := start + d
+			row := off[t*mr+r:][:m]
+			for i := range row {
+				row[i] = at
+				at += step
+			}
 		}
-		at += stepX
-		if ow++; ow == s.OW {
-			ow = 0
-			at += newRow
-		}
+		r += m
 	}
 	p.repeatLast(off, n)
 }
@@ -271,42 +299,6 @@ func (p *convPlan) repeatLast(off []int32, n int) {
 			row[r] = row[n-1]
 		}
 	}
-}
-
-// fillOffsets writes the table [taps][mr] of the tile whose first output
-// pixel is first and which has n valid rows.
-func (p *convPlan) fillOffsets(off []int32, first, n int) {
-	s, mr := &p.s, p.tile.mr
-	oh, ow := first/s.OW, first%s.OW
-	inner := int32(s.C * p.elem)
-	for r := range n {
-		y, x := oh*s.SH-s.Top, ow*s.SW-s.Left
-		start := int32(y*s.W+x) * inner
-		if y >= 0 && x >= 0 && y+(s.KH-1)*s.DH < s.H && x+(s.KW-1)*s.DW < s.W {
-			i := r
-			for _, d := range p.tapOff {
-				off[i] = start + d
-				i += mr
-			}
-		} else {
-			i := r
-			for kh := range s.KH {
-				iy := y + kh*s.DH
-				for kw := range s.KW {
-					ix := x + kw*s.DW
-					off[i] = -1
-					if uint(iy) < uint(s.H) && uint(ix) < uint(s.W) {
-						off[i] = start + p.tapOff[kh*s.KW+kw]
-					}
-					i += mr
-				}
-			}
-		}
-		if ow++; ow == s.OW {
-			oh, ow = oh+1, 0
-		}
-	}
-	p.repeatLast(off, n)
 }
 
 // setAll fills s with v by doubling what is already filled.

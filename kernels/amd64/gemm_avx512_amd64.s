@@ -8,32 +8,34 @@
 //
 // Row r sums in Z(2r) and Z(2r+1); Z28 and Z29 hold the weights of one k, Z30
 // the activation. Row pointers take R8-R15, DI, AX, BX, CX; SI walks the panel
-// and DX counts the bytes of a tap from -4·KC up to 0. Mask registers keep the
-// rest: K3 = -4·KC, K4 = taps left, K5 = offsets of the tap, K6 = panel.
+// and DX counts the bytes of a tap from -4·KC up to 0. What else a tap needs is
+// on the stack: mask registers would be free, but a move from one waits behind
+// all vector work in flight.
 //
 // There is a body for 12, 8, 4 and 1 rows, each for 32 and for 16 columns; a
 // tile takes the smallest that holds it.
 
-// TAP loads what ROW needs for the tap whose offsets K5 points at.
+// TAP loads what ROW needs.
 #define TAP \
-	MOVQ  a+0(FP), DX; \
-	KMOVQ K5, CX; \
-	MOVQ  GEMM_KC(DX), SI; \
-	MOVQ  GEMM_A(DX), AX; \
-	MOVQ  GEMM_PAD(DX), BX; \
-	LEAQ  (AX)(SI*4), AX; \
-	LEAQ  (BX)(SI*4), BX; \
-	KMOVQ K6, SI
+	MOVQ a+0(FP), DX; \
+	MOVQ GEMM_KC(DX), CX; \
+	MOVQ GEMM_A(DX), AX; \
+	MOVQ GEMM_PAD(DX), BX; \
+	LEAQ (AX)(CX*4), AX; \
+	LEAQ (BX)(CX*4), BX; \
+	MOVQ off-8(SP), CX
+
+// COUNT starts DX.
+#define COUNT \
+	MOVQ a+0(FP), DX; \
+	MOVQ GEMM_KC(DX), DX; \
+	SHLQ $2, DX; \
+	NEGQ DX
 
 // NEXT goes on to the next tap; it leaves ZF set behind the last.
 #define NEXT \
-	KMOVQ SI, K6; \
-	KMOVQ K5, CX; \
-	ADDQ  $48, CX; \
-	KMOVQ CX, K5; \
-	KMOVQ K4, CX; \
-	DECQ  CX; \
-	KMOVQ CX, K4
+	ADDQ $48, off-8(SP); \
+	DECQ taps-16(SP)
 
 #define ROWS4 \
 	ROW(0, R8); \
@@ -53,12 +55,11 @@
 	ROWS8; \
 	ROW(8, DI); \
 	ROW(9, DX); \
-	KMOVQ DX, K1; \
+	MOVQ DX, row9-24(SP); \
 	ROW(10, DX); \
-	KMOVQ DX, K2; \
 	ROW(11, CX); \
-	KMOVQ K1, AX; \
-	KMOVQ K2, BX
+	MOVQ DX, BX; \
+	MOVQ row9-24(SP), AX
 
 // FMA adds one k of one row to 32 or 16 columns.
 #define FMA32(row, c0, c1) \
@@ -95,19 +96,14 @@
 	JZ      done
 
 // func Gemm12x32AVX512(a *GemmArgs)
-TEXT ·Gemm12x32AVX512(SB), NOSPLIT, $0-8
+TEXT ·Gemm12x32AVX512(SB), NOSPLIT, $24-8
 	MOVQ  a+0(FP), DX
 	MOVQ  GEMM_W(DX), SI
 	ADDQ  $128, SI
-	KMOVQ SI, K6
 	MOVQ  GEMM_OFF(DX), CX
-	KMOVQ CX, K5
+	MOVQ  CX, off-8(SP)
 	MOVQ  GEMM_TAPS(DX), CX
-	KMOVQ CX, K4
-	MOVQ  GEMM_KC(DX), CX
-	SHLQ  $2, CX
-	NEGQ  CX
-	KMOVQ CX, K3
+	MOVQ  CX, taps-16(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -155,7 +151,7 @@ narrow:
 wide12:
 	TAP
 	ROWS12
-	KMOVQ K3, DX
+	COUNT
 
 wide12k:
 	WEIGHTS32
@@ -180,7 +176,7 @@ wide12k:
 wide8:
 	TAP
 	ROWS8
-	KMOVQ K3, DX
+	COUNT
 
 wide8k:
 	WEIGHTS32
@@ -201,7 +197,7 @@ wide8k:
 wide4:
 	TAP
 	ROWS4
-	KMOVQ K3, DX
+	COUNT
 
 wide4k:
 	WEIGHTS32
@@ -218,7 +214,7 @@ wide4k:
 wide1:
 	TAP
 	ROW(0, R8)
-	KMOVQ K3, DX
+	COUNT
 
 wide1k:
 	WEIGHTS32
@@ -232,7 +228,7 @@ wide1k:
 narrow12:
 	TAP
 	ROWS12
-	KMOVQ K3, DX
+	COUNT
 
 narrow12k:
 	WEIGHTS16
@@ -257,7 +253,7 @@ narrow12k:
 narrow8:
 	TAP
 	ROWS8
-	KMOVQ K3, DX
+	COUNT
 
 narrow8k:
 	WEIGHTS16
@@ -278,7 +274,7 @@ narrow8k:
 narrow4:
 	TAP
 	ROWS4
-	KMOVQ K3, DX
+	COUNT
 
 narrow4k:
 	WEIGHTS16
@@ -295,7 +291,7 @@ narrow4k:
 narrow1:
 	TAP
 	ROW(0, R8)
-	KMOVQ K3, DX
+	COUNT
 
 narrow1k:
 	WEIGHTS16

@@ -12,32 +12,31 @@
 // k, Z30 the activations, Z31 the sign bits.
 //
 // Row pointers take R8-R15, DI, AX, BX, CX; SI walks the panel and DX counts a
-// tap from -KC up to 0. Mask registers keep the rest: K3 = -KC, K4 = taps
-// left, K5 = offsets of the tap.
+// tap from -KC up to 0. What else a tap needs is on the stack: mask registers
+// would be free, but a move from one waits behind all vector work in flight.
 //
 // There is a body for 12, 8, 4 and 1 rows, each for 32 and for 16 columns; a
 // tile takes the smallest that holds it.
 
-// TAP loads what ROW needs for the tap whose offsets K5 points at.
+// TAP loads what ROW needs.
 #define TAP \
-	MOVQ  a+0(FP), DX; \
-	KMOVQ K5, CX; \
-	MOVQ  GEMM_KC(DX), SI; \
-	MOVQ  GEMM_A(DX), AX; \
-	MOVQ  GEMM_PAD(DX), BX; \
-	ADDQ  SI, AX; \
-	ADDQ  SI, BX; \
-	KMOVQ K6, SI
+	MOVQ a+0(FP), DX; \
+	MOVQ off-8(SP), CX; \
+	MOVQ GEMM_A(DX), AX; \
+	MOVQ GEMM_PAD(DX), BX; \
+	ADDQ GEMM_KC(DX), AX; \
+	ADDQ GEMM_KC(DX), BX
+
+// COUNT starts DX.
+#define COUNT \
+	MOVQ a+0(FP), DX; \
+	MOVQ GEMM_KC(DX), DX; \
+	NEGQ DX
 
 // NEXT goes on to the next tap; it leaves ZF set behind the last.
 #define NEXT \
-	KMOVQ SI, K6; \
-	KMOVQ K5, CX; \
-	ADDQ  $48, CX; \
-	KMOVQ CX, K5; \
-	KMOVQ K4, CX; \
-	DECQ  CX; \
-	KMOVQ CX, K4
+	ADDQ $48, off-8(SP); \
+	DECQ taps-16(SP)
 
 #define ROWS4 \
 	ROW(0, R8); \
@@ -57,12 +56,11 @@
 	ROWS8; \
 	ROW(8, DI); \
 	ROW(9, DX); \
-	KMOVQ DX, K1; \
+	MOVQ DX, row9-24(SP); \
 	ROW(10, DX); \
-	KMOVQ DX, K2; \
 	ROW(11, CX); \
-	KMOVQ K1, AX; \
-	KMOVQ K2, BX
+	MOVQ DX, BX; \
+	MOVQ row9-24(SP), AX
 
 // DOT adds four k of one row to 32 or 16 columns.
 #define DOT32(row, c0, c1) \
@@ -115,7 +113,7 @@
 	JZ        done
 
 // func QGemm12x32VNNI(a *QGemmArgs)
-TEXT ·QGemm12x32VNNI(SB), NOSPLIT, $0-8
+TEXT ·QGemm12x32VNNI(SB), NOSPLIT, $24-8
 	MOVQ         a+0(FP), DX
 	MOVL         $0x80808080, AX
 	VPBROADCASTD AX, Z31
@@ -145,14 +143,10 @@ TEXT ·QGemm12x32VNNI(SB), NOSPLIT, $0-8
 	VMOVDQA64    Z0, Z22
 	VMOVDQA64    Z1, Z23
 	ADDQ         $128, SI
-	KMOVQ        SI, K6
 	MOVQ         GEMM_OFF(DX), CX
-	KMOVQ        CX, K5
+	MOVQ         CX, off-8(SP)
 	MOVQ         GEMM_TAPS(DX), CX
-	KMOVQ        CX, K4
-	MOVQ         GEMM_KC(DX), CX
-	NEGQ         CX
-	KMOVQ        CX, K3
+	MOVQ         CX, taps-16(SP)
 	MOVQ         GEMM_ROWS(DX), CX
 	CMPQ         GEMM_COLS(DX), $16
 	JLE          narrow
@@ -176,7 +170,7 @@ narrow:
 wide12:
 	TAP
 	ROWS12
-	KMOVQ K3, DX
+	COUNT
 
 wide12k:
 	WEIGHTS32
@@ -201,7 +195,7 @@ wide12k:
 wide8:
 	TAP
 	ROWS8
-	KMOVQ K3, DX
+	COUNT
 
 wide8k:
 	WEIGHTS32
@@ -222,7 +216,7 @@ wide8k:
 wide4:
 	TAP
 	ROWS4
-	KMOVQ K3, DX
+	COUNT
 
 wide4k:
 	WEIGHTS32
@@ -248,8 +242,8 @@ wide1:
 wide1tap:
 	TAP
 	ROW(0, R8)
-	KMOVQ K3, DX
-	ADDQ  $12, DX
+	COUNT
+	ADDQ $12, DX
 	JGE   wide1tail
 
 wide1k:
@@ -293,7 +287,7 @@ wide1next:
 narrow12:
 	TAP
 	ROWS12
-	KMOVQ K3, DX
+	COUNT
 
 narrow12k:
 	WEIGHTS16
@@ -318,7 +312,7 @@ narrow12k:
 narrow8:
 	TAP
 	ROWS8
-	KMOVQ K3, DX
+	COUNT
 
 narrow8k:
 	WEIGHTS16
@@ -339,7 +333,7 @@ narrow8k:
 narrow4:
 	TAP
 	ROWS4
-	KMOVQ K3, DX
+	COUNT
 
 narrow4k:
 	WEIGHTS16
@@ -356,7 +350,7 @@ narrow4k:
 narrow1:
 	TAP
 	ROW(0, R8)
-	KMOVQ K3, DX
+	COUNT
 
 narrow1k:
 	WEIGHTS16
