@@ -91,6 +91,9 @@ func inferLSTM(c *call) []Shape {
 	c.want(4, Shape{x[1]})
 	c.want(5, Shape{dirs, x[1], h})
 	c.want(6, Shape{dirs, x[1], h})
+	if c.attrs.Float("cell_clip", 0) < 0 {
+		c.fail("cell_clip is negative")
+	}
 	state := Shape{dirs, x[1], h}
 	return []Shape{{x[0], dirs, x[1], h}, state, state}
 }

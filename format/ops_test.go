@@ -137,6 +137,7 @@ var opCases = []opCase{
 	{"LSTM", nil, []Shape{{7, 2, 3}, {1, 20, 3}, {1, 20, 6}}, nil, "hidden size"},
 	{"LSTM", nil, []Shape{{7, 2, 3}, {1, 20, 3}, {1, 20, 5}, {1, 20}}, nil, "input 3"},
 	{"LSTM", nil, []Shape{{7, 2, 3}, {2, 20, 3}, {2, 20, 5}}, nil, "input 1"},
+	{"LSTM", Attrs{"cell_clip": -1.0}, []Shape{{7, 2, 3}, {1, 20, 3}, {1, 20, 5}}, nil, "cell_clip"},
 	{"QLSTM", nil, qlstmShapes(2, 7, 3, 5), []Shape{{2, 7, 5}, {2, 5}, {2, 5}}, ""},
 	{"QLSTM", Attrs{"time_major": int64(1)}, qlstmShapes(2, 7, 3, 5, Shape{7, 2, 3}), []Shape{{7, 2, 5}, {2, 5}, {2, 5}}, ""},
 	{"QLSTM", Attrs{"time_major": int64(1)}, qlstmShapes(2, 7, 3, 5), nil, "input 13"},
