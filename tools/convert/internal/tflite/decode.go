@@ -36,9 +36,8 @@ type tensor struct {
 }
 
 type operator struct {
-	index         int // in its subgraph
-	code          int32
-	name          string // of the operator, for people
+	index         int    // in its subgraph
+	name          string // of what it does: one of opNames for those that rows may list
 	inputs        []int32
 	outputs       []int32
 	intermediates []int32
@@ -90,27 +89,22 @@ func decode(b []byte) (*model, error) {
 
 type decoder struct {
 	r       *reader
-	codes   []opCode
+	codes   []string // names of the operators
 	buffers [][]byte
 }
 
-type opCode struct {
-	code int32
-	name string
-}
-
-// decodeCode reads an operator code. Files written before the operators
-// outgrew a byte have only the deprecated field, newer ones have both.
-func decodeCode(t table) opCode {
+// decodeCode reads an operator code and returns the operator's name. Files
+// written before the operators outgrew a byte have only the deprecated field,
+// newer ones have both.
+func decodeCode(t table) string {
 	code := max(int32(t.i8(codeDeprecated, 0)), t.i32(codeBuiltin, 0))
-	name := "operator " + strconv.Itoa(int(code))
 	switch {
 	case code == opCustom:
-		name = "CUSTOM " + strconv.Quote(t.str(codeCustom))
+		return "CUSTOM " + strconv.Quote(t.str(codeCustom))
 	case code >= 0 && int(code) < len(opNames):
-		name = opNames[code]
+		return opNames[code]
 	}
-	return opCode{code, name}
+	return "operator " + strconv.Itoa(int(code))
 }
 
 // buffer returns the bytes of a buffer, which lie in the FlatBuffer, or behind
@@ -182,7 +176,7 @@ func (d *decoder) operator(i int, t table) *operator {
 		d.r.fail("%s: there is no operator code %d", t.what, c)
 		return op
 	}
-	op.code, op.name = d.codes[c].code, d.codes[c].name
+	op.name = d.codes[c]
 	return op
 }
 

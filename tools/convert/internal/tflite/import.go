@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -57,12 +58,7 @@ func importBytes(b []byte) (*format.Model, error) {
 
 // Operators returns the names of the operators that Import converts, sorted.
 func Operators() []string {
-	var out []string
-	for code := range rows {
-		out = append(out, opNames[code])
-	}
-	slices.Sort(out)
-	return out
+	return slices.Sorted(maps.Keys(rows))
 }
 
 // A converter turns the first subgraph of a model into the main graph.
@@ -227,7 +223,7 @@ func (o *op) wrap(err error) error {
 }
 
 func (o *op) convert() error {
-	row, ok := rows[o.code]
+	row, ok := rows[o.name]
 	if !ok {
 		return unsupportedf("whet has no such operator")
 	}

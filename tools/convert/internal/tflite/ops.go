@@ -2,6 +2,7 @@ package tflite
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/tools/convert/internal/build"
@@ -14,72 +15,67 @@ type row struct {
 	convert         func(*op) error
 }
 
-// rows are the operators that can be converted, by BuiltinOperator.
-var rows map[int32]row
-
-func init() { // a literal would refer to itself through Operators
-	rows = map[int32]row{
-		0:   {2, 1, broadcast("Add", 0)},
-		1:   {1, 1, pool("AveragePool")},
-		2:   {1, 1, concat},
-		3:   {2, 1, conv},
-		4:   {2, 1, depthwise},
-		6:   {1, 1, dequantize},
-		9:   {2, 1, fullyConnected},
-		14:  {1, 1, unary("Sigmoid")},
-		17:  {1, 1, pool("MaxPool")},
-		18:  {2, 1, broadcast("Mul", 0)},
-		19:  {1, 1, unary("Relu")},
-		20:  {1, 1, unaryAttrs("Clip", clip(-1, 1))},
-		21:  {1, 1, unaryAttrs("Clip", clip(0, 6))},
-		22:  {1, 1, reshape},
-		25:  {1, 1, softmax},
-		27:  {3, 1, svdf},
-		28:  {1, 1, unary("Tanh")},
-		34:  {2, 1, pad},
-		36:  {2, 1, gather},
-		39:  {2, 1, transpose},
-		40:  {2, 1, reduce("ReduceMean")},
-		41:  {2, 1, broadcast("Sub", 0)},
-		42:  {2, 1, broadcast("Div", 0)},
-		43:  {1, 1, reshape},
-		44:  {1, 1, sequenceLSTM},
-		45:  {4, 1, stridedSlice},
-		47:  {1, 1, unary("Exp")},
-		49:  {2, 1, split(1, 0, -1)},
-		50:  {1, 1, logSoftmax},
-		53:  {1, 1, unary("Cast")},
-		55:  {2, 1, broadcast("Max", noActivation)},
-		57:  {2, 1, broadcast("Min", noActivation)},
-		59:  {1, 1, unary("Neg")},
-		60:  {3, 1, pad},
-		65:  {3, 1, slice},
-		70:  {1, 1, reshape},
-		73:  {1, 1, unary("Log")},
-		74:  {2, 1, reduce("ReduceSum")},
-		75:  {1, 1, unary("Sqrt")},
-		76:  {1, 1, unary("Rsqrt")},
-		78:  {2, 1, broadcast("Pow", noActivation)},
-		82:  {2, 1, reduce("ReduceMax")},
-		83:  {1, 1, pack},
-		88:  {1, 1, unpack},
-		92:  {1, 1, square},
-		98:  {1, 1, leakyRelu},
-		99:  {2, 1, broadcast("SquaredDifference", noActivation)},
-		100: {2, 1, mirrorPad},
-		101: {1, 1, unary("Abs")},
-		102: {3, 1, split(0, 2, 1)},
-		111: {1, 1, unary("Elu")},
-		114: {1, 1, quantize},
-		117: {1, 1, unary("HardSwish")},
-		150: {1, 1, gelu},
-		152: {1, 1, unaryAttrs("Clip", clip(0, 1))},
-
-		opCallOnce:       {0, 0, func(*op) error { return nil }}, // see initialize
-		opVarHandle:      {0, 1, varHandle},
-		opReadVariable:   {1, 1, readVariable},
-		opAssignVariable: {2, 0, assignVariable},
-	}
+// rows are the operators that can be converted, by name.
+var rows = map[string]row{
+	"ABS":                          {1, 1, unary("Abs")},
+	"ADD":                          {2, 1, broadcast("Add", 0)},
+	"ASSIGN_VARIABLE":              {2, 0, assignVariable},
+	"AVERAGE_POOL_2D":              {1, 1, pool("AveragePool")},
+	"CALL_ONCE":                    {0, 0, func(*op) error { return nil }}, // see initialize
+	"CAST":                         {1, 1, unary("Cast")},
+	"CONCATENATION":                {1, 1, concat},
+	"CONV_2D":                      {2, 1, conv},
+	"DEPTHWISE_CONV_2D":            {2, 1, depthwise},
+	"DEQUANTIZE":                   {1, 1, dequantize},
+	"DIV":                          {2, 1, broadcast("Div", 0)},
+	"ELU":                          {1, 1, unary("Elu")},
+	"EXP":                          {1, 1, unary("Exp")},
+	"EXPAND_DIMS":                  {1, 1, reshape},
+	"FULLY_CONNECTED":              {2, 1, fullyConnected},
+	"GATHER":                       {2, 1, gather},
+	"GELU":                         {1, 1, gelu},
+	"HARD_SWISH":                   {1, 1, unary("HardSwish")},
+	"LEAKY_RELU":                   {1, 1, leakyRelu},
+	"LOG":                          {1, 1, unary("Log")},
+	"LOGISTIC":                     {1, 1, unary("Sigmoid")},
+	"LOG_SOFTMAX":                  {1, 1, logSoftmax},
+	"MAXIMUM":                      {2, 1, broadcast("Max", noActivation)},
+	"MAX_POOL_2D":                  {1, 1, pool("MaxPool")},
+	"MEAN":                         {2, 1, reduce("ReduceMean")},
+	"MINIMUM":                      {2, 1, broadcast("Min", noActivation)},
+	"MIRROR_PAD":                   {2, 1, mirrorPad},
+	"MUL":                          {2, 1, broadcast("Mul", 0)},
+	"NEG":                          {1, 1, unary("Neg")},
+	"PACK":                         {1, 1, pack},
+	"PAD":                          {2, 1, pad},
+	"PADV2":                        {3, 1, pad},
+	"POW":                          {2, 1, broadcast("Pow", noActivation)},
+	"QUANTIZE":                     {1, 1, quantize},
+	"READ_VARIABLE":                {1, 1, readVariable},
+	"REDUCE_MAX":                   {2, 1, reduce("ReduceMax")},
+	"RELU":                         {1, 1, unary("Relu")},
+	"RELU6":                        {1, 1, unaryAttrs("Clip", clip(0, 6))},
+	"RELU_0_TO_1":                  {1, 1, unaryAttrs("Clip", clip(0, 1))},
+	"RELU_N1_TO_1":                 {1, 1, unaryAttrs("Clip", clip(-1, 1))},
+	"RESHAPE":                      {1, 1, reshape},
+	"RSQRT":                        {1, 1, unary("Rsqrt")},
+	"SLICE":                        {3, 1, slice},
+	"SOFTMAX":                      {1, 1, softmax},
+	"SPLIT":                        {2, 1, split(1, 0, -1)},
+	"SPLIT_V":                      {3, 1, split(0, 2, 1)},
+	"SQRT":                         {1, 1, unary("Sqrt")},
+	"SQUARE":                       {1, 1, square},
+	"SQUARED_DIFFERENCE":           {2, 1, broadcast("SquaredDifference", noActivation)},
+	"SQUEEZE":                      {1, 1, reshape},
+	"STRIDED_SLICE":                {4, 1, stridedSlice},
+	"SUB":                          {2, 1, broadcast("Sub", 0)},
+	"SUM":                          {2, 1, reduce("ReduceSum")},
+	"SVDF":                         {3, 1, svdf},
+	"TANH":                         {1, 1, unary("Tanh")},
+	"TRANSPOSE":                    {2, 1, transpose},
+	"UNIDIRECTIONAL_SEQUENCE_LSTM": {1, 1, sequenceLSTM},
+	"UNPACK":                       {1, 1, unpack},
+	"VAR_HANDLE":                   {0, 1, varHandle},
 }
 
 func unary(name string) func(*op) error { return unaryAttrs(name, nil) }
@@ -90,7 +86,7 @@ func unaryAttrs(name string, attrs format.Attrs) func(*op) error {
 		if err != nil {
 			return err
 		}
-		return o.emit(name, []string{x}, attrs, o.in(0).shape, actNone)
+		return o.emit(name, []string{x}, maps.Clone(attrs), o.in(0).shape, actNone)
 	}
 }
 

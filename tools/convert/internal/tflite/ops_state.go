@@ -28,7 +28,7 @@ func (c *converter) variable(handle *operator) *variable {
 // constants to variables.
 func (c *converter) initialize() error {
 	for _, call := range c.graph.operators {
-		if call.code != opCallOnce {
+		if call.name != "CALL_ONCE" {
 			continue
 		}
 		i := int(call.options.i32(0, 0))
@@ -39,13 +39,13 @@ func (c *converter) initialize() error {
 		handles := map[int32]*variable{}
 		for _, o := range g.operators {
 			at := fmt.Sprintf("subgraph %d node %d %s", i, o.index, o.name)
-			switch o.code {
-			case opVarHandle:
+			switch o.name {
+			case "VAR_HANDLE":
 				if len(o.outputs) != 1 {
 					return fmt.Errorf("%s: %d outputs", at, len(o.outputs))
 				}
 				handles[o.outputs[0]] = c.variable(o)
-			case opAssignVariable:
+			case "ASSIGN_VARIABLE":
 				if len(o.inputs) != 2 || handles[o.inputs[0]] == nil || o.inputs[1] < 0 {
 					return fmt.Errorf("%s: it takes the handle of a variable and a value", at)
 				}

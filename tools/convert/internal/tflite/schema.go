@@ -77,14 +77,8 @@ var dtypes = map[int8]format.DType{
 	15: format.Uint32, 16: format.Uint16, 17: format.Int4, 18: format.BFloat16,
 }
 
-// Values of BuiltinOperator that code refers to.
-const (
-	opCustom         = 32
-	opCallOnce       = 129
-	opVarHandle      = 142
-	opReadVariable   = 143
-	opAssignVariable = 144
-)
+// opCustom is the BuiltinOperator of all operators that have only a name.
+const opCustom = 32
 
 // opNames are the names of the values of BuiltinOperator.
 var opNames = [...]string{
