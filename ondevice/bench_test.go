@@ -32,7 +32,8 @@ func BenchmarkEpoch(b *testing.B) {
 	p := &TunePlan{Dim: dim, Classes: make([]string, classes), Params: classes * (dim + 1), Block: 32, Panel: 256, opt: opt}
 	for _, level := range kernels.Levels() {
 		b.Run(level.String(), func(b *testing.B) {
-			t := newTrainer(p, level, rowSet{f}, class, nil, train)
+			p.level = level
+			t := newTrainer(p, &samples{rows: rowSet{f}, class: class}, train)
 			b.ReportAllocs()
 			for b.Loop() {
 				for t.sampler.pos < len(t.sampler.order) {

@@ -15,11 +15,12 @@ import (
 // either the old or the new one:
 //
 //	"WHETJOB1", u64 generation, plan[32], rows[32],
-//	u32 phase, u32 epoch, u32 position, u32 steps, u32 failures,
+//	u32 phase, u32 stage, u32 epoch, u32 position, u32 steps, u32 diverged,
 //	4 x u64 generator at the epoch's begin, f64 loss sum, u32 samples seen,
 //	u32 best epoch, f64 best accuracy, f64 best loss,
 //	u32 parameters, u32 vectors, the vectors as f32 (weights, best weights, optimizer state),
 //	u32 epochs, {f64 loss, f64 validation loss, f64 validation accuracy} of each,
+//	u32 judged samples, f64 their loss, u32 classes, the confusion matrix as u32,
 //	u32 CRC-32C of all before it
 //
 // with little-endian numbers.
@@ -41,20 +42,30 @@ type checkpoint struct {
 	plan       [sha256.Size]byte // TunePlan.id
 	rows       [sha256.Size]byte // of all features, labels and the split
 
-	phase, epoch, pos, steps uint32
-	diverged                 uint32
-	rng                      [4]uint64
-	lossSum                  float64
-	seen                     uint32
-	bestEpoch                uint32
-	bestAccuracy, bestLoss   float64
-	vectors                  [][]float32 // of one length
-	curve                    []Epoch
+	phase                  uint32
+	stage                  uint32 // heads trained before this one, when there are folds
+	epoch, pos, steps      uint32
+	diverged               uint32
+	rng                    [4]uint64
+	lossSum                float64
+	seen                   uint32
+	bestEpoch              uint32
+	bestAccuracy, bestLoss float64
+	vectors                [][]float32 // of one length
+	curve                  []Epoch
+	judged                 *Metrics // of the stages before; nil: none
+}
+
+// nextStage forgets all that belongs to one head.
+func (c *checkpoint) nextStage() {
+	*c = checkpoint{
+		generation: c.generation, plan: c.plan, rows: c.rows, stage: c.stage + 1, diverged: c.diverged, judged: c.judged,
+	}
 }
 
 // checkpointBytes bounds the size of a checkpoint of the plan's job.
 func (p *TunePlan) checkpointBytes() int64 {
-	return 512 + int64(p.Params)*4*4 + 24*int64(p.opt.Epochs+1)
+	return 512 + int64(p.Params)*4*4 + 24*int64(p.opt.Epochs+1) + 4*int64(len(p.Classes))*int64(len(p.Classes))
 }
 
 func (c *checkpoint) encode() []byte {
@@ -63,7 +74,7 @@ func (c *checkpoint) encode() []byte {
 	b = le.AppendUint64(b, c.generation)
 	b = append(b, c.plan[:]...)
 	b = append(b, c.rows[:]...)
-	for _, v := range []uint32{c.phase, c.epoch, c.pos, c.steps, c.diverged} {
+	for _, v := range []uint32{c.phase, c.stage, c.epoch, c.pos, c.steps, c.diverged} {
 		b = le.AppendUint32(b, v)
 	}
 	for _, v := range c.rng {
@@ -89,6 +100,18 @@ func (c *checkpoint) encode() []byte {
 			b = le.AppendUint64(b, math.Float64bits(v))
 		}
 	}
+	m := c.judged
+	if m == nil {
+		m = newMetrics(0)
+	}
+	b = le.AppendUint32(b, uint32(m.Samples))
+	b = le.AppendUint64(b, math.Float64bits(m.Loss))
+	b = le.AppendUint32(b, uint32(len(m.Confusion)))
+	for _, row := range m.Confusion {
+		for _, n := range row {
+			b = le.AppendUint32(b, uint32(n))
+		}
+	}
 	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
@@ -105,7 +128,7 @@ func decodeCheckpoint(b []byte) (*checkpoint, error) {
 	}
 	r := reader{b: body[len(jobMagic):]}
 	c := &checkpoint{generation: r.u64(), plan: [32]byte(r.bytes(32)), rows: [32]byte(r.bytes(32))}
-	for _, p := range []*uint32{&c.phase, &c.epoch, &c.pos, &c.steps, &c.diverged} {
+	for _, p := range []*uint32{&c.phase, &c.stage, &c.epoch, &c.pos, &c.steps, &c.diverged} {
 		*p = r.u32()
 	}
 	for i := range c.rng {
@@ -129,6 +152,21 @@ func decodeCheckpoint(b []byte) (*checkpoint, error) {
 	}
 	for range r.count(24) {
 		c.curve = append(c.curve, Epoch{r.f64(), r.f64(), r.f64()})
+	}
+	samples, loss, classes := int(r.u32()), r.f64(), int(r.u32())
+	if r.bad || classes > 1<<15 || classes*classes > len(r.b)/4 {
+		return bad("makes no sense")
+	}
+	if classes > 0 {
+		c.judged = newMetrics(classes)
+		for i := range c.judged.Confusion {
+			for k := range c.judged.Confusion[i] {
+				n := int(r.u32())
+				c.judged.Confusion[i][k] = n
+				c.judged.Count[i] += n
+			}
+		}
+		c.judged.Samples, c.judged.Loss = samples, loss
 	}
 	if r.bad || len(r.b) != 0 || c.phase > phaseDone {
 		return bad("makes no sense")

@@ -52,55 +52,83 @@ func (s Samples) Input(i int, dst []byte) error {
 	return nil
 }
 
-// split divides n samples into training and validation parts, each in
+// grouping is samples gathered by source, and sources by class: that of their
+// first sample.
+type grouping struct {
+	groups  [][]int32 // the samples of each source
+	byClass [][]int32 // the sources of each class
+}
+
+func group(n int, class func(i int) int, source func(i int) string) *grouping {
+	g := &grouping{}
+	number := map[string]int{}
+	for i := range n {
+		k, ok := number[source(i)]
+		if !ok {
+			k = len(g.groups)
+			number[source(i)] = k
+			g.groups = append(g.groups, nil)
+			for len(g.byClass) <= class(i) {
+				g.byClass = append(g.byClass, nil)
+			}
+			g.byClass[class(i)] = append(g.byClass[class(i)], int32(k))
+		}
+		g.groups[k] = append(g.groups[k], int32(i))
+	}
+	return g
+}
+
+// split divides the samples into training and validation parts, each in
 // ascending order. About the fraction frac of every class is held out, by whole
 // sources; a class (or the one source of a class) that cannot be divided stays
 // in training.
-func split(n int, class func(i int) int, source func(i int) string, frac float64, seed uint64) (train, val []int32) {
-	type group struct {
-		class   int
-		members []int32
-	}
-	var groups []*group
-	bySource := map[string]*group{}
-	classes := 0
-	for i := range n {
-		c := class(i)
-		classes = max(classes, c+1)
-		g := bySource[source(i)]
-		if g == nil {
-			g = &group{class: c}
-			groups = append(groups, g)
-			bySource[source(i)] = g
-		}
-		g.members = append(g.members, int32(i))
-	}
+func (g *grouping) split(frac float64, seed uint64) (train, val []int32) {
 	r := newRNG(seed, streamSplit)
-	for c := range classes {
-		var own []int32 // indices of this class's groups
-		size := 0
-		for i, g := range groups {
-			if g.class == c {
-				own = append(own, int32(i))
-				size += len(g.members)
-			}
-		}
+	for _, own := range g.byClass {
+		own := slices.Clone(own)
 		r.shuffle(own)
+		size := 0
+		for _, k := range own {
+			size += len(g.groups[k])
+		}
 		want := int(frac*float64(size) + 0.5)
 		if want == 0 && frac > 0 && size > 1 {
 			want = 1
 		}
-		for k, i := range own {
-			g := groups[i]
-			if want > 0 && k < len(own)-1 {
-				val = append(val, g.members...)
-				want -= len(g.members)
+		for i, k := range own {
+			if want > 0 && i < len(own)-1 {
+				val = append(val, g.groups[k]...)
+				want -= len(g.groups[k])
 			} else {
-				train = append(train, g.members...)
+				train = append(train, g.groups[k]...)
 			}
 		}
 	}
 	slices.Sort(train)
 	slices.Sort(val)
 	return train, val
+}
+
+// folds deals the sources of every class to n parts in turn, each part in
+// ascending order. A class with one source is in none: it could not be trained
+// while it is held out.
+func (g *grouping) folds(n int, seed uint64) [][]int32 {
+	r := newRNG(seed, streamSplit)
+	parts := make([][]int32, n)
+	next := 0
+	for _, own := range g.byClass {
+		if len(own) < 2 {
+			continue
+		}
+		own := slices.Clone(own)
+		r.shuffle(own)
+		for _, k := range own {
+			parts[next%n] = append(parts[next%n], g.groups[k]...)
+			next++
+		}
+	}
+	for _, p := range parts {
+		slices.Sort(p)
+	}
+	return parts
 }

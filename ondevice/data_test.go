@@ -56,7 +56,9 @@ func TestSplit(t *testing.T) {
 		frac := rapid.Float64Range(0, 0.9).Draw(t, "frac")
 		class := func(i int) int { return sources[i] % 3 } // a source has one class
 		source := func(i int) string { return fmt.Sprint(sources[i]) }
-		train, val := split(n, class, source, frac, rapid.Uint64().Draw(t, "seed"))
+		g := group(n, class, source)
+		seed := rapid.Uint64().Draw(t, "seed")
+		train, val := g.split(frac, seed)
 		all := slices.Concat(train, val)
 		slices.Sort(all)
 		for i := range n {
@@ -80,6 +82,25 @@ func TestSplit(t *testing.T) {
 				perClass[c] = map[int]bool{}
 			}
 			perClass[c][sources[i]] = true
+		}
+		// Folds: every divisible class is dealt out, and no source is in two parts.
+		dealt, of := 0, map[int]int{}
+		for k, part := range g.folds(3, seed) {
+			dealt += len(part)
+			for _, i := range part {
+				if f, ok := of[sources[i]]; ok && f != k {
+					t.Fatalf("source %d is in folds %d and %d", sources[i], f, k)
+				}
+				of[sources[i]] = k
+			}
+		}
+		for i := range n {
+			if len(perClass[class(i)]) > 1 {
+				dealt--
+			}
+		}
+		if dealt != 0 {
+			t.Fatalf("%d samples too many or too few are in folds", dealt)
 		}
 		for c, s := range perClass {
 			in := func(list []int32) bool {
@@ -202,9 +223,13 @@ func FuzzDecodeCheckpoint(f *testing.F) {
 func TestCheckpointFile(t *testing.T) {
 	c := &checkpoint{
 		generation: 7, plan: [32]byte{1}, rows: [32]byte{2}, phase: phaseTraining, epoch: 3, pos: 4, steps: 5, diverged: 1,
-		rng: [4]uint64{1, 2, 3, 4}, lossSum: 1.5, seen: 6, bestEpoch: 2, bestAccuracy: 0.5, bestLoss: 0.25,
+		stage: 9, rng: [4]uint64{1, 2, 3, 4}, lossSum: 1.5, seen: 6, bestEpoch: 2, bestAccuracy: 0.5, bestLoss: 0.25,
 		vectors: [][]float32{{1, -2}, {3, 4}, {5, 6}}, curve: []Epoch{{0, 1, 2}, {3, 4, 5}},
 	}
+	c.judged = newMetrics(2)
+	c.judged.add(0, 1)
+	c.judged.add(1, 1)
+	c.judged.Loss = 2.5
 	b := c.encode()
 	got, err := decodeCheckpoint(b)
 	if err != nil {

@@ -161,97 +161,154 @@ func (j *Job) work(ctx context.Context, c *checkpoint) (*format.Delta, *Report, 
 	p := j.plan
 	rep := &Report{Classes: p.Classes, New: p.New}
 	start := time.Now()
-	rows, train, val, class, targets, err := j.prepare(ctx, rep)
+	s, err := j.prepare(ctx, rep)
 	if err != nil {
 		return nil, nil, err
 	}
 	rep.Extracting = time.Since(start)
-	rep.Train, rep.Val = len(train), len(val)
-	if len(train) == 0 {
+	rep.Train = len(s.train)
+	if len(s.train) == 0 {
 		return nil, nil, fmt.Errorf("ondevice: no samples are left to train on")
 	}
-	t := newTrainer(p, p.level, rows, class, targets, train)
-	rep.LR = t.lr
-	start = time.Now()
-	digest := digestRows(rows, class, targets, train, val)
-	if c.phase == phaseNew {
+	digest := s.digest()
+	if c.rows == [32]byte{} {
 		c.rows = digest
 	} else if c.rows != digest {
 		return nil, nil, fmt.Errorf("%s: %w: the samples are not those that it began with", j.path, ErrJob)
 	}
-	if err := j.train(ctx, t, c, train, val, rep); err != nil {
+	start = time.Now()
+	for int(c.stage) < len(s.folds) {
+		if err := j.fold(ctx, s, c, rep); err != nil {
+			return nil, nil, err
+		}
+	}
+	t := newTrainer(p, s, s.train)
+	rep.LR = t.lr
+	if err := j.train(ctx, t, c, s.val, rep); err != nil {
 		return nil, nil, err
 	}
 	rep.Training = time.Since(start)
-	return j.judge(ctx, t, c, val, rep)
+	return j.judge(ctx, t, c, s, rep)
+}
+
+// fold trains a head without the fold c.stage and judges it on that.
+func (j *Job) fold(ctx context.Context, s *samples, c *checkpoint, rep *Report) error {
+	held := s.folds[c.stage]
+	rest := slices.DeleteFunc(slices.Clone(s.train), func(i int32) bool {
+		_, in := slices.BinarySearch(held, i)
+		return in
+	})
+	if len(held) > 0 && len(rest) > 0 {
+		t := newTrainer(j.plan, s, rest)
+		if err := j.train(ctx, t, c, nil, rep); err != nil {
+			return err
+		}
+		tuned, err := j.tuned(t)
+		if err != nil {
+			return err
+		}
+		m, err := j.serve(ctx, tuned, j.plan.Classes, s, held)
+		if err != nil {
+			return err
+		}
+		if c.judged == nil {
+			c.judged = newMetrics(len(j.plan.Classes))
+		}
+		c.judged.merge(m)
+	}
+	c.nextStage()
+	return j.write(c)
+}
+
+// samples are all rows of a job and what they are for.
+type samples struct {
+	rows       rowSet
+	class      []int32     // of each row
+	targets    [][]float32 // of each row; nil: by class
+	train, val []int32     // ascending
+	folds      [][]int32   // of train, ascending
+}
+
+// judged returns the samples that the gate looks at.
+func (s *samples) judged() []int32 {
+	if len(s.folds) == 0 {
+		return s.val
+	}
+	return slices.Concat(s.folds...)
 }
 
 // prepare gets the features of all samples and divides them.
-func (j *Job) prepare(ctx context.Context, rep *Report) (rows rowSet, train, val []int32, class []int32, targets [][]float32, err error) {
+func (j *Job) prepare(ctx context.Context, rep *Report) (*samples, error) {
 	p := j.plan
 	cache := j.loadCache()
 	own, err := j.extract(ctx, p.data, cache, rep)
 	if err != nil {
-		return
+		return nil, err
 	}
-	rows = rowSet{own}
+	s := &samples{rows: rowSet{own}}
 	source := make([]string, 0, p.Samples)
-	add := func(s Sample, id ID) {
-		src := "source " + s.Source
-		if s.Source == "" {
+	add := func(x Sample, id ID) {
+		src := "source " + x.Source
+		if x.Source == "" {
 			src = "id " + string(id[:]) // equal inputs are one source
 		}
 		source = append(source, src)
-		class = append(class, int32(max(0, slices.Index(p.Classes, s.Label))))
-		targets = append(targets, s.Target)
+		s.class = append(s.class, int32(max(0, slices.Index(p.Classes, x.Label))))
+		s.targets = append(s.targets, x.Target)
 	}
 	for i := range own.Len() {
 		add(p.data.Sample(i), own.ids[i])
 	}
 	if r := p.opt.Replay; r != nil {
-		rows = append(rows, r)
+		s.rows = append(s.rows, r)
 		for i := range r.Len() {
 			add(Sample{Label: r.labels[i]}, r.ids[i])
 		}
 	}
-	n := rows.len()
+	n := s.rows.len()
 	if p.opt.ValData == nil {
-		train, val = split(n, func(i int) int { return int(class[i]) }, func(i int) string { return source[i] }, p.opt.Val, p.opt.Seed)
-		return
+		g := group(n, func(i int) int { return int(s.class[i]) }, func(i int) string { return source[i] })
+		if k := p.opt.Folds; k > 0 {
+			s.train, _ = g.split(0, p.opt.Seed)
+			s.folds = g.folds(k, p.opt.Seed)
+		} else {
+			s.train, s.val = g.split(p.opt.Val, p.opt.Seed)
+		}
+		return s, nil
 	}
 	held, err := j.extract(ctx, p.opt.ValData, cache, rep)
 	if err != nil {
-		return
+		return nil, err
 	}
 	inVal := map[ID]bool{}
-	rows = append(rows, held)
+	s.rows = append(s.rows, held)
 	for i := range held.Len() {
 		add(p.opt.ValData.Sample(i), held.ids[i])
-		val = append(val, int32(n+i))
+		s.val = append(s.val, int32(n+i))
 		inVal[held.ids[i]] = true
 	}
 	for i := range int32(n) {
-		if f, k := rows.at(i); inVal[f.ids[k]] {
+		if f, k := s.rows.at(i); inVal[f.ids[k]] {
 			rep.Repeats++
 			continue
 		}
-		train = append(train, i)
+		s.train = append(s.train, i)
 	}
-	return
+	return s, nil
 }
 
-// digestRows identifies everything that training sees.
-func digestRows(rows rowSet, class []int32, targets [][]float32, train, val []int32) [sha256.Size]byte {
+// digest identifies everything that training sees.
+func (s *samples) digest() [sha256.Size]byte {
 	h := sha256.New()
-	for _, f := range rows {
+	for _, f := range s.rows {
 		d := f.digest()
 		h.Write(d[:])
 	}
-	for _, v := range [][]int32{class, train, val} {
+	for _, v := range append([][]int32{s.class, s.train, s.val}, s.folds...) {
 		binary.Write(h, binary.LittleEndian, int64(len(v)))
 		binary.Write(h, binary.LittleEndian, v)
 	}
-	for _, t := range targets {
+	for _, t := range s.targets {
 		h.Write(floatBytes(t))
 	}
 	return [sha256.Size]byte(h.Sum(nil))
@@ -261,7 +318,7 @@ func digestRows(rows rowSet, class []int32, targets [][]float32, train, val []in
 // the best weights in the trainer. They are the ones with the highest
 // validation accuracy, then the lowest validation loss; without validation
 // samples the last ones that are finite.
-func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, train, val []int32, rep *Report) error {
+func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, val []int32, rep *Report) error {
 	opt := &j.plan.opt
 	best := make([]float32, len(t.params))
 	if c.phase == phaseNew {
@@ -315,7 +372,9 @@ func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, train, val [
 			if err := j.endEpoch(t, c, best, val, e); err != nil {
 				return err
 			}
-			j.tell(Progress{Phase: "train", Done: int(c.epoch), Total: opt.Epochs, Epoch: c.curve[len(c.curve)-1]})
+			j.tell(Progress{
+				Phase: "train", Done: int(c.stage)*opt.Epochs + int(c.epoch), Total: (opt.Folds + 1) * opt.Epochs, Epoch: c.curve[len(c.curve)-1],
+			})
 		}
 		if time.Since(saved) >= pause {
 			if err := save(); err != nil {
@@ -359,22 +418,32 @@ func (j *Job) endEpoch(t *trainer, c *checkpoint, best []float32, val []int32, e
 	return nil
 }
 
-// judge compares the new head with the old one and makes the delta.
-func (j *Job) judge(ctx context.Context, t *trainer, c *checkpoint, val []int32, rep *Report) (*format.Delta, *Report, error) {
+// tuned returns the model with the trainer's head.
+func (j *Job) tuned(t *trainer) (*format.Model, error) {
 	p := j.plan
-	j.tell(Progress{Phase: "judge", Done: int(c.epoch), Total: p.opt.Epochs})
-	tuned, err := p.head.withHead(p.model, slices.Clone(t.weights()), slices.Clone(t.bias()), p.labels(), p.opt.Loss == CrossEntropy)
+	return p.head.withHead(p.model, slices.Clone(t.weights()), slices.Clone(t.bias()), p.labels(), p.opt.Loss == CrossEntropy)
+}
+
+// judge compares the new head with the old one and makes the delta.
+func (j *Job) judge(ctx context.Context, t *trainer, c *checkpoint, s *samples, rep *Report) (*format.Delta, *Report, error) {
+	p := j.plan
+	j.tell(Progress{Phase: "judge", Done: 0, Total: 1})
+	tuned, err := j.tuned(t)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(val) > 0 {
-		if rep.Base, err = j.serve(ctx, p.model, p.known, t, val); err != nil {
+	if idx := s.judged(); len(idx) > 0 {
+		if rep.Base, err = j.serve(ctx, p.model, p.known, s, idx); err != nil {
 			return nil, nil, err
 		}
-		if rep.Tuned, err = j.serve(ctx, tuned, p.Classes, t, val); err != nil {
-			return nil, nil, err
+		rep.Tuned = c.judged
+		if len(s.folds) == 0 {
+			if rep.Tuned, err = j.serve(ctx, tuned, p.Classes, s, idx); err != nil {
+				return nil, nil, err
+			}
 		}
-		rep.Verdict = p.opt.Gate.judge(rep.Base, rep.Tuned, p.Classes, p.New, p.regression)
+		rep.Val = len(idx)
+		rep.Verdict = p.opt.Gate.judge(rep.Base.finish(), rep.Tuned.finish(), p.Classes, p.New, p.regression)
 	}
 	if rep.Diverged && rep.BestEpoch == 0 {
 		rep.Verdict = "training diverged before any epoch was better than the start: try a lower learning rate"
@@ -390,39 +459,36 @@ func (j *Job) judge(ctx context.Context, t *trainer, c *checkpoint, val []int32,
 	return delta, rep, nil
 }
 
-// serve runs the head of a model, as it serves, on the rows idx.
-func (j *Job) serve(ctx context.Context, m *format.Model, names []string, t *trainer, idx []int32) (*Metrics, error) {
+// serve runs the head of a model, as it serves, on the rows idx. The metrics
+// are not finished; their loss is that of regression only.
+func (j *Job) serve(ctx context.Context, m *format.Model, names []string, s *samples, idx []int32) (*Metrics, error) {
 	prog, err := runtime.Compile(suffix(m, j.plan.Feature), j.plan.opt.Runtime...)
 	if err != nil {
 		return nil, err
 	}
-	s := prog.NewSession()
+	run := prog.NewSession()
 	index := make([]int, len(names)) // of the model's classes among the plan's
 	for i, n := range names {
 		index[i] = slices.Index(j.plan.Classes, n)
 	}
 	r := newMetrics(len(j.plan.Classes))
 	for _, i := range idx {
-		copy(s.Input(0).Bytes(), t.rows.row(i))
-		if err := s.Run(ctx); err != nil {
+		copy(run.Input(0).Bytes(), s.rows.row(i))
+		if err := run.Run(ctx); err != nil {
 			return nil, err
 		}
-		y := s.Output(0).Float32()
+		y := run.Output(0).Float32()
 		if !j.plan.regression {
-			r.add(int(t.class[i]), index[argmax(y)])
+			r.add(int(s.class[i]), index[argmax(y)])
 			continue
 		}
 		r.Samples++
 		var sum float64
-		for k, v := range t.targets[i] {
+		for k, v := range s.targets[i] {
 			d := float64(y[k]) - float64(v)
 			sum += float64(d * d)
 		}
 		r.Loss += sum / float64(len(y))
 	}
-	if j.plan.regression {
-		r.Loss /= float64(len(idx))
-		return r, nil
-	}
-	return r.finish(), nil
+	return r, nil
 }

@@ -74,6 +74,7 @@ func TestTune(t *testing.T) {
 		"sgd":   {},
 		"adamw": {Optimizer: AdamW, WeightDecay: 0.01, Smoothing: 0.1, ClipNorm: 5, Schedule: Constant},
 		"mse":   {Loss: MSE},
+		"folds": {Folds: 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			delta, rep := tune(t, m, testSamples(40, 2, labels...), o, vfs.NewMem())
@@ -88,6 +89,12 @@ func TestTune(t *testing.T) {
 			t.Logf("accuracy %.3f, tuned %.3f, rate %g, best epoch %d", before, after, rep.LR, rep.BestEpoch)
 			if after < before || after < 0.9 {
 				t.Errorf("accuracy went from %.3f to %.3f", before, after)
+			}
+			if want := 24; o.Folds == 0 && rep.Val != want || o.Folds > 0 && rep.Val != 120 {
+				t.Errorf("judged on %d samples", rep.Val)
+			}
+			if rep.Tuned.Samples != rep.Val || rep.Base.Samples != rep.Val {
+				t.Errorf("%d and %d samples counted", rep.Base.Samples, rep.Tuned.Samples)
 			}
 			first, last := rep.Curve[1].Loss, rep.Curve[len(rep.Curve)-1].Loss
 			if !(last < first) {
@@ -278,6 +285,7 @@ func TestResume(t *testing.T) {
 	for name, o := range map[string]Options{
 		"sgd":   {Epochs: 2, Batch: 8, Checkpoint: -1},
 		"adamw": {Epochs: 2, Batch: 8, Checkpoint: -1, Optimizer: AdamW},
+		"folds": {Epochs: 1, Batch: 8, Checkpoint: -1, Folds: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			whole := vfs.NewMem()

@@ -29,7 +29,20 @@ func (m *Metrics) add(c, p int) {
 	}
 }
 
-// finish computes the fractions from the counts.
+// merge adds the counts of another set. Neither is finished.
+func (m *Metrics) merge(o *Metrics) {
+	m.Samples += o.Samples
+	m.Loss += o.Loss
+	for c := range o.Count {
+		m.Count[c] += o.Count[c]
+		for p := range o.Confusion[c] {
+			m.Confusion[c][p] += o.Confusion[c][p]
+		}
+	}
+}
+
+// finish computes the fractions from the counts, and the mean from the sum that
+// Loss was until now.
 func (m *Metrics) finish() *Metrics {
 	right := 0
 	for c, row := range m.Confusion {
@@ -40,6 +53,7 @@ func (m *Metrics) finish() *Metrics {
 	}
 	if m.Samples > 0 {
 		m.Accuracy = float64(right) / float64(m.Samples)
+		m.Loss /= float64(m.Samples)
 	}
 	return m
 }

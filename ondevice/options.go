@@ -119,6 +119,13 @@ type Options struct {
 	Val     float64
 	ValData Data
 
+	// Folds, if not 0, judges by cross-validation instead: the samples are dealt
+	// to that many parts, as many heads are trained without one part each and
+	// judged on it, and then the head that counts is trained on all. For few
+	// samples, of which none can be spared; it takes Folds+1 times as long. No
+	// epoch is chosen: the last weights count.
+	Folds int
+
 	Gate Gate
 	Seed uint64
 
@@ -180,6 +187,10 @@ func (o Options) withDefaults() (Options, error) {
 		return bad("weight decay %v and gradient norm %v must not be negative", o.WeightDecay, o.ClipNorm)
 	case !(o.Val < 1):
 		return bad("validation part %v: it must be below 1", o.Val)
+	case o.Folds < 0 || o.Folds == 1 || o.Folds > 100:
+		return bad("%d folds: 2 to 100 are possible, or 0 for none", o.Folds)
+	case o.Folds > 0 && o.ValData != nil:
+		return bad("validation data and folds cannot be combined")
 	case o.Memory < 0:
 		return bad("memory budget of %d bytes", o.Memory)
 	}

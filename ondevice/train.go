@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/whet-edge/whet/kernels"
 	"github.com/whet-edge/whet/ondevice/grad"
 )
 
@@ -39,11 +38,9 @@ func (s rowSet) row(i int32) []byte {
 // trainer is a head in training. Parameters lie in one vector, weights
 // [classes, dim] first, then biases [classes].
 type trainer struct {
-	plan    *TunePlan
-	rows    rowSet
-	table   *[256]float32
-	class   []int32     // of each row
-	targets [][]float32 // of each row, when the loss is MSE
+	plan *TunePlan
+	*samples
+	table *[256]float32
 
 	params, gradient []float32
 	opt              grad.Optimizer
@@ -63,12 +60,14 @@ type trainer struct {
 	seen    int       // samples of the epoch so far
 }
 
-func newTrainer(p *TunePlan, level kernels.Level, rows rowSet, class []int32, targets [][]float32, train []int32) *trainer {
+// newTrainer makes a trainer of the samples train, at its start but for the
+// weights, which are zeros.
+func newTrainer(p *TunePlan, s *samples, train []int32) *trainer {
 	c, dim, batch := len(p.Classes), p.Dim, min(p.opt.Batch, len(train))
 	t := &trainer{
-		plan: p, rows: rows, table: rows[0].table(), class: class, targets: targets,
+		plan: p, samples: s, table: s.rows[0].table(),
 		params: make([]float32, p.Params), gradient: make([]float32, p.Params),
-		lin:    grad.NewLinear(level, dim, c),
+		lin:    grad.NewLinear(p.level, dim, c),
 		x:      make([]float32, p.Block*dim),
 		logits: make([]float32, max(batch, p.Block)*c), delta: make([]float32, batch*c),
 		panelX: make([]float32, p.Panel*batch), panelD: make([]float32, batch*c),
@@ -84,7 +83,7 @@ func newTrainer(p *TunePlan, level kernels.Level, rows rowSet, class []int32, ta
 	}
 	if p.opt.Replay != nil {
 		isNew := func(c int) bool { return !slices.Contains(p.known, p.Classes[c]) }
-		t.sampler = newBalancedSampler(train, func(i int32) int { return int(class[i]) }, isNew, p.opt.Seed)
+		t.sampler = newBalancedSampler(train, func(i int32) int { return int(s.class[i]) }, isNew, p.opt.Seed)
 	} else {
 		t.sampler = newSampler(train, p.opt.Seed)
 	}
@@ -208,9 +207,6 @@ func (t *trainer) evaluate(idx []int32) (*Metrics, error) {
 			m.add(int(t.class[i]), argmax(t.logits[j*c:][:c]))
 		}
 		m.Loss += t.loss(scratch, t.logits, part, 0, 1)
-	}
-	if len(idx) > 0 {
-		m.Loss /= float64(len(idx))
 	}
 	return m.finish(), nil
 }
