@@ -22,6 +22,12 @@ func bindBinary(n *node, l kernels.Level) (*step, error) {
 	s := &step{tasks: chunks(count)}
 	quantized := a.quant != nil && b.quant != nil && y.quant != nil
 	switch {
+	case a.typ == format.Float32 && op <= kernels.Mul && a.shape.Elems() == count && b.shape.Elems() == count:
+		lo, hi := n.clampF32()
+		s.run = func(m *mem, _ []byte, t0, t1 int) {
+			from, to := span(t0, t1, count)
+			kernels.Arith(l, op, m.f32(y)[from:to], m.f32(a)[from:to], m.f32(b)[from:to], lo, hi)
+		}
 	case a.typ == format.Float32:
 		s.run = func(m *mem, _ []byte, t0, t1 int) {
 			from, to := span(t0, t1, count)
@@ -50,18 +56,48 @@ func bindBinary(n *node, l kernels.Level) (*step, error) {
 			from, to := span(t0, t1, count)
 			q.Run(m.i16(y), m.i16(a), m.i16(b), from, to)
 		}
-	case a.typ == format.Int32 && !n.clamp:
-		s.run = func(m *mem, _ []byte, t0, t1 int) {
-			from, to := span(t0, t1, count)
-			kernels.Binary(op, c, m.i32(y), m.i32(a), m.i32(b), from, to)
+	case !n.clamp && (a.quant == nil || a.typ == format.Int32 || a.typ == format.Int64):
+		f := plainBinary(a.typ)
+		if f == nil {
+			return nil, n.errf("no kernel for %v", a.typ)
 		}
-	case a.typ == format.Int64 && !n.clamp:
 		s.run = func(m *mem, _ []byte, t0, t1 int) {
 			from, to := span(t0, t1, count)
-			kernels.Binary(op, c, m.i64(y), m.i64(a), m.i64(b), from, to)
+			f(op, c, m.bytes(y), m.bytes(a), m.bytes(b), from, to)
 		}
 	default:
 		return nil, n.errf("no kernel for %v and %v", a.typ, b.typ)
 	}
 	return s, nil
+}
+
+type binaryFunc func(op kernels.BinaryOp, c *kernels.Bcast, dst, a, b []byte, from, to int)
+
+// plainBinary returns the elementwise functions on plain numbers of a type.
+func plainBinary(t format.DType) binaryFunc {
+	switch t {
+	case format.Float64:
+		return binaryOn[float64]
+	case format.Int64:
+		return binaryOn[int64]
+	case format.Int32:
+		return binaryOn[int32]
+	case format.Int16:
+		return binaryOn[int16]
+	case format.Int8:
+		return binaryOn[int8]
+	case format.Uint64:
+		return binaryOn[uint64]
+	case format.Uint32:
+		return binaryOn[uint32]
+	case format.Uint16:
+		return binaryOn[uint16]
+	case format.Uint8:
+		return binaryOn[uint8]
+	}
+	return nil
+}
+
+func binaryOn[T kernels.Float | kernels.Integer](op kernels.BinaryOp, c *kernels.Bcast, dst, a, b []byte, from, to int) {
+	kernels.Binary(op, c, view[T](dst), view[T](a), view[T](b), from, to)
 }

@@ -68,22 +68,16 @@ func bindReduce(n *node, _ kernels.Level) (*step, error) {
 	}
 	s := &step{}
 	switch {
-	case n.op == "ReduceMax" && x.typ == format.Float32:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.ReduceMax(r, m.f32(y), m.f32(x)) }
-	case n.op == "ReduceMax" && x.typ == format.Int8:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.ReduceMax(r, m.i8(y), m.i8(x)) }
-	case n.op == "ReduceMax" && x.typ == format.Int16:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.ReduceMax(r, m.i16(y), m.i16(x)) }
-	case n.op == "ReduceMax" && x.typ == format.Int32:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.ReduceMax(r, m.i32(y), m.i32(x)) }
+	case n.op == "ReduceMax":
+		f := reduceMax(x.typ)
+		if f == nil {
+			return nil, n.errf("no kernel for %v", x.typ)
+		}
+		s.run = func(m *mem, _ []byte, _, _ int) { f(r, m.bytes(y), m.bytes(x)) }
 	case n.op == "ReduceSum" && x.typ == format.Float32:
 		s.run = func(m *mem, _ []byte, _, _ int) { r.Sum32(m.f32(y), m.f32(x)) }
 	case n.op == "ReduceMean" && x.typ == format.Float32:
 		s.run = func(m *mem, _ []byte, _, _ int) { r.Mean32(m.f32(y), m.f32(x)) }
-	case n.op == "ReduceSum" && x.typ == format.Int32 && x.quant == nil:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.ReduceSumInt(r, m.i32(y), m.i32(x)) }
-	case n.op == "ReduceSum" && x.typ == format.Int64:
-		s.run = func(m *mem, _ []byte, _, _ int) { kernels.ReduceSumInt(r, m.i64(y), m.i64(x)) }
 	case (x.typ == format.Int8 || x.typ == format.Int16) && x.quant != nil && y.quant != nil:
 		lo, hi := int32(-128), int32(127)
 		if x.typ == format.Int16 {
@@ -104,7 +98,63 @@ func bindReduce(n *node, _ kernels.Level) (*step, error) {
 			}
 		}
 	default:
-		return nil, n.errf("no kernel for %v", x.typ)
+		f := reduceSum(x.typ)
+		if n.op != "ReduceSum" || f == nil {
+			return nil, n.errf("no kernel for %v", x.typ)
+		}
+		s.run = func(m *mem, _ []byte, _, _ int) { f(r, m.bytes(y), m.bytes(x)) }
 	}
 	return s, nil
+}
+
+type reduceFunc func(r *kernels.Reduce, dst, src []byte)
+
+// reduceMax returns the maximum of a type; codes compare like the real numbers
+// that they stand for.
+func reduceMax(t format.DType) reduceFunc {
+	switch t {
+	case format.Float64:
+		return maxOn[float64]
+	case format.Float32:
+		return maxOn[float32]
+	case format.Int64:
+		return maxOn[int64]
+	case format.Int32:
+		return maxOn[int32]
+	case format.Int16:
+		return maxOn[int16]
+	case format.Int8:
+		return maxOn[int8]
+	case format.Uint8, format.Bool:
+		return maxOn[uint8]
+	}
+	return nil
+}
+
+// reduceSum returns the sum of plain numbers of a type; that of float32 is
+// bound above.
+func reduceSum(t format.DType) reduceFunc {
+	switch t {
+	case format.Float64:
+		return func(r *kernels.Reduce, dst, src []byte) { r.Sum64(view[float64](dst), view[float64](src)) }
+	case format.Int64:
+		return sumOn[int64]
+	case format.Int32:
+		return sumOn[int32]
+	case format.Int16:
+		return sumOn[int16]
+	case format.Int8:
+		return sumOn[int8]
+	case format.Uint8:
+		return sumOn[uint8]
+	}
+	return nil
+}
+
+func maxOn[T kernels.Float | kernels.Integer](r *kernels.Reduce, dst, src []byte) {
+	kernels.ReduceMax(r, view[T](dst), view[T](src))
+}
+
+func sumOn[T kernels.Integer](r *kernels.Reduce, dst, src []byte) {
+	kernels.ReduceSumInt(r, view[T](dst), view[T](src))
 }

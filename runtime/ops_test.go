@@ -304,6 +304,38 @@ func TestBinaryOps(t *testing.T) {
 	equalInts(t, "Add", got[0], []int64{7 + 1<<40, -7 + 1<<40, 5 + 1<<40})
 }
 
+// TestPlainNumbers goes through the types that hold plain numbers.
+func TestPlainNumbers(t *testing.T) {
+	for _, typ := range []format.DType{format.Float64, format.Int64, format.Int32, format.Int16, format.Int8, format.Uint64, format.Uint32, format.Uint16, format.Uint8} {
+		number := func(v ...float64) []byte {
+			b := make([]byte, typ.Bytes(len(v)))
+			castOf(typ, format.Float64)(b, raw(v))
+			return b
+		}
+		in := func() []*format.Tensor {
+			return []*format.Tensor{{Name: "a", Type: typ, Shape: format.Shape{2, 2}, Data: number(5, 3, 9, 2)}, {Name: "b", Type: typ, Shape: format.Shape{1, 2}, Data: number(2, 1)}}
+		}
+		for op, want := range map[string][]byte{
+			"Add": number(7, 4, 11, 3), "Sub": number(3, 2, 7, 1), "Mul": number(10, 3, 18, 2), "Max": number(5, 3, 9, 2), "Min": number(2, 1, 2, 1),
+			"Pow": number(25, 3, 81, 2), "SquaredDifference": number(9, 4, 49, 1),
+		} {
+			if got := runOp(t, op, nil, in(), out("y", typ, nil, 2, 2)); !bytes.Equal(got[0], want) {
+				t.Errorf("%s of %v: %v, want %v", op, typ, got[0], want)
+			}
+		}
+		if typ == format.Uint64 || typ == format.Uint32 || typ == format.Uint16 {
+			continue
+		}
+		attrs := format.Attrs{"axes": []int64{1}, "keepdims": int64(0)}
+		if got := runOp(t, "ReduceSum", attrs, in()[:1], out("y", typ, nil, 2)); !bytes.Equal(got[0], number(8, 11)) {
+			t.Errorf("ReduceSum of %v: %v", typ, got[0])
+		}
+		if got := runOp(t, "ReduceMax", attrs, in()[:1], out("y", typ, nil, 2)); !bytes.Equal(got[0], number(5, 9)) {
+			t.Errorf("ReduceMax of %v: %v", typ, got[0])
+		}
+	}
+}
+
 func TestPoolOps(t *testing.T) {
 	x := []float32{ // 1x3x3x2, channel 1 is the negative of channel 0
 		1, -1, 2, -2, 3, -3,

@@ -65,10 +65,9 @@ func bindUnary(n *node, l kernels.Level) (*step, error) {
 			from, to := span(t0, t1, count)
 			kernels.MapInt16(f, m.i16(y)[from:to], m.i16(x)[from:to], sx, zx, sy, zy)
 		}}, nil
-	case (n.op == "Relu" || n.op == "Abs" || n.op == "Neg") && x.typ == format.Int32:
-		return &step{run: func(m *mem, _ []byte, _, _ int) { unaryInt(n.op, m.i32(y), m.i32(x)) }}, nil
-	case (n.op == "Relu" || n.op == "Abs" || n.op == "Neg") && x.typ == format.Int64:
-		return &step{run: func(m *mem, _ []byte, _, _ int) { unaryInt(n.op, m.i64(y), m.i64(x)) }}, nil
+	}
+	if f := plainUnary(x.typ); f != nil && (n.op == "Abs" || n.op == "Neg") {
+		return &step{run: func(m *mem, _ []byte, _, _ int) { f(n.op, m.bytes(y), m.bytes(x)) }}, nil
 	}
 	return nil, n.errf("no kernel for %v", x.typ)
 }
@@ -83,14 +82,29 @@ func bindTable(n *node, t *kernels.Table8) *step {
 	}}
 }
 
-func unaryInt[T int32 | int64](op string, dst, src []T) {
-	for i, v := range src {
-		switch {
-		case op == "Neg" || op == "Abs" && v < 0:
+// plainUnary returns Abs and Neg on plain numbers of a type.
+func plainUnary(t format.DType) func(op string, dst, src []byte) {
+	switch t {
+	case format.Float64:
+		return unaryOn[float64]
+	case format.Int64:
+		return unaryOn[int64]
+	case format.Int32:
+		return unaryOn[int32]
+	case format.Int16:
+		return unaryOn[int16]
+	case format.Int8:
+		return unaryOn[int8]
+	}
+	return nil
+}
+
+func unaryOn[T float64 | int64 | int32 | int16 | int8](op string, dst, src []byte) {
+	d := view[T](dst)
+	for i, v := range view[T](src) {
+		if op == "Neg" || v < 0 {
 			v = -v
-		case op == "Relu" && v < 0:
-			v = 0
 		}
-		dst[i] = v
+		d[i] = v
 	}
 }
