@@ -15,7 +15,11 @@ func (t *trainer) initialize() {
 	r := newRNG(p.opt.Seed, streamInit)
 	for c, name := range p.Classes {
 		row := w[c*dim:][:dim]
-		if k := slices.Index(p.known, name); k >= 0 {
+		k := slices.Index(p.known, name)
+		if c < len(p.known) && p.known[c] == name {
+			k = c // also where two classes have one name
+		}
+		if k >= 0 {
 			copy(row, p.head.w[k*dim:][:dim])
 			b[c] = p.head.b[k]
 			continue
