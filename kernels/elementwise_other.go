@@ -1,10 +1,12 @@
-//go:build !amd64 || purego
+//go:build purego || (!amd64 && !arm64)
 
 package kernels
 
 // Without vector kernels the portable loops do everything.
 
 func qaddFront(Level, []int8, []int8, []int8, *QBinary) int { return 0 }
+
+func arithFront(Level, BinaryOp, []float32, []float32, []float32, float32, float32) int { return 0 }
 
 func spanFront(Level, []float32) (n int, lo, hi float32) { return 0, 0, 0 }
 

@@ -6,12 +6,9 @@
 // and adds zy. These bounds are integers, rounding is monotone, and FCVTNS, SQXTN
 // and SQADD saturate, so clamping the final code to [lo, hi] gives the same code.
 
-// OUTPUT_CONSTANTS(T) loads V28-V30 from the fields T_Lo, T_Hi, T_Zero of the
-// arguments at R0. Clobbers R16, R17, R19.
-#define OUTPUT_CONSTANTS(lo, hi, zero) \
-	FMOVS lo(R0), F29; \
-	FMOVS hi(R0), F30; \
-	MOVW zero(R0), R19; \
+// OUTPUT_CODES makes the constants of the clamp in F29, F30 and the zero point in
+// R19. Clobbers R16, R17.
+#define OUTPUT_CODES \
 	FCVTZSSW F29, R16; \
 	FCVTZSSW F30, R17; \
 	ADDW R19, R16, R16; \
@@ -20,17 +17,17 @@
 	VDUP R16, V29.B16; \
 	VDUP R17, V30.B16
 
-// REQUANTIZE_16(a, b, c, d, s, t, u, v) makes sixteen codes in v<a> of the sums in
-// v<a>-v<d> and the scales in v<s>-v<v>. Clobbers v<b>-v<d>.
-#define REQUANTIZE_16(a, b, c, d, s, t, u, v) \
-	SCVTF_4S(a, a); \
-	SCVTF_4S(b, b); \
-	SCVTF_4S(c, c); \
-	SCVTF_4S(d, d); \
-	FMUL_4S(s, a, a); \
-	FMUL_4S(t, b, b); \
-	FMUL_4S(u, c, c); \
-	FMUL_4S(v, d, d); \
+// OUTPUT_CONSTANTS(lo, hi, zero) makes them of three fields of the arguments at R0.
+// Clobbers R16, R17, R19.
+#define OUTPUT_CONSTANTS(lo, hi, zero) \
+	FMOVS lo(R0), F29; \
+	FMOVS hi(R0), F30; \
+	MOVW zero(R0), R19; \
+	OUTPUT_CODES
+
+// ROUND_16(a, b, c, d) makes sixteen codes in v<a> of the numbers in v<a>-v<d>.
+// Clobbers v<b>-v<d>.
+#define ROUND_16(a, b, c, d) \
 	FCVTNS_4S(a, a); \
 	FCVTNS_4S(b, b); \
 	FCVTNS_4S(c, c); \
@@ -45,6 +42,19 @@
 	SQXTN2_16B(c, a); \
 	SMAX_16B(29, a, a); \
 	SMIN_16B(30, a, a)
+
+// REQUANTIZE_16(a, b, c, d, s, t, u, v) makes sixteen codes in v<a> of the sums in
+// v<a>-v<d> and the scales in v<s>-v<v>. Clobbers v<b>-v<d>.
+#define REQUANTIZE_16(a, b, c, d, s, t, u, v) \
+	SCVTF_4S(a, a); \
+	SCVTF_4S(b, b); \
+	SCVTF_4S(c, c); \
+	SCVTF_4S(d, d); \
+	FMUL_4S(s, a, a); \
+	FMUL_4S(t, b, b); \
+	FMUL_4S(u, c, c); \
+	FMUL_4S(v, d, d); \
+	ROUND_16(a, b, c, d)
 
 // STORE_BELOW_8(v, p, n) stores the first n < 8 bytes of v at p. Clobbers v and p.
 #define STORE_BELOW_8(v, p, n) \

@@ -4,7 +4,8 @@
 // from last to first, then the destination; i is a lane. The line above a macro
 // is the instruction it stands for; macros_test.go decodes the expansion of every
 // macro for many registers and compares the two. Base words: Arm ARM (DDI 0487),
-// chapters C4 and C7. (VBIT exists; BIT_16B takes numbers as the others do.)
+// chapters C4 and C7. (VBIT, VBIF and VFMLA exist;
+// BIT_16B, BIF_16B and FMLA_4S take numbers as the others do.)
 
 // ldr q<t>, [x<n>, x<m>]
 #define LDRQ_X(m, n, t) WORD $(0x3ce06800 | (m)<<16 | (n)<<5 | (t))
@@ -22,6 +23,15 @@
 // sxtl2 v<d>.8h, v<n>.16b
 #define SXTL2_8H(n, d) WORD $(0x4f08a400 | (n)<<5 | (d))
 
+// sxtl v<d>.4s, v<n>.4h
+#define SXTL_4S(n, d) WORD $(0x0f10a400 | (n)<<5 | (d))
+// sxtl2 v<d>.4s, v<n>.8h
+#define SXTL2_4S(n, d) WORD $(0x4f10a400 | (n)<<5 | (d))
+// mul v<d>.4s, v<n>.4s, v<m>.4s
+#define MUL_4S(m, n, d) WORD $(0x4ea09c00 | (m)<<16 | (n)<<5 | (d))
+// sshr v<d>.4s, v<n>.4s, #1
+#define SSHR1_4S(n, d) WORD $(0x4f3f0400 | (n)<<5 | (d))
+
 // sdot v<d>.4s, v<n>.16b, v<m>.4b[<i>]
 #define SDOT_4S_LANE(i, m, n, d) WORD $(0x4f80e000 | ((i)&1)<<21 | ((i)>>1)<<11 | (m)<<16 | (n)<<5 | (d))
 // smmla v<d>.4s, v<n>.16b, v<m>.16b
@@ -31,14 +41,32 @@
 #define FMLA_4S_LANE(i, m, n, d) WORD $(0x4f801000 | ((i)&1)<<21 | ((i)>>1)<<11 | (m)<<16 | (n)<<5 | (d))
 // fadd v<d>.4s, v<n>.4s, v<m>.4s
 #define FADD_4S(m, n, d) WORD $(0x4e20d400 | (m)<<16 | (n)<<5 | (d))
+// fsub v<d>.4s, v<n>.4s, v<m>.4s
+#define FSUB_4S(m, n, d) WORD $(0x4ea0d400 | (m)<<16 | (n)<<5 | (d))
 // fmul v<d>.4s, v<n>.4s, v<m>.4s
 #define FMUL_4S(m, n, d) WORD $(0x6e20dc00 | (m)<<16 | (n)<<5 | (d))
+// fmla v<d>.4s, v<n>.4s, v<m>.4s
+#define FMLA_4S(m, n, d) WORD $(0x4e20cc00 | (m)<<16 | (n)<<5 | (d))
+// fdiv v<d>.4s, v<n>.4s, v<m>.4s
+#define FDIV_4S(m, n, d) WORD $(0x6e20fc00 | (m)<<16 | (n)<<5 | (d))
+// fabs v<d>.4s, v<n>.4s
+#define FABS_4S(n, d) WORD $(0x4ea0f800 | (n)<<5 | (d))
+// fneg v<d>.4s, v<n>.4s
+#define FNEG_4S(n, d) WORD $(0x6ea0f800 | (n)<<5 | (d))
+// fcmeq v<d>.4s, v<n>.4s, v<m>.4s
+#define FCMEQ_4S(m, n, d) WORD $(0x4e20e400 | (m)<<16 | (n)<<5 | (d))
 // fcmgt v<d>.4s, v<n>.4s, v<m>.4s
 #define FCMGT_4S(m, n, d) WORD $(0x6ea0e400 | (m)<<16 | (n)<<5 | (d))
 // bit v<d>.16b, v<n>.16b, v<m>.16b
 #define BIT_16B(m, n, d) WORD $(0x6ea01c00 | (m)<<16 | (n)<<5 | (d))
+// bif v<d>.16b, v<n>.16b, v<m>.16b
+#define BIF_16B(m, n, d) WORD $(0x6ee01c00 | (m)<<16 | (n)<<5 | (d))
+// bic v<d>.16b, v<n>.16b, v<m>.16b
+#define BIC_16B(m, n, d) WORD $(0x4e601c00 | (m)<<16 | (n)<<5 | (d))
 // scvtf v<d>.4s, v<n>.4s
 #define SCVTF_4S(n, d) WORD $(0x4e21d800 | (n)<<5 | (d))
+// fcvtzs v<d>.4s, v<n>.4s
+#define FCVTZS_4S(n, d) WORD $(0x4ea1b800 | (n)<<5 | (d))
 // fcvtns v<d>.4s, v<n>.4s
 #define FCVTNS_4S(n, d) WORD $(0x4e21a800 | (n)<<5 | (d))
 
