@@ -136,7 +136,7 @@ func (s *Server) logRequest(r *http.Request, id string, rec *recorder, took time
 	switch {
 	case rec.code >= 500 && rec.code != http.StatusServiceUnavailable:
 		level = slog.LevelError
-	case rec.code >= 400:
+	case rec.code >= 400 && rec.code != http.StatusServiceUnavailable:
 		level = slog.LevelWarn
 	case r.Method != http.MethodGet && rec.quiet == "":
 		level = slog.LevelInfo
