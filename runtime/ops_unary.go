@@ -82,11 +82,9 @@ func bindTable(n *node, t *kernels.Table8) *step {
 	}}
 }
 
-// plainUnary returns Abs and Neg on plain numbers of a type.
+// plainUnary returns Abs and Neg on plain integers of a type.
 func plainUnary(t format.DType) func(op string, dst, src []byte) {
 	switch t {
-	case format.Float64:
-		return unaryOn[float64]
 	case format.Int64:
 		return unaryOn[int64]
 	case format.Int32:
@@ -99,7 +97,7 @@ func plainUnary(t format.DType) func(op string, dst, src []byte) {
 	return nil
 }
 
-func unaryOn[T float64 | int64 | int32 | int16 | int8](op string, dst, src []byte) {
+func unaryOn[T int64 | int32 | int16 | int8](op string, dst, src []byte) {
 	d := view[T](dst)
 	for i, v := range view[T](src) {
 		if op == "Neg" || v < 0 {
