@@ -153,6 +153,19 @@ func splat[T any](s []T, v T) {
 	}
 }
 
+// Arith sets dst[i] = clamp(op(a[i], b[i]), lo, hi) for float32 tensors of one
+// shape with the kernels of a level; op is Add, Sub or Mul. Infinite bounds are
+// no clamp.
+func Arith(l Level, op BinaryOp, dst, a, b []float32, lo, hi float32) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	n := arithFront(l, op, dst, a, b, lo, hi)
+	dst = dst[n:]
+	binaryLoop(op, dst, a[n:], b[n:])
+	for i, x := range dst {
+		dst[i] = clampFloat(x, lo, hi)
+	}
+}
+
 func binaryLoop[T Float | Integer](op BinaryOp, dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	switch op {

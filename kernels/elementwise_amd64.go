@@ -22,6 +22,25 @@ func qaddFront(l Level, dst, a, b []int8, q *QBinary) int {
 	return n
 }
 
+func arithFront(l Level, op BinaryOp, dst, a, b []float32, lo, hi float32) int {
+	n := len(dst) &^ 7
+	if l < AVX2 || n == 0 {
+		return 0
+	}
+	d, x, y := unsafe.Pointer(&dst[0]), unsafe.Pointer(&a[0]), unsafe.Pointer(&b[0])
+	switch op {
+	case Add:
+		amd64.AddAVX2(d, x, y, uintptr(n), lo, hi)
+	case Sub:
+		amd64.SubAVX2(d, x, y, uintptr(n), lo, hi)
+	case Mul:
+		amd64.MulAVX2(d, x, y, uintptr(n), lo, hi)
+	default:
+		return 0
+	}
+	return n
+}
+
 func spanFront(l Level, src []float32) (n int, lo, hi float32) {
 	n = len(src) &^ 7
 	if l < AVX2 || n == 0 {

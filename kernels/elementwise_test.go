@@ -49,6 +49,22 @@ func TestElementwiseLevels(t *testing.T) {
 				}
 			}
 
+			for _, op := range []BinaryOp{Add, Sub, Mul} {
+				y := oddSlice(r, n, 1)
+				lo, hi := float32(math.Inf(-1)), float32(math.Inf(1))
+				if r.IntN(2) == 0 {
+					lo, hi = 0, 6
+				}
+				got, want := make([]float32, n), make([]float32, n)
+				Arith(l, op, got, x, y, lo, hi)
+				Arith(Generic, op, want, x, y, lo, hi)
+				for i := range want {
+					if !sameFloat(got[i], want[i]) {
+						t.Fatalf("%v: op %d of %g and %g: %g, want %g", l, op, x[i], y[i], got[i], want[i])
+					}
+				}
+			}
+
 			got, want := make([]int8, n), make([]int8, n)
 			s1, z1 := QuantizeRowAt(l, got, x)
 			s2, z2 := QuantizeRow(want, x)

@@ -67,3 +67,18 @@ func TanhAVX2(dst, src unsafe.Pointer, n uintptr)
 //
 //go:noescape
 func ExpAVX2(dst, src unsafe.Pointer, n uintptr)
+
+// AddAVX2 adds n floats (a multiple of 8): dst[i] = clamp(a[i]+b[i], lo, hi).
+//
+//go:noescape
+func AddAVX2(dst, a, b unsafe.Pointer, n uintptr, lo, hi float32)
+
+// SubAVX2 is AddAVX2 for a[i]-b[i].
+//
+//go:noescape
+func SubAVX2(dst, a, b unsafe.Pointer, n uintptr, lo, hi float32)
+
+// MulAVX2 is AddAVX2 for a[i]*b[i].
+//
+//go:noescape
+func MulAVX2(dst, a, b unsafe.Pointer, n uintptr, lo, hi float32)

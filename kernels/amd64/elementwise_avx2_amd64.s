@@ -319,3 +319,31 @@ dyn8:
 	JNE       dyn8
 	VZEROUPPER
 	RET
+
+// ARITH(name, label, OP) is func name(dst, a, b unsafe.Pointer, n uintptr, lo, hi float32):
+// dst[i] = clamp(a[i] OP b[i]).
+#define ARITH(name, label, OP) \
+TEXT name(SB), NOSPLIT, $0-40     \
+	MOVQ dst+0(FP), DI;           \
+	MOVQ a+8(FP), SI;             \
+	MOVQ b+16(FP), DX;            \
+	MOVQ n+24(FP), CX;            \
+	VBROADCASTSS lo+32(FP), Y10;  \
+	VBROADCASTSS hi+36(FP), Y11;  \
+label: \
+	VMOVUPS (SI), Y0;      \
+	OP      (DX), Y0, Y0;  \
+	VMAXPS  Y0, Y10, Y0;   \ // lo > y ? lo : y, so a NaN stays
+	VMINPS  Y0, Y11, Y0;   \
+	VMOVUPS Y0, (DI);      \
+	ADDQ    $32, SI;       \
+	ADDQ    $32, DX;       \
+	ADDQ    $32, DI;       \
+	SUBQ    $8, CX;        \
+	JNE     label;         \
+	VZEROUPPER;            \
+	RET
+
+ARITH(·AddAVX2, add8, VADDPS)
+ARITH(·SubAVX2, sub8, VSUBPS)
+ARITH(·MulAVX2, mul8, VMULPS)
