@@ -164,11 +164,12 @@ func runOnce(ctx context.Context, m *format.Model, s *runtime.Session, top int) 
 			}
 			o.Mean = sum / float64(len(v))
 		}
-		switch labels := m.Header.Labels; {
-		case isScores(info.Shape) && (i > 0 || len(labels) == 0 || len(labels) == len(v)):
-			if i > 0 {
-				labels = nil // the labels are those of the first output
-			}
+		labels := m.Header.Labels
+		if i > 0 || len(labels) != len(v) {
+			labels = nil // they are those of the first output
+		}
+		switch {
+		case isScores(m, info, labels != nil):
 			o.Top = pre.TopK(v, labels, top)
 		case len(v) <= maxShown:
 			o.Values = append([]float32{}, v...)
@@ -181,9 +182,31 @@ func runOnce(ctx context.Context, m *format.Model, s *runtime.Session, top int) 
 	return r, nil
 }
 
-// isScores reports whether an output of that shape can be one score a class.
-func isScores(s format.Shape) bool {
-	return len(s) == 2 && s[0] == 1 && s[1] > 1 || len(s) == 1 && s[0] > 1
+// isScores reports whether an output is one score a class: a vector that has
+// labels, or that a Softmax or Sigmoid made.
+func isScores(m *format.Model, out runtime.Info, labelled bool) bool {
+	if s := out.Shape; s.Elems() < 2 || len(s) > 2 || len(s) == 2 && s[0] != 1 {
+		return false
+	}
+	if labelled {
+		return true
+	}
+	producer := map[string]*format.Node{}
+	for _, n := range m.Main().Nodes {
+		for _, o := range n.Outputs {
+			producer[o] = n
+		}
+	}
+	for n := producer[out.Name]; n != nil; n = producer[n.Inputs[0]] {
+		switch n.Op {
+		case "Softmax", "LogSoftmax", "Sigmoid":
+			return true
+		case "Reshape", "QuantizeLinear", "DequantizeLinear", "Requantize":
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // finite refuses what JSON cannot hold and no user can read.

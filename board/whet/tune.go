@@ -159,13 +159,13 @@ func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
 		}
 		opt.ValData = tuneData{val}
 	}
-	bar := newProgress(cmd, data.Len(), "extracting")
+	bar := newProgress(cmd, data.Len(), phaseNames["extract"])
 	defer bar.done()
 	phase := "extract"
 	opt.Progress = func(p ondevice.Progress) {
 		if p.Phase != phase {
 			bar.done()
-			bar = newProgress(cmd, p.Total, p.Phase+"ing")
+			bar = newProgress(cmd, p.Total, phaseNames[p.Phase])
 			phase = p.Phase
 		}
 		bar.set(p.Done)
@@ -194,7 +194,7 @@ func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
 		if errors.Is(err, context.Canceled) {
 			return fmt.Errorf("%w; to go on, type the command again with --resume (the state is in %s)", err, jobFile)
 		}
-		return jobError(jobFile, fileError(model, err))
+		return jobError(model, err)
 	}
 	r := newTuneResult(model, f.out, plan, report)
 	if report.Passed {
@@ -217,6 +217,9 @@ func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
 	}
 	return nil
 }
+
+// phaseNames are what a job's phases are called beside the progress bar.
+var phaseNames = map[string]string{"extract": "extracting", "train": "training", "judge": "judging"}
 
 // jobError says how to get out of a job that does not fit the command.
 func jobError(path string, err error) error {
