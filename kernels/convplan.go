@@ -34,9 +34,9 @@ type convPlan struct {
 	panelBlock int  // panels of a task
 	rowBlocks  int
 	panBlocks  int
-	full, last []int32 // direct: the offsets of a full and of the last row tile
-	tapOff     []int32 // else: offset of each tap from the first
-	offLen     int     // int32s of a tile's offset table
+	full, last []int32 // direct: the offsets of a full and of the last row tile; bordered: full is of a tile inside an output row
+	tapOff     []int32 // not direct: offset of each tap from the first
+	offLen     int     // int32s of a tile's offset table, behind its start
 	width      int     // bordered: pixels of a copied row
 	copyLen    int     // bordered: elements of a task's copy
 }
@@ -89,6 +89,11 @@ func newConvPlan(s ConvShape, tile gemmShape, elem int) *convPlan {
 			kh, kw = t, 0
 		}
 		p.tapOff = append(p.tapOff, int32((kh*s.DH*width+kw*s.DW)*pixel*elem))
+	}
+	if p.bordered {
+		for i := range p.offLen {
+			p.full = append(p.full, p.tapOff[i/tile.mr]+int32(i%tile.mr*s.SW*pixel*elem))
+		}
 	}
 	return p
 }
@@ -153,14 +158,14 @@ func (p *convPlan) tileRows(i int) int { return min(p.tile.mr, p.rows-i*p.tile.m
 
 // scratchBytes is what a worker needs: copied rows, offsets, and more for the caller.
 func (p *convPlan) scratchBytes(more int) int {
-	return cacheLine + roundUp(p.copyLen*p.elem, cacheLine) + roundUp(p.rowBlock*4*p.offLen, cacheLine) + more
+	return cacheLine + roundUp(p.copyLen*p.elem, cacheLine) + roundUp(p.rowBlock*4*(1+p.offLen), cacheLine) + more
 }
 
 // convRows says where the row tiles of a task are read from.
 type convRows struct {
 	base unsafe.Pointer // what the offsets count from; of tile0 if direct
 	step int            // direct: bytes from a tile to the next
-	off  []int32        // else: the offset tables of the task's tiles
+	off  []int32        // else: for each tile of the task its start, or -1 and its own offset table
 	rest []byte         // what is left of the scratch
 }
 
@@ -185,29 +190,46 @@ func prepareRows[T int8 | float32](p *convPlan, t *convTask, src []T, zero T, sc
 	} else if p.inPlace {
 		oh = 0
 	}
-	rows.off = view[int32](scratch, 0, p.rowBlock*p.offLen)
-	rows.rest = scratch[roundUp(p.rowBlock*4*p.offLen, cacheLine):]
+	n := 1 + p.offLen
+	rows.off = view[int32](scratch, 0, p.rowBlock*n)
+	rows.rest = scratch[roundUp(4*p.rowBlock*n, cacheLine):]
 	for m := t.tile0; m < t.tile1; m++ {
-		off := rows.off[(m-t.tile0)*p.offLen:][:p.offLen]
-		if p.bordered {
-			p.fillBordered(off, m*p.tile.mr, p.tileRows(m), oh)
-		} else {
-			p.fillOffsets(off, m*p.tile.mr, p.tileRows(m))
-		}
+		p.fillTile(rows.off[(m-t.tile0)*n:][:n], m*p.tile.mr, p.tileRows(m), oh)
 	}
 	return rows
 }
 
+// fillTile writes what tileSource reads for the tile of n valid rows whose
+// first output pixel is first; oh0 is where bordered offsets start.
+func (p *convPlan) fillTile(off []int32, first, n, oh0 int) {
+	s := &p.s
+	oh, ow := first/s.OW, first%s.OW
+	off[0] = -1
+	switch {
+	case !p.bordered:
+		p.fillOffsets(off[1:], oh, ow, n)
+	case n == p.tile.mr && ow+n <= s.OW:
+		off[0] = int32(((oh-oh0)*s.SH*p.width + ow*s.SW) * p.cg * p.elem)
+	default:
+		p.fillBordered(off[1:], oh-oh0, ow, n)
+	}
+}
+
 // tileSource gives the A and Off of row tile m of the task.
 func (p *convPlan) tileSource(r *convRows, t *convTask, m int) (base unsafe.Pointer, off *int32) {
-	switch {
-	case !p.direct:
-		return r.base, &r.off[(m-t.tile0)*p.offLen]
-	case m == p.rowTiles-1:
-		return unsafe.Add(r.base, (m-t.tile0)*r.step), &p.last[0]
-	default:
-		return unsafe.Add(r.base, (m-t.tile0)*r.step), &p.full[0]
+	i := m - t.tile0
+	if p.direct {
+		off = &p.full[0]
+		if m == p.rowTiles-1 {
+			off = &p.last[0]
+		}
+		return unsafe.Add(r.base, i*r.step), off
 	}
+	table := r.off[i*(1+p.offLen):]
+	if start := table[0]; start >= 0 {
+		return unsafe.Add(r.base, int(start)), &p.full[0]
+	}
+	return r.base, &table[1]
 }
 
 // copyBordered copies the input rows from y on with their padding; src starts
@@ -240,11 +262,10 @@ func copyBordered[T int8 | float32](p *convPlan, dst, src []T, y, rows int, zero
 }
 
 // fillOffsets writes the table [taps][mr] of the tile of n valid rows whose
-// first output pixel is first; the offsets count from the image's start.
-func (p *convPlan) fillOffsets(off []int32, first, n int) {
+// first output pixel is (oh, ow); the offsets count from the image's start.
+func (p *convPlan) fillOffsets(off []int32, oh, ow, n int) {
 	s, mr := &p.s, p.tile.mr
 	pixel := int32(s.C * p.elem)
-	oh, ow := first/s.OW, first%s.OW
 	for r := 0; r < n; oh, ow = oh+1, 0 {
 		m := min(n-r, s.OW-ow) // rows of the tile in this output row
 		y, x := oh*s.SH-s.Top, ow*s.SW-s.Left
@@ -269,15 +290,14 @@ func (p *convPlan) fillOffsets(off []int32, first, n int) {
 	p.repeatLast(off, n)
 }
 
-// fillBordered does the same for bordered rows: the offsets count from the
-// first row of the window of output row oh0.
-func (p *convPlan) fillBordered(off []int32, first, n, oh0 int) {
+// fillBordered does the same for bordered rows: oh and the offsets count from
+// the first row of the copy.
+func (p *convPlan) fillBordered(off []int32, oh, ow, n int) {
 	s, mr := &p.s, p.tile.mr
 	step := int32(s.SW * p.cg * p.elem)
-	oh, ow := first/s.OW, first%s.OW
 	for r := 0; r < n; oh, ow = oh+1, 0 {
 		m := min(n-r, s.OW-ow)
-		start := int32((oh-oh0)*s.SH*p.width*p.cg*p.elem) + int32(ow)*step
+		start := int32(oh*s.SH*p.width*p.cg*p.elem) + int32(ow)*step
 		for t, d := range p.tapOff {
 			at := start + d
 			row := off[t*mr+r:][:m]

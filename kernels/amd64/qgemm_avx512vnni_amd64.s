@@ -94,13 +94,20 @@
 	VCVTPS2DQ c, c; \
 	VPADDD    Z26, c, c
 
-// STORE writes a row of codes, SUMS a row of raw sums (DI = row of C, K1 and
+// STORE and STORE16 write a row of codes, SUMS a row of raw sums (DI = row of C, K1 and
 // K2 = valid columns, R9 = LDC, R8 = rows left).
 #define STORE(c0, c1) \
 	REQUANTIZE(c0, Z28); \
 	REQUANTIZE(c1, Z29); \
 	VPMOVDB c0, K1, (DI); \
 	VPMOVDB c1, K2, 16(DI); \
+	ADDQ    R9, DI; \
+	DECQ    R8; \
+	JZ      done
+
+#define STORE16(c0) \
+	REQUANTIZE(c0, Z28); \
+	VPMOVDB c0, K1, (DI); \
 	ADDQ    R9, DI; \
 	DECQ    R8; \
 	JZ      done
@@ -396,6 +403,8 @@ store:
 	VPBROADCASTD QGEMM_ZERO(DX), Z26
 	VMOVUPS      (SI), Z28
 	VMOVUPS      64(SI), Z29
+	CMPQ         CX, $16
+	JLE          store16
 	STORE(Z0, Z1)
 	STORE(Z2, Z3)
 	STORE(Z4, Z5)
@@ -408,6 +417,20 @@ store:
 	STORE(Z18, Z19)
 	STORE(Z20, Z21)
 	STORE(Z22, Z23)
+
+store16:
+	STORE16(Z0)
+	STORE16(Z2)
+	STORE16(Z4)
+	STORE16(Z6)
+	STORE16(Z8)
+	STORE16(Z10)
+	STORE16(Z12)
+	STORE16(Z14)
+	STORE16(Z16)
+	STORE16(Z18)
+	STORE16(Z20)
+	STORE16(Z22)
 
 sums:
 	SUMS(Z0, Z1)
