@@ -72,9 +72,9 @@ type converter struct {
 	defined []bool             // a node, an input or a constant gives its value
 	derived map[derived]string // permuted copies of constants
 
-	vars    map[string]*variable // by shared name
-	handles map[int32]*variable  // by the tensor that holds the handle
-	cells   map[int32]string     // states of variable tensors, by tensor
+	vars    map[string]*variable    // by shared name
+	handles map[int32]*variable     // by the tensor that holds the handle
+	cells   map[int32]*format.State // of variable tensors, by tensor
 }
 
 // derived names a copy of constant tensor i in another layout.
@@ -106,7 +106,7 @@ func (c *converter) run() error {
 	c.derived = map[derived]string{}
 	c.vars = map[string]*variable{}
 	c.handles = map[int32]*variable{}
-	c.cells = map[int32]string{}
+	c.cells = map[int32]*format.State{}
 	for i, t := range g.tensors {
 		c.defined[i] = t.data != nil || t.sparse || t.shape.Elems() == 0
 	}
@@ -137,7 +137,7 @@ func (c *converter) run() error {
 		case err != nil:
 			return o.wrap(err)
 		}
-		for _, i := range src.outputs {
+		for _, i := range src.outputs { // also of what is unsupported
 			c.defined[i] = true
 		}
 	}
@@ -241,10 +241,11 @@ func (o *op) convert() error {
 			return fmt.Errorf("input %q is not computed by any operator before it", o.names[i])
 		}
 	}
-	for k, i := range o.outputs {
-		if o.defined[i] || slices.Contains(o.outputs[:k], i) {
+	for _, i := range o.outputs {
+		if o.defined[i] {
 			return fmt.Errorf("output %q already has a value", o.names[i])
 		}
+		o.defined[i] = true
 	}
 	if err := row.convert(o); err != nil {
 		return err

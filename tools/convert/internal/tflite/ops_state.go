@@ -123,19 +123,19 @@ func (o *op) cell(k int, shape format.Shape) (read string, write func(string), e
 	if t.dtype == format.Invalid || t.shape.Elems() != shape.Elems() {
 		return "", nil, fmt.Errorf("variable %q of shape %v does not fit the state's %v", t.name, t.shape, shape)
 	}
-	state := o.cells[i]
-	if state == "" {
-		state = o.b.State(&format.State{Name: o.names[i], Type: t.dtype, Shape: shape, Quant: t.quant})
-		o.cells[i] = state
+	s := o.cells[i]
+	if s == nil {
+		s = &format.State{Name: o.names[i], Type: t.dtype, Shape: shape, Quant: t.quant}
+		o.b.State(s)
+		o.cells[i] = s
 	}
-	if s := o.b.Model.State(state); !s.Shape.Equal(shape) {
+	if !s.Shape.Equal(shape) {
 		return "", nil, fmt.Errorf("variable %q is used with shapes %v and %v", t.name, s.Shape, shape)
 	}
-	attrs := format.Attrs{"state": state}
 	read = o.b.New(o.names[i]+"/read", t.dtype, shape, t.quant)
-	o.b.Node("", "StateRead", nil, []string{read}, attrs)
+	o.b.Node("", "StateRead", nil, []string{read}, format.Attrs{"state": s.Name})
 	return read, func(value string) {
-		o.b.Node(state+"/write", "StateWrite", []string{value}, nil, attrs)
+		o.b.Node(s.Name+"/write", "StateWrite", []string{value}, nil, format.Attrs{"state": s.Name})
 	}, nil
 }
 
