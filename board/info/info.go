@@ -38,6 +38,7 @@ type Board struct {
 	Governor   string `json:"governor,omitempty"`
 
 	Zones    []Zone   `json:"zones,omitempty"`
+	Power    string   `json:"power,omitempty"`    // "good" or "weak", where the firmware watches the supply
 	Warnings []string `json:"warnings,omitempty"` // what makes the board slow or unreliable now
 }
 
@@ -222,7 +223,12 @@ func memLimit(r reader) int64 {
 func (b *Board) warn(r reader, hot float64) {
 	for _, dir := range r.glob("sys/class/hwmon/hwmon*") {
 		// The driver raspberrypi-hwmon polls the firmware every two seconds.
-		if r.line(dir+"/name") == "rpi_volt" && r.number(dir+"/in0_lcrit_alarm") == 1 {
+		if r.line(dir+"/name") != "rpi_volt" {
+			continue
+		}
+		b.Power = "good"
+		if r.number(dir+"/in0_lcrit_alarm") == 1 {
+			b.Power = "weak"
 			b.Warnings = append(b.Warnings, "the power supply is too weak: the firmware has seen under-voltage and lowers the clock")
 		}
 	}

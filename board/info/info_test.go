@@ -90,7 +90,7 @@ func TestWarnings(t *testing.T) {
 		"sys/devices/system/cpu/cpu0/cpufreq/scaling_governor":    "powersave\n",
 		"sys/devices/system/cpu/cpu1/thermal_throttle/unexpected": "",
 	}))
-	if b.Hottest() != 61.224 || b.ClockHz != 600e6 || b.ClockMaxHz != 1400e6 {
+	if b.Power != "weak" || b.Hottest() != 61.224 || b.ClockHz != 600e6 || b.ClockMaxHz != 1400e6 {
 		t.Errorf("got %+v", b)
 	}
 	for _, want := range []string{"under-voltage", "61.2 °C", "powersave"} {

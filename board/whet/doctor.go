@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -100,7 +101,10 @@ func (r *doctorReport) text(w io.Writer) error {
 	row("features", "%s", strings.Join(b.Features, " "))
 	row("kernels", "%s (of %s)", r.ISA, strings.Join(r.Levels, ", "))
 	row("threads", "%d", r.Threads)
-	memory := fmt.Sprintf("%s, %s available", byteCount(b.MemTotal), byteCount(b.MemAvailable))
+	memory := "not known"
+	if b.MemTotal > 0 {
+		memory = fmt.Sprintf("%s, %s available", byteCount(b.MemTotal), byteCount(b.MemAvailable))
+	}
 	if b.MemLimit > 0 {
 		memory += ", limited to " + byteCount(b.MemLimit)
 	}
@@ -115,6 +119,7 @@ func (r *doctorReport) text(w io.Writer) error {
 		heat = fmt.Sprintf("%.1f °C", b.Hottest())
 	}
 	row("heat", "%s", heat)
+	row("power", "%s", cmp.Or(b.Power, "no sensor"))
 	row("disk", "%s of %s free at %s", byteCount(r.DiskFree), byteCount(r.DiskSize), r.Disk)
 	row("time", "%s", r.Time.Format(time.RFC3339))
 	row("whet", "%s, %s", r.Version, r.Go)
