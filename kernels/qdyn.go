@@ -88,7 +88,7 @@ func (c *QDyn) Tasks() int { return c.plan.tasks() }
 // Scratch returns the bytes of scratch that one worker needs.
 func (c *QDyn) Scratch() int {
 	p := c.plan
-	return p.scratchBytes(roundUp(4*p.tile.mr*p.tile.nr, cacheLine) + p.kc)
+	return p.scratchBytes(p.kc)
 }
 
 // PackedBytes returns the size of the packed weights.
@@ -101,7 +101,6 @@ func (c *QDyn) Run(dst []float32, src []int8, scale []float32, zero []int32, scr
 	s := &p.s
 	checkRun(len(dst), s.OutLen(), len(src), s.InLen(), len(scratch), c.Scratch())
 	scale, zero = scale[:c.Rows()], zero[:c.Rows()]
-	mr, nr := p.tile.mr, p.tile.nr
 	for i := t0; i < t1; i++ {
 		t := p.task(i)
 		var padZero int8
@@ -109,48 +108,51 @@ func (c *QDyn) Run(dst []float32, src []int8, scale []float32, zero []int32, scr
 			padZero = int8(zero[t.image])
 		}
 		rows := prepareRows(p, &t, src, padZero, scratch)
-		sums := view[int32](rows.rest, 0, mr*nr)
-		pad := view[int8](rows.rest, roundUp(4*mr*nr, cacheLine), p.kc)
+		pad := view[int8](rows.rest, 0, p.kc)
 		setAll(pad, padZero)
 		a := qGemmArgs{
-			Pad: unsafe.Pointer(&pad[0]), Taps: uintptr(p.taps), KC: uintptr(p.kc),
-			C: unsafe.Pointer(&sums[0]), LDC: uintptr(4 * nr), Raw: 1,
+			Pad: unsafe.Pointer(&pad[0]), Taps: uintptr(p.taps), KC: uintptr(p.kc), LDC: uintptr(4 * s.O), Raw: 1,
 		}
+		// The sums go where the results will be, which have the same size.
 		out := dst[t.image*p.rows*s.O:]
 		for n := t.pan0; n < t.pan1; n++ {
 			a.W = unsafe.Pointer(&c.packed[(t.group*p.panels+n)*p.qpanelBytes()])
-			cols := min(nr, p.og-n*nr)
-			a.Cols = uintptr(cols)
-			o := t.group*p.og + n*nr
+			a.Cols = uintptr(min(p.tile.nr, p.og-n*p.tile.nr))
 			for m := t.tile0; m < t.tile1; m++ {
 				p.setTile(&a, &rows, &t, m)
+				a.C = unsafe.Pointer(&out[m*p.tile.mr*s.O+t.group*p.og+n*p.tile.nr])
 				qgemm(c.level, &a)
-				for r := range p.tileRows(m) {
-					pixel := m*mr + r
-					q := t.image
-					if c.perPixel {
-						q = c.pixelRow(t.image*p.rows + pixel)
-					}
-					c.epilogue(out[pixel*s.O+o:][:cols], sums[r*nr:], o, scale[q], zero[q])
-				}
 			}
+		}
+		o := t.group*p.og + t.pan0*p.tile.nr
+		cols := min(t.pan1*p.tile.nr, p.og) - t.pan0*p.tile.nr
+		for pixel := t.tile0 * p.tile.mr; pixel < min(t.tile1*p.tile.mr, p.rows); pixel++ {
+			q := t.image
+			if c.perPixel {
+				q = c.pixelRow(t.image*p.rows + pixel)
+			}
+			c.epilogue(out[pixel*s.O+o:][:cols], o, scale[q], zero[q])
 		}
 	}
 }
 
 // pixelRow returns the input pixel that output pixel i of a 1x1 convolution reads.
 func (c *QDyn) pixelRow(i int) int {
+	if c.plan.direct {
+		return i
+	}
 	s := &c.plan.s
 	ow, i := i%s.OW, i/s.OW
 	oh, n := i%s.OH, i/s.OH
 	return (n*s.H+oh*s.SH)*s.W + ow*s.SW
 }
 
-// epilogue turns a row of sums of channels from o on into floats.
-func (c *QDyn) epilogue(dst []float32, sums []int32, o int, sx float32, zx int32) {
-	sums = sums[:len(dst)]
-	sw, bias, wsum := c.scale[o:][:len(dst)], c.bias[o:][:len(dst)], c.wsum[o:][:len(dst)]
-	for i := dynFront(c.level, dst, sums, wsum, sw, bias, sx, zx, c.lo, c.hi); i < len(dst); i++ {
+// epilogue turns the sums of a row, channels from o on, into floats in place.
+func (c *QDyn) epilogue(dst []float32, o int, sx float32, zx int32) {
+	n := len(dst)
+	sums := unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(dst))), n)
+	sw, bias, wsum := c.scale[o:][:n], c.bias[o:][:n], c.wsum[o:][:n]
+	for i := dynFront(c.level, dst, sums, wsum, sw, bias, sx, zx, c.lo, c.hi); i < n; i++ {
 		y := float32(float32(sums[i]-zx*wsum[i]) * float32(sx*sw[i]))
 		dst[i] = clampFloat(y+bias[i], c.lo, c.hi)
 	}
