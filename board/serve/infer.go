@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -16,7 +17,7 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer n.release()
 	answeredBy(w, name, n.version)
-	req, done, err := s.request(w, r, n, false)
+	req, done, err := s.inferRequest(w, r, n)
 	if err != nil {
 		return err
 	}
@@ -50,6 +51,37 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 	// A write that fails has no one to be told: the client is gone.
 	_, _ = w.Write(body)
 	return nil
+}
+
+// inferRequest reads an inference request: the protocol's, or a picture or
+// sound as it is, which goes through the model's preprocessing. Of the latter
+// the query may ask for the best classes of each output: ?classification=5.
+func (s *Server) inferRequest(w http.ResponseWriter, r *http.Request, n *instance) (*oip.Request, func(), error) {
+	media, err := mediaType(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if media == "" {
+		return s.request(w, r, n, false)
+	}
+	classes, err := queryNumber(r, "classification", 0, math.MaxInt32)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, done, err := s.body(w, r, s.cfg.MaxBody)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer done()
+	in, err := n.Decode(media, body)
+	if err != nil {
+		return nil, nil, refuse(http.StatusBadRequest, "the %s cannot be used: %v", media, err)
+	}
+	req := &oip.Request{Inputs: in}
+	for i := range n.Outputs() {
+		req.Outputs = append(req.Outputs, oip.Output{Index: i, Classify: int(classes)})
+	}
+	return req, func() {}, nil
 }
 
 // request reads and checks an inference request, or with label set a sample,

@@ -4,13 +4,14 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,12 +68,14 @@ type Server struct {
 	handler http.Handler
 	loaded  atomic.Bool  // the first loading of all models has been tried
 	bodies  atomic.Int64 // bytes reserved for request bodies
+	buffers sync.Pool    // of *bytes.Buffer for them
 }
 
 // New makes a server; [Server.Load] gives it its models.
 func New(cfg Config) (*Server, error) {
 	cfg.defaults()
 	s := &Server{cfg: cfg}
+	s.buffers.New = func() any { return new(bytes.Buffer) }
 	s.repo = &repository{
 		dir: cfg.Models, engine: cfg.Engine, store: cfg.Store, log: cfg.Log,
 		sessions: cfg.Sessions, maxWait: cfg.MaxQueue, models: map[string]*entry{},
@@ -179,7 +182,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 }
 
 // body reads a request's body of at most limit bytes. The caller calls done
-// when it no longer needs the bytes.
+// when it no longer needs the bytes; they are another request's then.
 func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (b []byte, done func(), err error) {
 	limit = min(limit, s.cfg.MaxBody)
 	size := r.ContentLength
@@ -193,13 +196,18 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (b []
 		s.bodies.Add(-size)
 		return nil, nil, &busy{reason: "memory", msg: "too many request bodies at a time: try again later", after: 1}
 	}
-	done = func() { s.bodies.Add(-size) }
-	if r.ContentLength >= 0 {
-		b = make([]byte, r.ContentLength)
-		_, err = io.ReadFull(r.Body, b)
-	} else {
-		b, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	buf := s.buffers.Get().(*bytes.Buffer)
+	buf.Reset()
+	done = func() {
+		s.bodies.Add(-size)
+		if buf.Cap() <= maxKeptBuffer {
+			s.buffers.Put(buf)
+		}
 	}
+	if r.ContentLength > 0 {
+		buf.Grow(int(r.ContentLength) + bytes.MinRead) // ReadFrom needs the room to see the end
+	}
+	_, err = buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	var big *http.MaxBytesError
 	switch {
 	case errors.As(err, &big):
@@ -213,8 +221,11 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (b []
 		done()
 		return nil, nil, err
 	}
-	return b, done, nil
+	return buf.Bytes(), done, nil
 }
+
+// maxKeptBuffer is the largest buffer that waits for another request's body.
+const maxKeptBuffer = 4 << 20
 
 func tooLarge(size, limit int64) error {
 	if size < 0 {
