@@ -2,6 +2,7 @@ package info
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,9 +124,7 @@ func TestMemory(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			files := map[string]string{"proc/meminfo": meminfo}
-			for k, v := range tt.files {
-				files[k] = v
-			}
+			maps.Copy(files, tt.files)
 			b := Read(board(t, files))
 			if b.MemTotal != 1000<<10 || b.MemAvailable != 500<<10 || b.MemLimit != tt.want {
 				t.Errorf("total %d, available %d, limit %d; want limit %d", b.MemTotal, b.MemAvailable, b.MemLimit, tt.want)

@@ -197,13 +197,6 @@ func (p *progress) set(n int) {
 	}
 }
 
-// describe changes the words beside the bar.
-func (p *progress) describe(what string) {
-	if p.bar != nil {
-		p.bar.Describe(what)
-	}
-}
-
 func (p *progress) done() {
 	if p.bar != nil {
 		_ = p.bar.Finish()

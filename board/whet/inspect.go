@@ -172,14 +172,14 @@ func quantization(m *format.Model, tensors map[string]*format.Tensor) string {
 
 // transform prints a step of preprocessing.
 func transform(t format.Transform) string {
-	s := t.Op
+	words := []string{t.Op}
 	if t.Tensor != "" {
-		s += " of " + t.Tensor
+		words = append(words, "of", t.Tensor)
 	}
 	for _, k := range slices.Sorted(maps.Keys(t.Attrs)) {
-		s += fmt.Sprintf(" %s=%v", k, t.Attrs[k])
+		words = append(words, fmt.Sprintf("%s=%v", k, t.Attrs[k]))
 	}
-	return s
+	return strings.Join(words, " ")
 }
 
 func (r *inspection) text(w io.Writer) error {

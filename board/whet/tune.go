@@ -75,7 +75,7 @@ TUNED.whetd.job.features is a cache and may be deleted.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
-	f.modelFlags.add(cmd)
+	f.add(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.data, "data", "", "folder DIR/<label>/<files>, .csv with a header, or .npz with x and y")
 	fl.StringVarP(&f.out, "output", "o", "", "the .whetd to write")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -64,13 +65,11 @@ func readTable(r io.Reader) (rows [][]float32, labels []string, err error) {
 	if anyNumber(head) {
 		return nil, nil, errors.New("the first line has numbers; a header line with the columns' names is needed")
 	}
-	col := len(head) - 1
-	for i := len(head) - 1; i >= 0; i-- {
-		for _, name := range labelColumns {
-			if strings.EqualFold(strings.TrimSpace(head[i]), name) {
-				col = i
-			}
-		}
+	col := slices.IndexFunc(head, func(h string) bool {
+		return slices.ContainsFunc(labelColumns, func(name string) bool { return strings.EqualFold(strings.TrimSpace(h), name) })
+	})
+	if col < 0 {
+		col = len(head) - 1
 	}
 	if len(head) < 2 {
 		return nil, nil, errors.New("one column only; a column of classes and one of values at least are needed")
