@@ -29,11 +29,11 @@ type head struct {
 	output  *format.Tensor // the graph's first output, at or after the layer
 	dim     int
 	classes int
-	w       []float32 // [classes, dim], dequantized
-	b       []float32 // [classes]
-	softmax bool      // the output is a Softmax of the layer's
-	first   int       // the layer's index among the graph's nodes
-	nodes   []int     // indices of what tuning replaces: the layer, what follows it, DequantizeLinear before it
+	w       *reals // [classes, dim]
+	b       *reals // [classes]; nil: zeros
+	softmax bool   // the output is a Softmax of the layer's
+	first   int    // the layer's index among the graph's nodes
+	nodes   []int  // indices of what tuning replaces: the layer, what follows it, DequantizeLinear before it
 }
 
 // between are the ops that may stand between the head and the output.
@@ -105,16 +105,15 @@ func findHead(m *format.Model) (*head, error) {
 		return nil, bad("features of type %v are not known", h.feature.Type)
 	}
 	var err error
-	if h.w, err = reals(w, nil); err != nil {
+	if h.w, err = newReals(w, nil); err != nil {
 		return nil, bad("%v", err)
 	}
-	h.b = make([]float32, h.classes)
 	if len(n.Inputs) > 2 && n.Inputs[2] != "" {
 		b := tensors[n.Inputs[2]]
 		if b.Data == nil {
 			return nil, bad("bias %q is not constant", b.Name)
 		}
-		if h.b, err = reals(b, biasScale(h.feature, w)); err != nil {
+		if h.b, err = newReals(b, biasScale(h.feature, w)); err != nil {
 			return nil, bad("%v", err)
 		}
 	}
@@ -184,19 +183,25 @@ func biasScale(x, w *format.Tensor) []float64 {
 	return s
 }
 
-// reals returns a constant's values as real numbers. The first dimension is
-// the one that per-channel scales belong to. Scale stands in for the
+// reals is a constant seen as real numbers.
+type reals struct {
+	t     *format.Tensor
+	scale []float64 // nil: the elements are real numbers; else one for all or one a row
+	zero  []int32
+	row   int // elements a row
+}
+
+// newReals checks that the constant's values are known. Scale stands in for the
 // quantization of a bias that carries none.
-func reals(t *format.Tensor, scale []float64) ([]float32, error) {
-	n := t.Shape.Elems()
-	out := make([]float32, n)
-	if t.Type == format.Float32 {
-		for i := range out {
-			out[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.Data[4*i:]))
-		}
-		return out, nil
+func newReals(t *format.Tensor, scale []float64) (*reals, error) {
+	r := &reals{t: t, row: t.Shape[1:].Elems()}
+	switch t.Type {
+	case format.Float32:
+		return r, nil
+	case format.Int8, format.Uint8, format.Int32:
+	default:
+		return nil, fmt.Errorf("constant %q: type %v is not known", t.Name, t.Type)
 	}
-	var zero []int32
 	if q := t.Quant; q != nil {
 		if q.Block > 0 || len(q.Scale) > 1 && q.Axis != 0 {
 			return nil, fmt.Errorf("constant %q: only scales a tensor or a row are known", t.Name)
@@ -205,34 +210,36 @@ func reals(t *format.Tensor, scale []float64) ([]float32, error) {
 		for i, s := range q.Scale {
 			scale[i] = float64(s)
 		}
-		zero = q.Zero
+		r.zero = q.Zero
 	}
 	if len(scale) != 1 && len(scale) != t.Shape[0] {
 		return nil, fmt.Errorf("constant %q of type %v has no scale", t.Name, t.Type)
 	}
-	row := n / t.Shape[0]
-	for i := range out {
-		var v int64
-		switch t.Type {
-		case format.Int8:
-			v = int64(int8(t.Data[i]))
-		case format.Uint8:
-			v = int64(t.Data[i])
-		case format.Int32:
-			v = int64(int32(binary.LittleEndian.Uint32(t.Data[4*i:])))
-		default:
-			return nil, fmt.Errorf("constant %q: type %v is not known", t.Name, t.Type)
-		}
-		c := 0
-		if len(scale) > 1 {
-			c = i / row
-		}
-		if zero != nil {
-			v -= int64(zero[min(c, len(zero)-1)])
-		}
-		out[i] = float32(float64(v) * scale[c])
+	r.scale = scale
+	return r, nil
+}
+
+// at returns element i.
+func (r *reals) at(i int) float32 {
+	var v int64
+	switch r.t.Type {
+	case format.Float32:
+		return math.Float32frombits(binary.LittleEndian.Uint32(r.t.Data[4*i:]))
+	case format.Int8:
+		v = int64(int8(r.t.Data[i]))
+	case format.Uint8:
+		v = int64(r.t.Data[i])
+	case format.Int32:
+		v = int64(int32(binary.LittleEndian.Uint32(r.t.Data[4*i:])))
 	}
-	return out, nil
+	c := 0
+	if len(r.scale) > 1 {
+		c = i / r.row
+	}
+	if len(r.zero) > 0 {
+		v -= int64(r.zero[min(c, len(r.zero)-1)])
+	}
+	return float32(float64(v) * r.scale[c])
 }
 
 // prefix returns the part of a model that makes the tensor feature out of its

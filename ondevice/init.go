@@ -20,8 +20,12 @@ func (t *trainer) initialize() {
 			k = c // also where two classes have one name
 		}
 		if k >= 0 {
-			copy(row, p.head.w[k*dim:][:dim])
-			b[c] = p.head.b[k]
+			for i := range row {
+				row[i] = p.head.w.at(k*dim + i)
+			}
+			if p.head.b != nil {
+				b[c] = p.head.b.at(k)
+			}
 			continue
 		}
 		for i := range row {

@@ -412,18 +412,25 @@ func TestHeadValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tuned, err := h.withHead(m, h.w, h.b, m.Header.Labels, true)
+	w, b := make([]float32, 3*testHidden), make([]float32, 3)
+	for i := range w {
+		w[i] = h.w.at(i)
+	}
+	for i := range b {
+		b[i] = h.b.at(i)
+	}
+	tuned, err := h.withHead(m, w, b, m.Header.Labels, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := format.Check(tuned); err != nil {
 		t.Fatal(err)
 	}
-	a, b := run(t, m, testSamples(20, 9, "a", "b")), run(t, tuned, testSamples(20, 9, "a", "b"))
-	for i := range a {
-		for k := range a[i] {
-			if math.Abs(float64(a[i][k]-b[i][k])) > 0.04 {
-				t.Fatalf("sample %d: probabilities %v and %v", i, a[i], b[i])
+	x, y := run(t, m, testSamples(20, 9, "a", "b")), run(t, tuned, testSamples(20, 9, "a", "b"))
+	for i := range x {
+		for k := range x[i] {
+			if math.Abs(float64(x[i][k]-y[i][k])) > 0.04 {
+				t.Fatalf("sample %d: probabilities %v and %v", i, x[i], y[i])
 			}
 		}
 	}

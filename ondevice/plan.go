@@ -254,7 +254,8 @@ func (p *TunePlan) budget() error {
 	}
 }
 
-// account adds the parts up. Extraction and training do not overlap: the frozen
+// account adds the parts up. Memory that the caller's Data holds is not in them,
+// and a model that was opened without a mapping is. Extraction and training do not overlap: the frozen
 // part is released before the head is trained.
 func (p *TunePlan) account(weights, arena int64) {
 	states := map[Optimizer]int64{SGD: 1, AdamW: 2}[p.opt.Optimizer]
@@ -279,8 +280,8 @@ func (p *TunePlan) account(weights, arena int64) {
 		{"the cache of features and its file", 2 * features},
 	}
 	training := []Part{
-		{"weights, gradient, optimizer state and best weights of the head", params * 4 * (1 + 1 + states + 2)},
-		{"the head as kernels hold it", 2 * 4 * (params + classes*16)},
+		{"weights, gradient, optimizer state and best weights of the head", params * 4 * (1 + 1 + states + 1)},
+		{"the head as kernels hold it", 2 * 4 * (dim + 1) * ((classes + 31) / 32 * 32)},
 		{"a block of rows and of the gradient", 4 * (int64(p.Block)*(dim+classes) + int64(p.Panel)*(batch+classes) + 2*batch*classes)},
 		{"a checkpoint", p.checkpointBytes() * 2},
 	}
@@ -294,6 +295,9 @@ func (p *TunePlan) account(weights, arena int64) {
 	} else {
 		p.Parts = append(p.Parts, training...)
 	}
+	// Go's collector lets the heap grow to twice what is live before it collects
+	// (GOGC=100); the runtime's own share is in processBytes.
+	p.Parts = append(p.Parts, Part{"what the garbage collector has not freed yet", total(p.Parts) - processBytes})
 	p.PeakBytes = total(p.Parts)
 }
 
