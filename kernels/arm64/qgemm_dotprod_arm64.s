@@ -52,6 +52,7 @@ TEXT ·QGemm4x16c4Dotprod(SB), NOSPLIT, $0-8
 	LDP  QGemmArgs_A(R0), (R4, R5)
 	LDP  QGemmArgs_Off(R0), (R1, R2)
 	LDP  QGemmArgs_KC(R0), (R6, R3)
+	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
 
 	// Sums start at the bias.
 	FLDPQ.P 32(R3), (F0, F1)
@@ -142,7 +143,6 @@ scale:
 
 	FLDPQ (R3), (F20, F21)
 	FLDPQ 32(R3), (F22, F23)
-	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
 	REQUANTIZE_16(0, 1, 2, 3, 20, 21, 22, 23)
 	REQUANTIZE_16(4, 5, 6, 7, 20, 21, 22, 23)
 	REQUANTIZE_16(8, 9, 10, 11, 20, 21, 22, 23)
@@ -184,6 +184,7 @@ TEXT ·QGemm1x16c4Dotprod(SB), NOSPLIT, $0-8
 	LDP  QGemmArgs_A(R0), (R4, R5)
 	LDP  QGemmArgs_Off(R0), (R1, R2)
 	LDP  QGemmArgs_KC(R0), (R6, R3)
+	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
 	FLDPQ.P 32(R3), (F0, F1)
 	FLDPQ.P 32(R3), (F2, F3)
 
@@ -238,7 +239,6 @@ scale1:
 
 	FLDPQ (R3), (F20, F21)
 	FLDPQ 32(R3), (F22, F23)
-	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
 	REQUANTIZE_16(0, 1, 2, 3, 20, 21, 22, 23)
 	CMP  $16, R13
 	BNE  partial1
