@@ -82,6 +82,12 @@ func writeNPZ(t *testing.T, name string, set *demo.Images, chosen func(class int
 			y.Shape[0]++
 		}
 	}
+	writeArrays(t, name, x, y)
+}
+
+// writeArrays writes an archive of x and y.
+func writeArrays(t *testing.T, name string, x, y *pre.Array) {
+	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for member, a := range map[string]*pre.Array{"x.npy": x, "y.npy": y} {
