@@ -19,7 +19,7 @@ const maxPixels = 64 << 20
 
 // ReadImage decodes a PNG, JPEG or BMP picture to uint8 [h,w,3] in RGB order,
 // or [h,w,1] when the file holds grey values. Transparency is dropped, not
-// blended. The orientation that a camera notes in EXIF is not applied.
+// blended. A photo is turned upright as its Exif orientation says.
 func ReadImage(r io.ReadSeeker) (*Array, error) {
 	c, _, err := image.DecodeConfig(r)
 	if err != nil {
@@ -31,11 +31,15 @@ func ReadImage(r io.ReadSeeker) (*Array, error) {
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
+	turn := orientation(r)
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
 	img, _, err := image.Decode(r)
 	if err != nil {
 		return nil, err
 	}
-	return FromImage(img), nil
+	return upright(FromImage(img), turn), nil
 }
 
 // FromImage turns a decoded picture into a sample.
