@@ -104,56 +104,78 @@ func TestTune(t *testing.T) {
 	}
 }
 
-// trainedBits is the SHA-256 of the weights that TestBits trains, on every CPU.
-const trainedBits = "c53e533c0555787d3e7d256a43328e56262b6bb7696613c7782a275ba0b8a9fc"
-
-// TestBits: neither the CPU nor the level nor the memory budget nor the number
-// of threads shows in the result.
+// TestBits: neither the CPU nor the level nor the number of threads nor the
+// memory budget shows in the result. The digests are of the trained weights.
 func TestBits(t *testing.T) {
 	labels := []string{"a", "b", "c"}
 	m := testModel(t, labels...)
 	d := testSamples(30, 2, labels...)
-	var want []byte
-	check := func(name string, o Options) {
-		o.Epochs = 3
-		o.Batch = 20
-		delta, rep := tune(t, m, d, o, vfs.NewMem())
-		if !rep.Passed {
-			t.Fatalf("%s: refused: %s", name, rep.Verdict)
-		}
-		got := deltaBytes(t, delta)
-		if want == nil {
-			want = got
-			for _, w := range delta.Tensors() {
-				if w.Name == tensorW {
-					if s := fmt.Sprintf("%x", sha256.Sum256(w.Data)); s != trainedBits {
-						t.Errorf("trained weights have the digest %s, want %s", s, trainedBits)
+	for name, c := range map[string]struct {
+		o      Options
+		digest string
+	}{
+		"sgd":   {Options{Epochs: 3, Batch: 20}, "c53e533c0555787d3e7d256a43328e56262b6bb7696613c7782a275ba0b8a9fc"},
+		"adamw": {Options{Epochs: 3, Batch: 20, Optimizer: AdamW, WeightDecay: 0.1, Smoothing: 0.1, ClipNorm: 0.5}, "313726e531026f90c57c2c22c28e8fe8a160d981e8c5a6be676a8f2cc06b9866"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var want []byte
+			check := func(name string, more func(*Options)) {
+				o := c.o
+				more(&o)
+				delta, rep := tune(t, m, d, o, vfs.NewMem())
+				if !rep.Passed {
+					t.Fatalf("%s: refused: %s", name, rep.Verdict)
+				}
+				got := deltaBytes(t, delta)
+				if want == nil {
+					want = got
+					for _, w := range delta.Tensors() {
+						if w.Name != tensorW {
+							continue
+						}
+						if s := fmt.Sprintf("%x", sha256.Sum256(w.Data)); s != c.digest {
+							t.Errorf("trained weights have the digest %s, want %s", s, c.digest)
+						}
 					}
 				}
+				if !bytes.Equal(got, want) {
+					t.Errorf("%s: the delta differs", name)
+				}
 			}
-		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("%s: the delta differs", name)
-		}
+			check("plain", func(*Options) {})
+			for _, l := range kernels.Levels() {
+				for _, n := range []int{1, 2} {
+					check(l.String(), func(o *Options) { o.Runtime = []runtime.Option{runtime.WithLevel(l), runtime.WithThreads(n)} })
+				}
+			}
+			tight := c.o
+			tight.Memory = 1
+			var need *BudgetError
+			if _, err := Plan(m, d, tight); !errors.As(err, &need) {
+				t.Fatalf("a budget of one byte gave %v", err)
+			}
+			tight.Memory = need.Need
+			p, err := Plan(m, d, tight)
+			if err != nil {
+				t.Fatalf("the budget that the refusal names is refused: %v", err)
+			}
+			if p.PeakBytes > need.Need || p.Block == 32 {
+				t.Errorf("a budget of %d bytes is planned to take %d, with blocks of %d", need.Need, p.PeakBytes, p.Block)
+			}
+			check("smallest budget", func(o *Options) { o.Memory = need.Need })
+		})
 	}
-	check("plain", Options{})
-	for _, l := range kernels.Levels() {
-		for _, n := range []int{1, 2} {
-			check(l.String(), Options{Runtime: []runtime.Option{runtime.WithLevel(l), runtime.WithThreads(n)}})
-		}
+}
+
+// TestPatience: a job stops when validation has not become better for so long,
+// and the best epoch's weights are the result.
+func TestPatience(t *testing.T) {
+	labels := []string{"a", "b", "c"}
+	m := testModel(t, labels...)
+	_, rep := tune(t, m, testSamples(40, 2, labels...), Options{Epochs: 500, Patience: 5, LR: 2, Schedule: Constant}, vfs.NewMem())
+	if n := len(rep.Curve) - 1; n == 500 || n != rep.BestEpoch+5 {
+		t.Errorf("%d epochs, the best was %d", n, rep.BestEpoch)
 	}
-	var need *BudgetError
-	if _, err := Plan(m, d, Options{Memory: 1, Epochs: 3, Batch: 20}); !errors.As(err, &need) {
-		t.Fatalf("a budget of one byte gave %v", err)
-	}
-	p, err := Plan(m, d, Options{Memory: need.Need, Epochs: 3, Batch: 20})
-	if err != nil {
-		t.Fatalf("the budget that the refusal names is refused: %v", err)
-	}
-	if p.PeakBytes > need.Need || p.Block == 32 {
-		t.Errorf("a budget of %d bytes is planned to take %d, with blocks of %d", need.Need, p.PeakBytes, p.Block)
-	}
-	check("smallest budget", Options{Memory: need.Need})
 }
 
 func TestGrow(t *testing.T) {

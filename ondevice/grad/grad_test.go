@@ -289,3 +289,71 @@ func TestClipNorm(t *testing.T) {
 		t.Errorf("clipped to %v, want 0.6, 0, 0.8", g)
 	}
 }
+
+// TestTrainingParity trains a softmax regression for 500 steps in float32, as a
+// job does, and in float64 by plain loops, on the same batches.
+func TestTrainingParity(t *testing.T) {
+	const n, in, out, batch, steps, lr, momentum = 500, 40, 10, 32, 500, 0.01, 0.9
+	r := rand.New(rand.NewPCG(11, 12))
+	x := randoms[float32](r, n*in)
+	p := make([]float32, out*(in+1))
+	for i := range p {
+		p[i] = float32(0.01 * r.NormFloat64())
+	}
+	p64, v64 := wide(p), make([]float64, len(p))
+	g, z, dz := make([]float32, len(p)), make([]float32, batch*out), make([]float32, batch*out)
+	opt := grad.NewSGD(len(p), momentum, 0)
+	bx, labels := make([]float32, batch*in), make([]int, batch)
+	for step := range steps {
+		for j := range batch {
+			i := r.IntN(n)
+			copy(bx[j*in:], x[i*in:][:in])
+			labels[j] = i % out
+		}
+		grad.Dense(z, bx, p[:out*in], p[out*in:], batch, in, out)
+		loss := grad.SoftmaxCrossEntropy(dz, z, labels, batch, out, 0, 1.0/batch) / batch
+		grad.DenseWeightGrad(g, g[out*in:], bx, dz, batch, in, out)
+		opt.Step(p, g, lr, out*in)
+
+		loss64 := 0.0
+		g64 := make([]float64, len(p))
+		for j := range batch {
+			q := make([]float64, out)
+			sum := 0.0
+			for o := range q {
+				q[o] = p64[out*in+o]
+				for k := range in {
+					q[o] += p64[o*in+k] * float64(bx[j*in+k])
+				}
+				q[o] = math.Exp(q[o])
+				sum += q[o]
+			}
+			loss64 -= math.Log(q[labels[j]]/sum) / batch
+			for o := range q {
+				d := (q[o]/sum - weight(o == labels[j])) / batch
+				for k := range in {
+					g64[o*in+k] += d * float64(bx[j*in+k])
+				}
+				g64[out*in+o] += d
+			}
+		}
+		for i := range p64 {
+			v64[i] = momentum*v64[i] + g64[i]
+			p64[i] -= lr * v64[i]
+		}
+		if math.Abs(loss-loss64) > 1e-5*loss64 {
+			t.Fatalf("step %d: loss %v, in float64 %v", step, loss, loss64)
+		}
+	}
+	var diff, size float64
+	for i := range p {
+		d := float64(p[i]) - p64[i]
+		diff += d * d
+		size += p64[i] * p64[i]
+	}
+	if e := math.Sqrt(diff / size); e > 1e-5 {
+		t.Errorf("weights after %d steps are off by %.3g", steps, e)
+	} else {
+		t.Logf("weights after %d steps: relative difference %.2g", steps, e)
+	}
+}
