@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"syscall"
 
 	"github.com/whet-edge/whet/board/serve/oip"
 	"github.com/whet-edge/whet/board/store"
@@ -35,7 +36,7 @@ func status(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, store.ErrName):
 		return http.StatusBadRequest
-	case errors.Is(err, store.ErrQuota):
+	case errors.Is(err, store.ErrQuota), errors.Is(err, syscall.ENOSPC):
 		return http.StatusInsufficientStorage
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusGatewayTimeout

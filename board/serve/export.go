@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/whet-edge/whet/board/serve/oip"
 	"github.com/whet-edge/whet/format"
@@ -36,9 +37,11 @@ func (s *Server) exportSamples(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "application/zip")
 	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", name+".npz"))
 	w.WriteHeader(http.StatusOK)
+	// However slow the client, as long as it reads. Not every writer has a
+	// deadline to lift.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	z := zip.NewWriter(w)
-	// The reply has begun: an error can only break it off, which leaves the
-	// client with an archive that does not open.
+	// The reply has begun: an error can only break it off.
 	if err := s.writeNpz(z, n, descr, ids, y, labels); err != nil {
 		return err
 	}
@@ -96,7 +99,7 @@ func (s *Server) writeNpz(z *zip.Writer, n *instance, descr string, ids []uint64
 		if err != nil {
 			return err
 		}
-		in, err := inputsOf(n, sample)
+		in, err := s.inputsOf(n, sample)
 		if err != nil {
 			return err
 		}

@@ -154,7 +154,7 @@ func show(t *testing.T, rec *httptest.ResponseRecorder) string {
 	t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "< %d %s\n", rec.Code, http.StatusText(rec.Code))
-	if rec.Header().Get(requestIDHeader) == "" && rec.Code != http.StatusNotFound && rec.Code != http.StatusMethodNotAllowed {
+	if rec.Header().Get(requestIDHeader) == "" {
 		t.Error("a reply has no request id")
 	}
 	for _, h := range shownHeaders {

@@ -73,7 +73,7 @@ func (s *Server) inferRequest(w http.ResponseWriter, r *http.Request, n *instanc
 		return nil, nil, err
 	}
 	defer done()
-	in, err := n.Decode(media, body)
+	in, err := s.decode(n, media, body)
 	if err != nil {
 		return nil, nil, refuse(http.StatusBadRequest, "the %s cannot be used: %v", media, err)
 	}

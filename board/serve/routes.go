@@ -83,6 +83,7 @@ func trimSlash(path string) string {
 
 // noRoute answers with the mux's status, 404 or 405, in the protocol's form.
 func (s *Server) noRoute(w http.ResponseWriter, r *http.Request, h http.Handler) {
+	w.Header().Set(requestIDHeader, requestID(r))
 	probe := statusProbe{header: w.Header()}
 	h.ServeHTTP(&probe, r)
 	w.Header().Del("X-Content-Type-Options")
@@ -124,6 +125,9 @@ func (s *Server) door(rt route) http.Handler {
 			}
 			s.metrics.request(rec.model, rec.version, rec.code, time.Since(start), err)
 			s.logRequest(r, id, rec, time.Since(start), err)
+			if err != nil && rec.code < 400 {
+				panic(http.ErrAbortHandler) // so that half a reply does not look like a whole one
+			}
 		}()
 		if err = sameSite(r); err == nil {
 			err = rt.handle(s, rec, r.WithContext(ctx))
@@ -164,6 +168,9 @@ func (r *recorder) WriteHeader(code int) {
 	r.code = code
 	r.ResponseWriter.WriteHeader(code)
 }
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 func (r *recorder) Write(b []byte) (int, error) {
 	if r.code == 0 {

@@ -104,7 +104,7 @@ func (s *Server) readMediaSample(w http.ResponseWriter, r *http.Request, n *inst
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := n.Decode(media, body); err != nil {
+	if _, err := s.decode(n, media, body); err != nil {
 		done()
 		return nil, nil, refuse(http.StatusBadRequest, "the %s cannot be used: %v", media, err)
 	}
@@ -305,9 +305,17 @@ func (s *Server) purgeSamples(w http.ResponseWriter, r *http.Request) error {
 }
 
 // inputsOf returns the model's input tensors that a sample stands for.
-func inputsOf(m Model, sample *store.Sample) ([][]byte, error) {
+func (s *Server) inputsOf(m Model, sample *store.Sample) ([][]byte, error) {
 	if sample.Media != "" {
-		return m.Decode(sample.Media, sample.Data)
+		return s.decode(m, sample.Media, sample.Data)
 	}
 	return splitInputs(sample, m.Inputs())
+}
+
+// decode is Model.Decode, for one picture or sound at a time: a few bytes can
+// become very many.
+func (s *Server) decode(m Model, media string, body []byte) ([][]byte, error) {
+	s.decoding.Lock()
+	defer s.decoding.Unlock()
+	return m.Decode(media, body)
 }

@@ -69,6 +69,8 @@ type Server struct {
 	loaded  atomic.Bool  // the first loading of all models has been tried
 	bodies  atomic.Int64 // bytes reserved for request bodies
 	buffers sync.Pool    // of *bytes.Buffer for them
+
+	decoding sync.Mutex // held while a picture or sound is decoded
 }
 
 // New makes a server; [Server.Load] gives it its models.
@@ -83,7 +85,7 @@ func New(cfg Config) (*Server, error) {
 	if err := s.repo.scan(); err != nil {
 		return nil, err
 	}
-	s.jobs = &jobs{repo: s.repo, store: cfg.Store, trainer: cfg.Trainer, log: cfg.Log, last: map[string]*JobStatus{}}
+	s.jobs = &jobs{repo: s.repo, store: cfg.Store, trainer: cfg.Trainer, log: cfg.Log, inputs: s.inputsOf, last: map[string]*JobStatus{}}
 	s.metrics = newMetrics(s)
 	s.jobs.ended = s.metrics.trainEnded
 	s.handler = s.routes()

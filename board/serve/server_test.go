@@ -2,19 +2,26 @@ package serve
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/whet-edge/whet/board/serve/oip"
 	"github.com/whet-edge/whet/board/store"
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/format/vfs"
@@ -243,6 +250,42 @@ func TestExport(t *testing.T) {
 	}
 }
 
+// TestBrokenExportIsNoReply loses a sample's bytes on the disk: the export must
+// not look complete.
+func TestBrokenExportIsNoReply(t *testing.T) {
+	fsys := vfs.NewMem()
+	s := fakeServer(t, &fakeEngine{}, map[string]string{"m": "base"}, func(c *Config) { c.Store = testStore(t, fsys) })
+	for range 3 {
+		fakeSample(t, s, "a")
+	}
+	srv := httptest.NewServer(s.Handler())
+	defer srv.Close()
+	export := func() error {
+		resp, err := http.Get(srv.URL + "/v2/models/m/samples/export")
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		_, err = io.ReadAll(resp.Body)
+		return err
+	}
+	if err := export(); err != nil {
+		t.Fatal(err)
+	}
+	reads := 0
+	fsys.Inject = func(c vfs.Call) error {
+		if c.Op == "read" {
+			if reads++; reads == 3 {
+				return errors.New("I/O error")
+			}
+		}
+		return nil
+	}
+	if err := export(); err == nil {
+		t.Error("an export that lacks a sample ends like a whole one")
+	}
+}
+
 // TestPictureThroughPreprocessing posts a picture of another size than the
 // model's input.
 func TestPictureThroughPreprocessing(t *testing.T) {
@@ -259,12 +302,14 @@ func TestPictureThroughPreprocessing(t *testing.T) {
 	if err != nil || !bytes.Equal(sample.Data, picture) {
 		t.Fatalf("the sample is %v, %v", sample, err)
 	}
+	rec := askWith(s, "POST", "/v2/models/pic/infer?classification=1", bytes.NewReader(picture), h)
+	want(t, rec, 200, `{"name":"y","datatype":"BYTES","shape":[1,1,1,1],"data":["-0.765625:0:red"]}`)
 	n, err := s.repo.hold("pic", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer n.release()
-	in, err := inputsOf(n, sample)
+	in, err := s.inputsOf(n, sample)
 	if err != nil || !bytes.Equal(in[0], bytes.Repeat([]byte{30, 20, 10}, 4)) {
 		t.Errorf("the model's input is %v, %v", in, err)
 	}
@@ -300,4 +345,66 @@ func TestModelNamesThatAreNone(t *testing.T) {
 	want(t, ask(s, "POST", "/v2/repository/index", ""), 200, `{"name":"new","state":"UNAVAILABLE","reason":"not loaded"}`)
 	want(t, ask(s, "POST", "/v2/repository/models/new/load", ""), 200, "")
 	want(t, ask(s, "GET", "/v2/models/new/ready", ""), 200, "true")
+}
+
+// BenchmarkInfer is what the daemon adds to an inference, over a unix socket.
+func BenchmarkInfer(b *testing.B) {
+	s := testServer(b, nil)
+	sock := b.TempDir() + "/s"
+	l, err := Listen(sock)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- s.Serve(ctx, l) }()
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", sock)
+	}}}
+	head := `{"inputs":[{"name":"x","shape":[1,4],"datatype":"INT8","parameters":{"binary_data_size":4}}],"parameters":{"binary_data_output":true}}`
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := http.NewRequest("POST", "http://whet/v2/models/kws/infer", strings.NewReader(head+"abcd"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Header.Set(oip.HeaderLength, strconv.Itoa(len(head)))
+		resp, err := client.Do(r)
+		if err != nil || resp.StatusCode != 200 {
+			b.Fatal(resp, err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			b.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	client.CloseIdleConnections()
+	stop()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+}
+
+// FuzzHandler sends arbitrary bodies to every door: no panic, no failure of the
+// server's own, and each answer is JSON unless it is a file.
+func FuzzHandler(f *testing.F) {
+	s := fakeServer(f, &fakeEngine{}, map[string]string{"m": "base"}, nil)
+	for i := range routeTable {
+		f.Add(i, "1", []byte(fakeInfer))
+		f.Add(i, "..", []byte(`{"version":"2","parameters":{"x":[[[[]]]]},"ready":1}`))
+	}
+	f.Fuzz(func(t *testing.T, n int, id string, body []byte) {
+		method, path, _ := strings.Cut(routeTable[uint(n)%uint(len(routeTable))].pattern, " ")
+		path = strings.NewReplacer("{model}", "m", "{version}", url.PathEscape(id), "{id}", url.PathEscape(id)).Replace(path)
+		if strings.Contains(path, "//") || strings.Contains(path, "/.") {
+			return // the router cleans such paths by a redirect
+		}
+		rec := askWith(s, method, path, bytes.NewReader(body), nil)
+		if rec.Code >= 500 && rec.Code != 501 && rec.Code != 503 {
+			t.Errorf("%s %s: %d %s", method, path, rec.Code, rec.Body)
+		}
+		if rec.Header().Get("Content-Type") == "application/json" && !json.Valid(rec.Body.Bytes()) {
+			t.Errorf("%s %s: %s", method, path, rec.Body)
+		}
+	})
 }

@@ -58,6 +58,7 @@ type jobs struct {
 	store   *store.Store
 	trainer Trainer
 	log     *slog.Logger
+	inputs  func(Model, *store.Sample) ([][]byte, error)
 	ended   func(result string, o *Outcome)
 
 	mu      sync.Mutex
@@ -161,7 +162,7 @@ func (j *jobs) next() {
 
 // work trains and deals with the outcome. It returns the job's last status.
 func (j *jobs) work(ctx context.Context, r *runningJob, st JobStatus, task savedTask, ids []uint64) *JobStatus {
-	o, err := j.train(ctx, &st, task, ids)
+	o, base, err := j.train(ctx, &st, task, ids)
 	j.mu.Lock()
 	cancelled, stopped := r.cancelled, j.stopped
 	j.mu.Unlock()
@@ -178,8 +179,7 @@ func (j *jobs) work(ctx context.Context, r *runningJob, st JobStatus, task saved
 		st.State, st.Reason, st.Report = jobRejected, o.Reason, o.Report
 	default:
 		st.State, st.Report = jobPassed, o.Report
-		err = j.publish(&st, task, o)
-		if err != nil {
+		if err := j.publish(&st, task, base, o); err != nil {
 			st.State, st.Reason = jobFailed, err.Error()
 		}
 	}
@@ -202,7 +202,8 @@ func result(st *JobStatus) string {
 	return resultFailed
 }
 
-func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []uint64) (o *Outcome, err error) {
+// train trains. It also returns the digest of the model file that it read.
+func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []uint64) (o *Outcome, base string, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			o, err = nil, fmt.Errorf("training panicked: %v", v)
@@ -210,15 +211,15 @@ func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []u
 	}()
 	version, delta, err := j.store.Delta(st.Model, task.Parent)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	m, err := j.repo.engine.Open(j.repo.path(st.Model), delta)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer m.Close()
 	if version.Base != "" && version.Base != m.Digest() {
-		return nil, fmt.Errorf("version %s belongs to another %s%s", task.Parent, st.Model, modelSuffix)
+		return nil, "", fmt.Errorf("version %s belongs to another %s%s", task.Parent, st.Model, modelSuffix)
 	}
 	t := Task{
 		Model: j.repo.path(st.Model), Delta: delta, File: j.store.JobFile(st.Model),
@@ -230,7 +231,7 @@ func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []u
 		}
 	}
 	if len(t.Samples) == 0 {
-		return nil, errors.New("no sample has the form of the model's inputs")
+		return nil, "", errors.New("no sample has the form of the model's inputs")
 	}
 	t.Label = func(id uint64) (string, bool) {
 		i, ok := j.store.Info(id)
@@ -241,9 +242,9 @@ func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []u
 		if err != nil {
 			return nil, err
 		}
-		return inputsOf(m, s)
+		return j.inputs(m, s)
 	}
-	return j.trainer.Train(ctx, t, func(p Progress) {
+	o, err = j.trainer.Train(ctx, t, func(p Progress) {
 		now := *st
 		now.Progress = p
 		*st = now
@@ -251,16 +252,11 @@ func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []u
 		j.last[st.Model] = &now
 		j.mu.Unlock()
 	})
+	return o, m.Digest(), err
 }
 
 // publish makes the result a version and, when that was asked for, lets it serve.
-func (j *jobs) publish(st *JobStatus, task savedTask, o *Outcome) error {
-	n, err := j.repo.hold(st.Model, "")
-	if err != nil {
-		return err
-	}
-	base := n.Digest()
-	n.release()
+func (j *jobs) publish(st *JobStatus, task savedTask, base string, o *Outcome) error {
 	v, err := j.store.Publish(st.Model, store.Version{Base: base, Parent: task.Parent, Report: o.Report}, o.Delta)
 	if err != nil {
 		return err

@@ -114,8 +114,7 @@ func (l *sampleLog) commit(b *batch) error {
 		buf = appendRecord(buf, seg.seed, b.recs[i].meta, b.recs[i].data)
 	}
 	if err := l.write(buf); err != nil {
-		seg.file = seg.size + int64(len(buf))
-		return fmt.Errorf("store: %s: %w", seg.name, errors.Join(err, l.close()))
+		return fmt.Errorf("store: %s: %w", seg.name, errors.Join(err, l.abandon(len(buf))))
 	}
 	off := seg.size
 	seg.size += int64(len(buf))
@@ -138,6 +137,23 @@ func (l *sampleLog) write(buf []byte) error {
 	if l.onSync != nil {
 		l.onSync(time.Since(start))
 	}
+	return err
+}
+
+// abandon leaves the segment being written to after a failed write of n bytes.
+// One that holds nothing yet is removed, or a full disk would fill with them.
+func (l *sampleLog) abandon(n int) error {
+	seg := l.last()
+	seg.file = seg.size + int64(n)
+	if seg.size > segHeaderLen {
+		return l.close()
+	}
+	err := l.close()
+	if rerr := l.fsys.Remove(seg.name); rerr != nil {
+		return errors.Join(err, rerr)
+	}
+	l.segs = l.segs[:len(l.segs)-1]
+	l.bytes.Add(-segHeaderLen)
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -276,6 +277,34 @@ func TestFailedSyncStartsANewSegment(t *testing.T) {
 		if !slices.Equal(got, []string{"before", "after"}) {
 			t.Errorf("the samples are %q", got)
 		}
+	}
+}
+
+// TestFullDiskLeavesNoFiles adds samples to a disk that takes no more: each is
+// refused, none leaves a file, and what was there stays.
+func TestFullDiskLeavesNoFiles(t *testing.T) {
+	fsys := vfs.NewMem()
+	s := open(t, fsys, Options{})
+	add(t, s, "m", "l", "before")
+	full := true
+	fsys.Inject = func(c vfs.Call) error {
+		if full && c.Op == "write" {
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	for range 20 {
+		if _, err := s.Add(Sample{Model: "m", Data: []byte("x")}); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("on a full disk: %v", err)
+		}
+	}
+	if names := logFiles(t, fsys); len(names) > 2 {
+		t.Errorf("a full disk has the files %v", names)
+	}
+	full = false
+	add(t, s, "m", "l", "after")
+	if got := open(t, fsys.Crash(1, 0), Options{}).Counts("m").Samples; got != 2 {
+		t.Errorf("%d samples are there", got)
 	}
 }
 
