@@ -10,7 +10,6 @@ import (
 	"os"
 	goruntime "runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -257,18 +256,4 @@ func (b *benchmark) text(w io.Writer) error {
 		fmt.Fprintf(tw, "%s\t%.1f %%\t%s\t%s\t%s\t%s\t%s\t%s\n", nanos(s.MeanNS), 100*s.Share, rate, countOf(s.MACs), s.Op, s.Kernel, asm, shortName(s.Node))
 	}
 	return tw.Flush()
-}
-
-// shortName cuts the names that converters make of all that they folded into a
-// node ("conv/Relu;conv/bias;...") to the first part and to a line.
-func shortName(s string) string {
-	s, rest, more := strings.Cut(s, ";")
-	const width = 48
-	if len(s) > width {
-		return "..." + s[len(s)-width:]
-	}
-	if more && rest != "" {
-		s += ";..."
-	}
-	return s
 }

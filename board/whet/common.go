@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -160,9 +161,12 @@ func emit(cmd *cobra.Command, result any, text func(w io.Writer) error) error {
 	if err := text(&b); err != nil {
 		return err
 	}
-	_, err = io.WriteString(w, b.String())
+	_, err = io.WriteString(w, trailing.ReplaceAllString(b.String(), ""))
 	return err
 }
+
+// trailing is the padding of the last cells of a table.
+var trailing = regexp.MustCompile(`(?m) +$`)
 
 // table returns a writer that aligns columns separated by tabs.
 func table(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
@@ -290,4 +294,18 @@ func quantOf(q *format.Quant) string {
 		return fmt.Sprintf("%d scales, one a block of %d", len(q.Scale), q.Block)
 	}
 	return fmt.Sprintf("%d scales along axis %d", len(q.Scale), q.Axis)
+}
+
+// shortName cuts the names that converters make of all that they folded into a
+// node ("conv/Relu;conv/bias;...") to the first part and to a line.
+func shortName(s string) string {
+	s, rest, more := strings.Cut(s, ";")
+	const width = 48
+	if len(s) > width {
+		return "..." + s[len(s)-width:]
+	}
+	if more && rest != "" {
+		s += ";..."
+	}
+	return s
 }

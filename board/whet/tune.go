@@ -251,11 +251,11 @@ func newTuneResult(model, out string, p *ondevice.TunePlan, rep *ondevice.Report
 func (r *tuneResult) text(w io.Writer) error {
 	tw := table(w)
 	row := func(key, format string, args ...any) { fmt.Fprintf(tw, "%s\t%s\n", key, fmt.Sprintf(format, args...)) }
-	row("trained", "%s: %d parameters, %d classes (%d new), %d samples", r.Layer, r.Params, len(r.Classes), len(r.New), r.Train)
+	row("trained", "%s: %d parameters, %d classes (%d new), %d samples", shortName(r.Layer), r.Params, len(r.Classes), len(r.New), r.Train)
 	if r.Base != nil {
 		row("accuracy", "%.4f, before %.4f, on %d validation samples", r.Tuned.Accuracy, r.Base.Accuracy, r.Val)
 	} else {
-		row("accuracy", "not judged: no validation samples")
+		row("accuracy", "NOT JUDGED: too few samples to hold any out; give some with --val")
 	}
 	row("best epoch", "%d of %d, learning rate %.3g", r.BestEpoch, r.Epochs, r.LR)
 	row("time", "%s for the features, %s for training", time.Duration(r.ExtractNS).Round(time.Millisecond), time.Duration(r.TrainNS).Round(time.Millisecond))
