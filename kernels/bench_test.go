@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 )
 
 // benchShape is a layer of a well-known network.
@@ -81,7 +82,8 @@ func benchQConv(b *testing.B, l Level, s ConvShape) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	src, dst, scratch := randomInt8(rng, s.InLen()), make([]int8, s.OutLen()), make([]byte, c.Scratch())
+	src, dst, scratch := alignedSlice[int8](s.InLen()), alignedSlice[int8](s.OutLen()), alignedBytes(c.Scratch())
+	copy(src, randomInt8(rng, len(src)))
 	b.ReportAllocs()
 	for b.Loop() {
 		c.Run(dst, src, scratch, 0, c.Tasks())
@@ -96,9 +98,15 @@ func benchConv(b *testing.B, l Level, s ConvShape) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	src, dst, scratch := randomFloats(rng, s.InLen(), false), make([]float32, s.OutLen()), make([]byte, c.Scratch())
+	src, dst, scratch := alignedSlice[float32](s.InLen()), alignedSlice[float32](s.OutLen()), alignedBytes(c.Scratch())
+	copy(src, randomFloats(rng, len(src), false))
 	b.ReportAllocs()
 	for b.Loop() {
 		c.Run(dst, src, scratch, 0, c.Tasks())
 	}
+}
+
+// alignedSlice returns n elements on a cache line, as a session's arena has them.
+func alignedSlice[T int8 | float32](n int) []T {
+	return view[T](alignedBytes(n*int(unsafe.Sizeof(*new(T)))), 0, n)
 }

@@ -185,7 +185,7 @@ func prepareRows[T int8 | float32](p *convPlan, t *convTask, src []T, zero T, sc
 		buf := view[T](scratch, 0, p.copyLen)
 		rows.base = unsafe.Pointer(&buf[0])
 		last := (min(t.tile1*p.tile.mr, p.rows) - 1) / s.OW
-		copyBordered(p, buf, src, oh*s.SH-s.Top, p.copyRows(last-oh+1), zero)
+		copyBordered(s, p.width, p.cg, buf, src, oh*s.SH-s.Top, p.copyRows(last-oh+1), zero)
 		scratch = scratch[roundUp(p.copyLen*p.elem, cacheLine):]
 	} else if p.inPlace {
 		oh = 0
@@ -232,28 +232,27 @@ func (p *convPlan) tileSource(r *convRows, t *convTask, m int) (base unsafe.Poin
 	return r.base, &table[1]
 }
 
-// copyBordered copies the input rows from y on with their padding; src starts
-// at the group's first channel, dst holds the channels of the group alone.
-func copyBordered[T int8 | float32](p *convPlan, dst, src []T, y, rows int, zero T) {
-	s := &p.s
-	n := p.width * p.cg
-	x0, x1 := max(0, s.Left), min(p.width, s.Left+s.W) // columns that lie in the image
+// copyBordered copies the input rows from y on with their padding, each width
+// pixels of cg channels; src starts at the first of these channels.
+func copyBordered[T int8 | float32](s *ConvShape, width, cg int, dst, src []T, y, rows int, zero T) {
+	n := width * cg
+	x0, x1 := s.Left, min(width, s.Left+s.W) // columns that lie in the image
 	for ; rows > 0; rows, y, dst = rows-1, y+1, dst[n:] {
 		row := dst[:n]
 		if uint(y) >= uint(s.H) || x0 >= x1 {
 			setAll(row, zero)
 			continue
 		}
-		setAll(row[:x0*p.cg], zero)
-		setAll(row[x1*p.cg:], zero)
-		in, out := src[(y*s.W+x0-s.Left)*s.C:], row[x0*p.cg:x1*p.cg]
-		if p.cg == s.C {
+		setAll(row[:x0*cg], zero)
+		setAll(row[x1*cg:], zero)
+		in, out := src[y*s.W*s.C:], row[x0*cg:x1*cg]
+		if cg == s.C {
 			copy(out, in)
 			continue
 		}
 		for len(out) > 0 {
-			copy(out[:p.cg], in)
-			out = out[p.cg:]
+			copy(out[:cg], in)
+			out = out[cg:]
 			if len(out) > 0 {
 				in = in[s.C:]
 			}

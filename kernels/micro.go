@@ -103,7 +103,8 @@ type gemmShape struct {
 
 // dwShape is the channel block of a level's depthwise micro-kernel.
 type dwShape struct {
-	cb    int
-	mask  bool // the kernel masks the last block: C need not be a multiple of cb
-	pairs bool // int8: weights are packed as pairs of taps, channels in the order of dwLane
+	cb      int
+	mask    bool // the kernel masks the last block: C need not be a multiple of cb
+	pairs   bool // int8: weights are packed as pairs of taps, channels in the order of dwLane
+	columns bool // there is a kernel for 3x3 windows by columns too
 }

@@ -29,9 +29,11 @@ func newQDepthwise(l Level, p *QConvParams) *qDepthwise {
 		bias := view[int32](d.packed, b*d.block, cb)
 		w := view[int16](d.packed, b*d.block+4*cb, cb*taps)
 		scale := view[float32](d.packed, (b+1)*d.block-4*cb, cb)
-		c0 := plan.blockStart(b, cb)
-		for i := range min(cb, p.Shape.C-c0) {
-			c, lane := c0+i, i
+		for i := range cb {
+			c, lane := plan.channel(b, i), i
+			if c < 0 {
+				break
+			}
 			if shape.pairs {
 				lane = dwLane(i, cb)
 			}
@@ -61,25 +63,15 @@ func newQDepthwise(l Level, p *QConvParams) *qDepthwise {
 func dwLane(i, cb int) int { return i%8/4*(cb/2) + i/8*4 + i%4 }
 
 func (d *qDepthwise) run(dst, src []int8, scratch []byte, t0, t1 int) {
-	p := d.plan
-	s := &p.s
-	checkRun(len(dst), s.OutLen(), len(src), s.InLen(), len(scratch), p.scratchBytes())
-	off := view[int32](alignUp(scratch), 0, s.OW*p.taps)
-	a := qDWArgs{Taps: uintptr(p.taps), LDC: uintptr(s.C), Lo: d.lo, Hi: d.hi, Zero: d.outZero}
-	for row := t0 * p.rows; row < min(t1*p.rows, s.N*s.OH); row++ {
-		start, table := p.source(row%s.OH, off)
-		in := src[row/s.OH*s.H*s.W*s.C+start:]
-		for x := 0; x < s.OW; x += p.chunk {
-			out := dst[(row*s.OW+x)*s.C:]
-			a.Off, a.Pixels = &table[x*p.taps], uintptr(min(p.chunk, s.OW-x))
-			a.A, a.Pad, a.Out = unsafe.Pointer(&in[0]), unsafe.Pointer(&d.pad[0]), unsafe.Pointer(&out[0])
-			a.C, a.W = uintptr(p.main), unsafe.Pointer(&d.packed[0])
+	a := qDWArgs{Taps: uintptr(d.plan.taps), Lo: d.lo, Hi: d.hi, Zero: d.outZero}
+	runDW(d.plan, dst, src, d.pad[0], scratch, t0, t1, func(c dwCall) {
+		a.A, a.Pad, a.Off, a.C = c.in, unsafe.Pointer(&d.pad[c.channel]), c.off, uintptr(c.n)
+		a.W = unsafe.Pointer(&d.packed[c.block*d.block])
+		a.Out, a.LDC, a.Pixels = c.out, uintptr(c.ldc), uintptr(c.pixels)
+		if d.plan.form == dwColumns {
+			qdwByColumns(d.level, &a)
+		} else {
 			qdw(d.level, &a)
-			if c := p.overlap; c >= 0 {
-				a.A, a.Pad, a.Out = unsafe.Pointer(&in[c]), unsafe.Pointer(&d.pad[c]), unsafe.Pointer(&out[c])
-				a.C, a.W = uintptr(s.C-c), unsafe.Pointer(&d.packed[(p.blocks-1)*d.block])
-				qdw(d.level, &a)
-			}
 		}
-	}
+	})
 }
