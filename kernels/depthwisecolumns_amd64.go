@@ -2,9 +2,21 @@
 
 package kernels
 
+import "github.com/whet-edge/whet/kernels/amd64"
+
 // qdwByColumns and dwByColumns do 3x3 windows at horizontal stride 1. Their Off
 // is [Pixels+2][3]: the offsets of every input column.
 
-func qdwByColumns(l Level, a *qDWArgs) {}
+func qdwByColumns(l Level, a *qDWArgs) {
+	switch l {
+	case AVX512VNNI:
+		amd64.QDepthwiseColumns32VNNI((*amd64.QDWArgs)(a))
+	}
+}
 
-func dwByColumns(l Level, a *dwArgs) {}
+func dwByColumns(l Level, a *dwArgs) {
+	switch l {
+	case AVX512, AVX512VNNI:
+		amd64.DepthwiseColumns32AVX512((*amd64.DWArgs)(a))
+	}
+}

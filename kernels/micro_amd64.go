@@ -49,7 +49,7 @@ func gemm(l Level, a *gemmArgs) {
 func qdwShape(l Level) dwShape {
 	switch l {
 	case AVX512VNNI:
-		return dwShape{cb: 32, mask: true, pairs: true}
+		return dwShape{cb: 32, mask: true, pairs: true, columns: true}
 	case AVX2, AVXVNNI, AVX512:
 		return dwShape{cb: 16, pairs: true}
 	}
@@ -70,7 +70,7 @@ func qdw(l Level, a *qDWArgs) {
 func fdwShape(l Level) dwShape {
 	switch l {
 	case AVX512, AVX512VNNI:
-		return dwShape{cb: 32, mask: true}
+		return dwShape{cb: 32, mask: true, columns: true}
 	case AVX2, AVXVNNI:
 		return dwShape{cb: 16}
 	}

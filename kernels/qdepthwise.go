@@ -41,7 +41,11 @@ func newQDepthwise(l Level, p *QConvParams) *qDepthwise {
 			for t := range plan.taps {
 				v := int32(p.Weights[c*plan.taps+t]) - p.WeightZero
 				if shape.pairs {
-					w[(t/2*cb+lane)*2+t%2] = int16(v)
+					slot := t
+					if plan.form == dwColumns {
+						slot = columnSlots[t]
+					}
+					w[(slot/2*cb+lane)*2+slot%2] = int16(v)
 				} else {
 					w[t*cb+lane] = int16(v)
 				}
@@ -56,6 +60,11 @@ func newQDepthwise(l Level, p *QConvParams) *qDepthwise {
 	}
 	return d
 }
+
+// columnSlots says where the kernels by columns want the taps of a 3x3 window:
+// rows 0 and 1 of each column are pairs, then row 2 of the first two columns,
+// then nothing with row 2 of the last.
+var columnSlots = [9]int{0, 2, 4, 1, 3, 5, 6, 7, 9}
 
 // dwLane returns where the kernels that interleave two taps within lanes of
 // eight channels sum channel i of a block: first the channels 0-3 of every

@@ -40,3 +40,29 @@ func QDepthwise16AVX2(a *QDWArgs)
 //
 //go:noescape
 func Depthwise16AVX2(a *DWArgs)
+
+// QDepthwiseColumns32VNNI computes a run of pixels of an int8 3x3 depthwise
+// convolution at horizontal stride 1, 32 channels at a time, the last block
+// under a mask. Off is [Pixels+2][3], the offsets of every input column. It equals
+//
+//	for p := range Pixels { for c := range C {
+//		acc := bias[c]
+//		for kh := range 3 { for kw := range 3 { acc += A[Off[p+kw][kh]+c] * W[kh][kw][c] } }
+//		Out[p][c] = Zero + rne(clamp(float32(acc)*scale[c], Lo, Hi))
+//	} }
+//
+//go:noescape
+func QDepthwiseColumns32VNNI(a *QDWArgs)
+
+// DepthwiseColumns32AVX512 computes a run of pixels of a float32 3x3 depthwise
+// convolution at horizontal stride 1, 32 channels a block, the last under a
+// mask. Off is [Pixels+2][3], the offsets of every input column. It equals
+//
+//	for p := range Pixels { for c := range C {
+//		var acc float32
+//		for kh := range 3 { for kw := range 3 { acc = fma(A[Off[p+kw][kh]+c], W[kh][kw][c], acc) } }
+//		Out[p][c] = clamp(acc+bias[c], Lo, Hi)
+//	} }
+//
+//go:noescape
+func DepthwiseColumns32AVX512(a *DWArgs)
