@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/whet-edge/whet/format"
@@ -152,6 +153,16 @@ func TestStaticAndDynamic(t *testing.T) {
 	if db := sqnr(t, m, d); db < 32 {
 		t.Errorf("dynamic: %.1f dB", db)
 	}
+	h, err := Half(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if db := sqnr(t, m, h); db < 60 {
+		t.Errorf("float16 weights: %.1f dB", db)
+	}
+	if h.Tensor("w1").Type != format.Float16 || 2*len(h.Tensor("w1").Data) != len(m.Tensor("w1").Data) {
+		t.Error("the weights were not halved")
+	}
 	if m.Tensor("w1").Type != format.Float32 || m.Main().Nodes[0].Inputs[1] != "w1" {
 		t.Error("the source model was changed")
 	}
@@ -159,10 +170,8 @@ func TestStaticAndDynamic(t *testing.T) {
 
 func used(m *format.Model, name string) bool {
 	for _, n := range m.Main().Nodes {
-		for _, s := range append(append([]string(nil), n.Inputs...), n.Outputs...) {
-			if s == name {
-				return true
-			}
+		if slices.Contains(n.Inputs, name) || slices.Contains(n.Outputs, name) {
+			return true
 		}
 	}
 	return false

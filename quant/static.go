@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/runtime"
@@ -160,8 +161,7 @@ func (b *builder) choose() error {
 	for _, o := range b.main.Outputs {
 		users[o]++
 	}
-	for i := len(b.main.Nodes) - 1; i >= 0; i-- {
-		n := b.main.Nodes[i]
+	for _, n := range slices.Backward(b.main.Nodes) {
 		ok, same := b.integer(n)
 		if !ok {
 			continue
