@@ -305,8 +305,11 @@ func (s *samples) digest() [sha256.Size]byte {
 		h.Write(d[:])
 	}
 	for _, v := range append([][]int32{s.class, s.train, s.val}, s.folds...) {
-		binary.Write(h, binary.LittleEndian, int64(len(v)))
-		binary.Write(h, binary.LittleEndian, v)
+		b := binary.LittleEndian.AppendUint64(nil, uint64(len(v)))
+		for _, i := range v {
+			b = binary.LittleEndian.AppendUint32(b, uint32(i))
+		}
+		h.Write(b)
 	}
 	for _, t := range s.targets {
 		h.Write(floatBytes(t))
