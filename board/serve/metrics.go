@@ -145,7 +145,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(descState, 1, e.name, version, state)
 		gauge(descStored, float64(s.cfg.Store.Counts(e.name).Samples), e.name)
-		if st := s.jobs.status(e.name); st != nil {
+		if st := s.jobs.latest(e.name); st != nil {
 			gauge(descLoss, st.Progress.Loss, e.name)
 		}
 	}

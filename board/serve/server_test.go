@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -94,6 +95,41 @@ func TestRequestID(t *testing.T) {
 		got := rec.Header().Get(requestIDHeader)
 		if kept && got != given || !kept && !regexp.MustCompile(`^[0-9a-f]{16}$`).MatchString(got) {
 			t.Errorf("request id %q became %q", given, got)
+		}
+	}
+}
+
+// TestLogLines asks for one JSON line a change or failure, with the request's id.
+func TestLogLines(t *testing.T) {
+	var log bytes.Buffer
+	s := fakeServer(t, &fakeEngine{}, map[string]string{"m": "base"}, func(c *Config) {
+		c.Log = slog.New(slog.NewJSONHandler(&log, nil))
+	})
+	for _, c := range []struct {
+		method, path, body string
+		level              string // "": no line
+	}{
+		{"GET", "/v2/health/live", "", ""},
+		{"POST", "/v2/models/m/infer", fakeInfer, ""},
+		{"POST", "/v2/models/m/infer", "{}", "WARN"},
+		{"POST", "/v2/repository/models/m/load", "", "INFO"},
+		{"POST", "/v2/models/m/train", "", "WARN"},
+	} {
+		log.Reset()
+		askWith(s, c.method, c.path, strings.NewReader(c.body), http.Header{requestIDHeader: {"id-7"}})
+		line := ""
+		for l := range strings.Lines(log.String()) {
+			if strings.Contains(l, `"msg":"request"`) {
+				line += l
+			}
+		}
+		var v struct{ Level, Request, Path string }
+		if c.level == "" {
+			if line != "" {
+				t.Errorf("%s %s is logged: %s", c.method, c.path, line)
+			}
+		} else if err := json.Unmarshal([]byte(line), &v); err != nil || v.Level != c.level || v.Request != "id-7" || v.Path != c.path {
+			t.Errorf("%s %s is logged as %q (%v), want level %s", c.method, c.path, line, err, c.level)
 		}
 	}
 }

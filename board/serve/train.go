@@ -62,7 +62,7 @@ type jobs struct {
 	ended   func(result string, o *Outcome)
 
 	mu      sync.Mutex
-	last    map[string]*JobStatus // by model; replaced, never changed
+	last    map[string]*JobStatus // by model, since the start; replaced, never changed
 	running *runningJob
 	queue   []queuedJob // taken up after a start, each when the one before it ends
 	stopped bool
@@ -183,11 +183,20 @@ func (j *jobs) work(ctx context.Context, r *runningJob, st JobStatus, task saved
 			st.State, st.Reason = jobFailed, err.Error()
 		}
 	}
-	if err := j.store.EndJob(st.Model); err != nil {
-		j.log.Error("the job's files stay", "model", st.Model, "error", err)
+	if err := j.end(&st); err != nil {
+		j.log.Error("the end of the job cannot be noted", "model", st.Model, "error", err)
 	}
 	j.ended(result(&st), o)
 	return &st
+}
+
+// end makes durable how a job ended.
+func (j *jobs) end(st *JobStatus) error {
+	body, err := json.Marshal(st)
+	if err != nil {
+		return err
+	}
+	return j.store.EndJob(st.Model, body)
 }
 
 func result(st *JobStatus) string {
@@ -282,9 +291,13 @@ func (j *jobs) resume() error {
 	defer j.mu.Unlock()
 	for model, body := range saved {
 		var task savedTask
-		if err := json.Unmarshal(body, &task); err != nil || j.trainer == nil {
-			j.log.Warn("a training job is dropped", "model", model, "error", err)
-			if err := j.store.EndJob(model); err != nil {
+		err := json.Unmarshal(body, &task)
+		if err == nil && j.trainer == nil {
+			err = errors.New("this server was built without training")
+		}
+		if err != nil {
+			st := &JobStatus{Model: model, State: jobFailed, Reason: fmt.Sprintf("it cannot go on: %v", err)}
+			if err := j.end(st); err != nil {
 				return err
 			}
 			continue
@@ -331,10 +344,27 @@ func (j *jobs) busy() bool {
 	return j.running != nil
 }
 
-func (j *jobs) status(model string) *JobStatus {
+// latest returns the latest job since the start, or nil.
+func (j *jobs) latest(model string) *JobStatus {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.last[model]
+}
+
+// status returns the job that runs, or else the last one, or nil.
+func (j *jobs) status(model string) (*JobStatus, error) {
+	if st := j.latest(model); st != nil {
+		return st, nil
+	}
+	body, err := j.store.Outcome(model)
+	if err != nil || body == nil {
+		return nil, err
+	}
+	st := new(JobStatus)
+	if err := json.Unmarshal(body, st); err != nil {
+		return nil, fmt.Errorf("the outcome of the last job: %w", err)
+	}
+	return st, nil
 }
 
 func (s *Server) startTraining(w http.ResponseWriter, r *http.Request) error {
@@ -393,9 +423,12 @@ func (s *Server) trainingStatus(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.repo.entry(name); err != nil {
 		return err
 	}
-	st := s.jobs.status(name)
+	st, err := s.jobs.status(name)
+	if err != nil {
+		return err
+	}
 	if st == nil {
-		return refuse(http.StatusNotFound, "model %q has not been trained since the server started", name)
+		return refuse(http.StatusNotFound, "model %q has not been trained", name)
 	}
 	writeJSON(w, http.StatusOK, st)
 	return nil
@@ -409,6 +442,5 @@ func (s *Server) cancelTraining(w http.ResponseWriter, r *http.Request) error {
 	if err := s.jobs.cancel(name); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, s.jobs.status(name))
-	return nil
+	return s.trainingStatus(w, r)
 }

@@ -1,9 +1,11 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -51,6 +53,10 @@ func TestTrainingOutcomes(t *testing.T) {
 			}
 			if jobs, err := s.cfg.Store.Jobs(); err != nil || len(jobs) != 0 {
 				t.Errorf("the ended job is kept: %q %v", jobs, err)
+			}
+			s.jobs.last = map[string]*JobStatus{} // as after a restart
+			for _, w := range c.want {
+				want(t, ask(s, "GET", "/v2/models/m/train", ""), 200, w)
 			}
 			// Whatever came of it, the model is served, and by what was asked for.
 			_, out := answer(t, ask(s, "POST", "/v2/models/m/infer", fakeInfer))
@@ -111,7 +117,7 @@ func TestJobGoesOnAfterARestart(t *testing.T) {
 	before := <-began
 	fakeSample(t, s, "c") // does not belong to the job
 	s.jobs.stop()
-	if st := s.jobs.status("m"); st.State != jobPaused {
+	if st := s.jobs.latest("m"); st.State != jobPaused {
 		t.Errorf("the job is %q", st.State)
 	}
 	want(t, ask(s, "POST", "/v2/models/m/train", ""), 503, "stops")
@@ -141,4 +147,54 @@ func TestNoTrainer(t *testing.T) {
 		}
 	}
 	want(t, ask(s, "POST", "/v2/models/m/train", ""), 501, "without training")
+}
+
+// TestInterruptedTuningGivesTheSameDelta stops real training at its third
+// epoch and takes it up; then does so with a sample deleted in between.
+func TestInterruptedTuningGivesTheSameDelta(t *testing.T) {
+	s := testServer(t, nil)
+	teach(t, s, 8)
+	ids := s.jobs.sampleIDs("kws", ^uint64(0))
+	task := Task{
+		Model: s.repo.path("kws"), Labels: []string{"no", "yes", "up"}, Samples: ids,
+		Options: TrainOptions{Epochs: 6, Rate: 0.02, Seed: 3},
+		Label:   func(id uint64) (string, bool) { i, ok := s.cfg.Store.Info(id); return i.Label, ok },
+		Inputs: func(id uint64) ([][]byte, error) {
+			sample, err := s.cfg.Store.Get(id)
+			if err != nil {
+				return nil, err
+			}
+			return [][]byte{sample.Data}, nil
+		},
+	}
+	train := func(task Task, stopAt int) (*Outcome, error) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		return Tuner{}.Train(ctx, task, func(p Progress) {
+			if p.Phase == "train" && p.Step == stopAt {
+				cancel()
+			}
+		})
+	}
+	task.File = filepath.Join(t.TempDir(), "whole")
+	whole, err := train(task, -1)
+	if err != nil || !whole.Passed {
+		t.Fatalf("%+v, %v", whole, err)
+	}
+	task.File = filepath.Join(t.TempDir(), "broken")
+	if _, err := train(task, 3); !errors.Is(err, context.Canceled) {
+		t.Fatalf("stopped with %v", err)
+	}
+	again, err := train(task, -1)
+	if err != nil || !bytes.Equal(again.Delta, whole.Delta) {
+		t.Errorf("it went on to a delta of %d bytes (whole: %d), %v", len(again.Delta), len(whole.Delta), err)
+	}
+	task.File = filepath.Join(t.TempDir(), "fewer")
+	if _, err := train(task, 3); !errors.Is(err, context.Canceled) {
+		t.Fatalf("stopped with %v", err)
+	}
+	task.Samples = ids[1:]
+	if o, err := train(task, -1); err != nil || o.Report == nil {
+		t.Errorf("with other samples than it began with: %v", err)
+	}
 }

@@ -163,9 +163,11 @@ func (o *oracle) step(s *Store, rng *rand.Rand) error {
 			next = fmt.Sprint("job ", rng.Uint64())
 		}
 		o.maybeJob = &next
-		err := s.EndJob(crashModel)
+		var err error
 		if next != "" {
 			err = s.SaveJob(crashModel, []byte(next))
+		} else {
+			err = s.EndJob(crashModel, []byte("ended"))
 		}
 		if err != nil {
 			return err

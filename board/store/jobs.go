@@ -5,10 +5,13 @@ import (
 	"fmt"
 )
 
-// A training job has a folder of its own: the description of the task, which
-// the daemon writes, and whatever the job keeps there to go on after a crash.
-// The job exists as long as its description does.
-const taskName = "task.json"
+// Each model has a folder for its training job: the description of the task,
+// which the daemon writes, whatever the job keeps there to go on after a crash,
+// and how the last job ended. A job exists as long as its description does.
+const (
+	taskName    = "task.json"
+	outcomeName = "outcome.json"
+)
 
 // JobFile returns where the file of a model's training job belongs.
 func (s *Store) JobFile(model string) string { return s.path("jobs", model, "job") }
@@ -51,8 +54,26 @@ func (s *Store) Jobs() (map[string][]byte, error) {
 	return jobs, nil
 }
 
-// EndJob forgets a model's job and removes what it kept.
-func (s *Store) EndJob(model string) error {
+// Outcome returns how a model's last job ended, or nil.
+func (s *Store) Outcome(model string) ([]byte, error) {
+	if err := CheckName(model); err != nil {
+		return nil, err
+	}
+	b, err := readFile(s.fsys, s.path("jobs", model, outcomeName), maxManifest)
+	if err != nil && !notExist(err) {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return b, nil
+}
+
+// EndJob notes how a model's job ended, forgets the job and removes what it kept.
+func (s *Store) EndJob(model string, outcome []byte) error {
+	if err := CheckName(model); err != nil {
+		return err
+	}
+	if err := writeFile(s.fsys, s.path("jobs", model, outcomeName), outcome); err != nil {
+		return err
+	}
 	err := s.fsys.Remove(s.path("jobs", model, taskName))
 	if notExist(err) {
 		return nil
@@ -77,7 +98,9 @@ func (s *Store) clearJob(model string) error {
 	}
 	var errs []error
 	for _, n := range names {
-		errs = append(errs, s.fsys.Remove(s.path("jobs", model, n)))
+		if n != outcomeName {
+			errs = append(errs, s.fsys.Remove(s.path("jobs", model, n)))
+		}
 	}
 	return errors.Join(errs...)
 }

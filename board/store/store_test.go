@@ -443,16 +443,23 @@ func TestJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, fsys, s.JobFile("kws"), []byte("weights"))
-	s = open(t, fsys.Crash(1, 0), Options{})
+	fsys = fsys.Crash(1, 0)
+	s = open(t, fsys, Options{})
 	jobs, err := s.Jobs()
 	if err != nil || string(jobs["kws"]) != "task" || len(jobs) != 1 {
 		t.Fatalf("jobs are %q, %v", jobs, err)
 	}
-	if err := s.EndJob("kws"); err != nil {
-		t.Fatal(err)
+	for range 2 { // ending it again does nothing
+		if err := s.EndJob("kws", []byte("passed")); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := s.EndJob("kws"); err != nil {
-		t.Errorf("ending it again: %v", err)
+	s = open(t, fsys.Crash(1, 0), Options{})
+	if o, err := s.Outcome("kws"); err != nil || string(o) != "passed" {
+		t.Errorf("the job's outcome is %q, %v", o, err)
+	}
+	if o, err := s.Outcome("other"); err != nil || o != nil {
+		t.Errorf("no job has the outcome %q, %v", o, err)
 	}
 	if jobs, err := s.Jobs(); err != nil || len(jobs) != 0 {
 		t.Errorf("jobs are %q, %v", jobs, err)

@@ -186,6 +186,7 @@ func bringUp(ctx context.Context, cmd *cobra.Command, f *serveFlags, srv *serve.
 			return err
 		}
 	}
+	debug.FreeOSMemory() // loading needs more than serving; what is left may be years
 	ready, unavailable := srv.Models()
 	result := struct {
 		Listen      []string `json:"listen"`
