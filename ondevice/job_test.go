@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -473,4 +474,40 @@ func run(t *testing.T, m *format.Model, d Samples) (out [][]float32) {
 		out = append(out, slices.Clone(s.Output(0).Float32()))
 	}
 	return out
+}
+
+// TestMemory samples the heap while a job with large features runs: the plan
+// holds, and is not wildly above it either.
+func TestMemory(t *testing.T) {
+	labels := []string{"a", "b", "c", "d"}
+	m := wideModel(t, 8192, labels...)
+	d := testSamples(150, 2, labels...)
+	goruntime.GC()
+	var ms goruntime.MemStats
+	goruntime.ReadMemStats(&ms)
+	before, peak := ms.HeapAlloc, uint64(0)
+	sample := func(Progress) {
+		goruntime.ReadMemStats(&ms)
+		peak = max(peak, ms.HeapAlloc)
+	}
+	p, err := Plan(m, d, Options{Epochs: 3, Progress: sample})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := Start(context.Background(), p, filepath.Join(t.TempDir(), "t.job"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := j.Wait(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	var constants int64
+	for _, w := range m.Tensors {
+		constants += int64(len(w.Data)) // lie in the heap already
+	}
+	got, planned := int64(peak-before)+constants, p.PeakBytes-processBytes
+	t.Logf("heap %.1f MB, planned %.1f MB: %v", float64(got)/1e6, float64(planned)/1e6, p.Parts)
+	if got > planned || got < planned/4 {
+		t.Errorf("the heap grew to %d bytes; %d were planned", got, planned)
+	}
 }

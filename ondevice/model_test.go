@@ -20,6 +20,11 @@ const (
 // testModel returns the network with the given labels, read back from its file
 // so that it has a digest.
 func testModel(t testing.TB, labels ...string) *format.Model {
+	return wideModel(t, testHidden, labels...)
+}
+
+// wideModel is testModel with a chosen number of features.
+func wideModel(t testing.TB, hidden int, labels ...string) *format.Model {
 	t.Helper()
 	classes := len(labels)
 	r := newRNG(1, 99)
@@ -34,7 +39,7 @@ func testModel(t testing.TB, labels ...string) *format.Model {
 	scales := func(n int, s float32) *format.Quant {
 		q := &format.Quant{Axis: 0}
 		for i := range n {
-			q.Scale = append(q.Scale, s*(1+float32(i)/16))
+			q.Scale = append(q.Scale, s*(1+float32(i%16)/16))
 		}
 		return q
 	}
@@ -46,7 +51,7 @@ func testModel(t testing.TB, labels ...string) *format.Model {
 		return q
 	}
 	in, hid, logit := format.PerTensor(1.0/64, 3), format.PerTensor(1.0/16, -128), format.PerTensor(1.0/8, 0)
-	w1, w2 := scales(testHidden, 1.0/256), scales(classes, 1.0/128)
+	w1, w2 := scales(hidden, 1.0/256), scales(classes, 1.0/128)
 	m := &format.Model{
 		Header: format.Header{Opset: 1, Labels: labels},
 		Graphs: []*format.Graph{{
@@ -60,11 +65,11 @@ func testModel(t testing.TB, labels ...string) *format.Model {
 		}},
 		Tensors: []*format.Tensor{
 			{Name: "in", Type: format.Int8, Shape: format.Shape{1, testIn}, Quant: in},
-			{Name: "w1", Type: format.Int8, Shape: format.Shape{testHidden, testIn}, Quant: w1, Data: codes(testHidden * testIn)},
-			{Name: "b1", Type: format.Int32, Shape: format.Shape{testHidden}, Quant: bias(in, w1), Data: zeros32(testHidden)},
-			{Name: "h1", Type: format.Int8, Shape: format.Shape{1, testHidden}, Quant: hid},
-			{Name: "h2", Type: format.Int8, Shape: format.Shape{1, testHidden}, Quant: hid},
-			{Name: "w2", Type: format.Int8, Shape: format.Shape{classes, testHidden}, Quant: w2, Data: codes(classes * testHidden)},
+			{Name: "w1", Type: format.Int8, Shape: format.Shape{hidden, testIn}, Quant: w1, Data: codes(hidden * testIn)},
+			{Name: "b1", Type: format.Int32, Shape: format.Shape{hidden}, Quant: bias(in, w1), Data: zeros32(hidden)},
+			{Name: "h1", Type: format.Int8, Shape: format.Shape{1, hidden}, Quant: hid},
+			{Name: "h2", Type: format.Int8, Shape: format.Shape{1, hidden}, Quant: hid},
+			{Name: "w2", Type: format.Int8, Shape: format.Shape{classes, hidden}, Quant: w2, Data: codes(classes * hidden)},
 			{Name: "b2", Type: format.Int32, Shape: format.Shape{classes}, Quant: bias(hid, w2), Data: zeros32(classes)},
 			{Name: "logits", Type: format.Int8, Shape: format.Shape{1, classes}, Quant: logit},
 			{Name: "out", Type: format.Int8, Shape: format.Shape{1, classes}, Quant: format.PerTensor(1.0/256, -128)},
