@@ -23,7 +23,8 @@
 // func QDepthwiseNEON(a *QDWArgs)
 TEXT ·QDepthwiseNEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
-	OUTPUT_CONSTANTS(QDWArgs_Lo, QDWArgs_Hi, QDWArgs_Zero)
+	LOAD_CODE_RANGE(QDWArgs_Lo, QDWArgs_Hi, QDWArgs_Zero)
+	OUTPUT_CONSTANTS
 	LDP  QDWArgs_Off(R0), (R1, R6)
 	LDP  QDWArgs_Out(R0), (R8, R14)
 	MOVD QDWArgs_Pixels(R0), R13
@@ -298,7 +299,8 @@ next:
 // func QDepthwise9NEON(a *QDWArgs)
 TEXT ·QDepthwise9NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
-	OUTPUT_CONSTANTS(QDWArgs_Lo, QDWArgs_Hi, QDWArgs_Zero)
+	LOAD_CODE_RANGE(QDWArgs_Lo, QDWArgs_Hi, QDWArgs_Zero)
+	OUTPUT_CONSTANTS
 	LDP  QDWArgs_A(R0), (R14, R19)
 	MOVD QDWArgs_Off(R0), R1
 	LDP  QDWArgs_Out(R0), (R22, R23)

@@ -26,7 +26,8 @@ TEXT ·QAddNEON(SB), NOSPLIT, $0-40
 	MOVD b+16(FP), R3
 	MOVD n+24(FP), R4
 	MOVD p+32(FP), R0
-	OUTPUT_CONSTANTS(QAddArgs_Lo, QAddArgs_Hi, QAddArgs_Zero)
+	LOAD_CODE_RANGE(QAddArgs_Lo, QAddArgs_Hi, QAddArgs_Zero)
+	OUTPUT_CONSTANTS
 	ADD  $QAddArgs_Ra, R0, R5
 	VLD1R.P 4(R5), [V26.S4]
 	VLD1R (R5), [V27.S4]
@@ -170,7 +171,8 @@ TEXT ·QuantizeNEON(SB), NOSPLIT, $0-40
 	FMOVS hi+32(FP), F30
 	MOVW zero+36(FP), R19
 	VDUP V27.S[0], V27.S4
-	OUTPUT_CODES
+	CODE_RANGE
+	OUTPUT_CONSTANTS
 
 	// FCVTNS takes NaN to 0.
 quantize16:

@@ -6,24 +6,27 @@
 // and adds zy. These bounds are integers, rounding is monotone, and FCVTNS, SQXTN
 // and SQADD saturate, so clamping the final code to [lo, hi] gives the same code.
 
-// OUTPUT_CODES makes the constants of the clamp in F29, F30 and the zero point in
-// R19. Clobbers R16, R17.
-#define OUTPUT_CODES \
+// CODE_RANGE makes the lowest and the highest code in R16, R17 of the clamp in F29,
+// F30 and the zero point in R19.
+#define CODE_RANGE \
 	FCVTZSSW F29, R16; \
 	FCVTZSSW F30, R17; \
 	ADDW R19, R16, R16; \
-	ADDW R19, R17, R17; \
-	VDUP R19, V28.H8; \
-	VDUP R16, V29.B16; \
-	VDUP R17, V30.B16
+	ADDW R19, R17, R17
 
-// OUTPUT_CONSTANTS(lo, hi, zero) makes them of three fields of the arguments at R0.
-// Clobbers R16, R17, R19.
-#define OUTPUT_CONSTANTS(lo, hi, zero) \
+// LOAD_CODE_RANGE(lo, hi, zero) makes them and R19 of three fields of the arguments
+// at R0.
+#define LOAD_CODE_RANGE(lo, hi, zero) \
 	FMOVS lo(R0), F29; \
 	FMOVS hi(R0), F30; \
 	MOVW zero(R0), R19; \
-	OUTPUT_CODES
+	CODE_RANGE
+
+// OUTPUT_CONSTANTS makes the constants of R16, R17, R19.
+#define OUTPUT_CONSTANTS \
+	VDUP R19, V28.H8; \
+	VDUP R16, V29.B16; \
+	VDUP R17, V30.B16
 
 // ROUND_16(a, b, c, d) makes sixteen codes in v<a> of the numbers in v<a>-v<d>.
 // Clobbers v<b>-v<d>.

@@ -35,26 +35,49 @@
 	CMP  $0, off; \
 	CSEL LT, R5, p, p
 
-// BIAS_CLAMP(x0, x1) ends a row: the bias in V24, V25, then the clamp to V26, V27
-// by comparison, for FMAX and FMIN treat -0 and NaN differently. Clobbers V28, V29.
-#define BIAS_CLAMP(x0, x1) \
+// The ends of a row: BIAS adds the bias in V24, V25; CLAMP_LO and CLAMP_HI clamp to
+// V26, V27 by comparison, for FMAX and FMIN treat -0 and NaN differently. Clobber
+// V28, V29.
+#define BIAS(x0, x1) \
 	FADD_4S(24, x0, x0); \
-	FADD_4S(25, x1, x1); \
+	FADD_4S(25, x1, x1)
+
+#define CLAMP_LO(x0, x1) \
 	FCMGT_4S(x0, 26, 28); \
 	FCMGT_4S(x1, 26, 29); \
 	BIT_16B(28, 26, x0); \
-	BIT_16B(29, 26, x1); \
+	BIT_16B(29, 26, x1)
+
+#define CLAMP_HI(x0, x1) \
 	FCMGT_4S(27, x0, 28); \
 	FCMGT_4S(27, x1, 29); \
 	BIT_16B(28, 27, x0); \
 	BIT_16B(29, 27, x1)
 
-// EPILOGUE_CONSTANTS: bias at p, Lo and Hi.
-#define EPILOGUE_CONSTANTS(p) \
-	FLDPQ (p), (F24, F25); \
-	ADD   $GemmArgs_Lo, R0, R16; \
-	VLD1R.P 4(R16), [V26.S4]; \
-	VLD1R (R16), [V27.S4]
+#define ROWS_4(end) \
+	end(0, 1); \
+	end(2, 3); \
+	end(4, 5); \
+	end(6, 7)
+
+#define ROWS_8(end) \
+	ROWS_4(end); \
+	end(8, 9); \
+	end(10, 11); \
+	end(12, 13); \
+	end(14, 15)
+
+// EPILOGUE_CONSTANTS loads the bias, Lo and Hi; R16 is 0 if Lo is -Inf, R17 if Hi is
+// +Inf.
+#define EPILOGUE_CONSTANTS \
+	MOVD GemmArgs_W(R0), R3; \
+	MOVWU GemmArgs_Lo(R0), R16; \
+	MOVWU GemmArgs_Hi(R0), R17; \
+	FLDPQ (R3), (F24, F25); \
+	VDUP R16, V26.S4; \
+	VDUP R17, V27.S4; \
+	EORW $0xff800000, R16; \
+	EORW $0x7f800000, R17
 
 // func Gemm8x8NEON(a *GemmArgs)
 TEXT ·Gemm8x8NEON(SB), NOSPLIT, $0-8
@@ -148,16 +171,16 @@ next:
 	SUBS $1, R2
 	BNE  tap
 
-	MOVD GemmArgs_W(R0), R3
-	EPILOGUE_CONSTANTS(R3)
-	BIAS_CLAMP(0, 1)
-	BIAS_CLAMP(2, 3)
-	BIAS_CLAMP(4, 5)
-	BIAS_CLAMP(6, 7)
-	BIAS_CLAMP(8, 9)
-	BIAS_CLAMP(10, 11)
-	BIAS_CLAMP(12, 13)
-	BIAS_CLAMP(14, 15)
+	EPILOGUE_CONSTANTS
+	ROWS_8(BIAS)
+	CBZW R16, high                   // no Lo
+	ROWS_8(CLAMP_LO)
+
+high:
+	CBZW R17, store                  // no Hi
+	ROWS_8(CLAMP_HI)
+
+store:
 
 	// A row at or above Rows goes where the last valid one goes, before it.
 	LDP  GemmArgs_C(R0), (R7, R15)
@@ -267,12 +290,16 @@ next_4:
 	SUBS $1, R2
 	BNE  tap_4
 
-	MOVD GemmArgs_W(R0), R3
-	EPILOGUE_CONSTANTS(R3)
-	BIAS_CLAMP(0, 1)
-	BIAS_CLAMP(2, 3)
-	BIAS_CLAMP(4, 5)
-	BIAS_CLAMP(6, 7)
+	EPILOGUE_CONSTANTS
+	ROWS_4(BIAS)
+	CBZW R16, high_4                   // no Lo
+	ROWS_4(CLAMP_LO)
+
+high_4:
+	CBZW R17, store_4                  // no Hi
+	ROWS_4(CLAMP_HI)
+
+store_4:
 	LDP  GemmArgs_C(R0), (R7, R15)
 	LDP  GemmArgs_Rows(R0), (R1, R2)
 	CMP  $2, R1
@@ -342,9 +369,16 @@ next_1:
 	SUBS $1, R2
 	BNE  tap_1
 
-	MOVD GemmArgs_W(R0), R3
-	EPILOGUE_CONSTANTS(R3)
-	BIAS_CLAMP(0, 1)
+	EPILOGUE_CONSTANTS
+	BIAS(0, 1)
+	CBZW R16, high_1                   // no Lo
+	CLAMP_LO(0, 1)
+
+high_1:
+	CBZW R17, store_1                  // no Hi
+	CLAMP_HI(0, 1)
+
+store_1:
 	MOVD GemmArgs_C(R0), R7
 	MOVD GemmArgs_Cols(R0), R2
 	CMP  $8, R2

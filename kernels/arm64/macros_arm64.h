@@ -14,6 +14,8 @@
 #define SMULL_8H(m, n, d) WORD $(0x0e20c000 | (m)<<16 | (n)<<5 | (d))
 // sadalp v<d>.4s, v<n>.8h
 #define SADALP_4S(n, d) WORD $(0x4e606800 | (n)<<5 | (d))
+// saddlp v<d>.4s, v<n>.8h
+#define SADDLP_4S(n, d) WORD $(0x4e602800 | (n)<<5 | (d))
 // smlal v<d>.4s, v<n>.4h, v<m>.4h
 #define SMLAL_4S(m, n, d) WORD $(0x0e608000 | (m)<<16 | (n)<<5 | (d))
 // smlal2 v<d>.4s, v<n>.8h, v<m>.8h

@@ -52,7 +52,8 @@ TEXT ·QGemm4x16c4Dotprod(SB), NOSPLIT, $0-8
 	LDP  QGemmArgs_A(R0), (R4, R5)
 	LDP  QGemmArgs_Off(R0), (R1, R2)
 	LDP  QGemmArgs_KC(R0), (R6, R3)
-	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+	LOAD_CODE_RANGE(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+	OUTPUT_CONSTANTS
 
 	// Sums start at the bias.
 	FLDPQ.P 32(R3), (F0, F1)
@@ -184,7 +185,8 @@ TEXT ·QGemm1x16c4Dotprod(SB), NOSPLIT, $0-8
 	LDP  QGemmArgs_A(R0), (R4, R5)
 	LDP  QGemmArgs_Off(R0), (R1, R2)
 	LDP  QGemmArgs_KC(R0), (R6, R3)
-	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+	LOAD_CODE_RANGE(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+	OUTPUT_CONSTANTS
 	FLDPQ.P 32(R3), (F0, F1)
 	FLDPQ.P 32(R3), (F2, F3)
 

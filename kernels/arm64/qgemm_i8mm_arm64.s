@@ -162,7 +162,8 @@ scale:
 
 	FLDPQ (R3), (F24, F25)
 	FLDPQ 32(R3), (F26, F27)
-	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+	LOAD_CODE_RANGE(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+	OUTPUT_CONSTANTS
 	REQUANTIZE_16(16, 18, 20, 22, 24, 25, 26, 27)
 	REQUANTIZE_16(17, 19, 21, 23, 24, 25, 26, 27)
 	REQUANTIZE_16(0, 2, 4, 6, 24, 25, 26, 27)
@@ -275,7 +276,8 @@ scale2:
 
 	FLDPQ (R3), (F24, F25)
 	FLDPQ 32(R3), (F26, F27)
-	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+	LOAD_CODE_RANGE(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+	OUTPUT_CONSTANTS
 	REQUANTIZE_16(16, 18, 20, 22, 24, 25, 26, 27)
 	REQUANTIZE_16(17, 19, 21, 23, 24, 25, 26, 27)
 	CMP  $16, R13

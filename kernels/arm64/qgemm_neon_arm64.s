@@ -13,8 +13,8 @@
 //
 // The products of a column wait for three columns before they are accumulated:
 // that hides the latency of SMULL from a core that issues in order (Cortex-A53).
-// Those of the last three columns wait in V26-V31 for the next step, where
-// they hide the latency of its loads; before the first step they are zero.
+// Those of the last three columns wait in V26-V31 for the next step, where they
+// hide the latency of its loads.
 
 #define PRODUCT_2(b, t0, t1) \
 	SMULL_8H(b, 16, t0); \
@@ -24,7 +24,40 @@
 	SADALP_4S(t0, s0); \
 	SADALP_4S(t1, s1)
 
-// STEP_2x8(k, w) does the eight k at k(R8), k(R9) and w(R3), in V16, V17 and V18-V23.
+// START_2(t0, t1, s0, s1) makes the first sums.
+#define START_2(t0, t1, s0, s1) \
+	SADDLP_4S(t0, s0); \
+	SADDLP_4S(t1, s1)
+
+// COLUMNS_2x8(w, sum) multiplies V16, V17 with the weights in V18-V23 and the last
+// two of w(R3), and sums columns 0 to 4.
+#define COLUMNS_2x8(w, sum) \
+	PRODUCT_2(18, 24, 25); \
+	PRODUCT_2(19, 26, 27); \
+	FLDPD w+48(R3), (F18, F19); \
+	PRODUCT_2(20, 28, 29); \
+	sum(24, 25, 0, 8); \
+	PRODUCT_2(21, 30, 31); \
+	sum(26, 27, 1, 9); \
+	PRODUCT_2(22, 24, 25); \
+	sum(28, 29, 2, 10); \
+	PRODUCT_2(23, 26, 27); \
+	sum(30, 31, 3, 11); \
+	PRODUCT_2(18, 28, 29); \
+	sum(24, 25, 4, 12); \
+	PRODUCT_2(19, 30, 31)
+
+// FIRST_2x8 does the first eight k, at (R8), (R9) and (R3).
+#define FIRST_2x8 \
+	FMOVD.P 8(R8), F16; \
+	FLDPD (R3), (F18, F19); \
+	FMOVD.P 8(R9), F17; \
+	FLDPD 16(R3), (F20, F21); \
+	FLDPD 32(R3), (F22, F23); \
+	COLUMNS_2x8(0, START_2); \
+	ADD  $64, R3
+
+// STEP_2x8(k, w) does the eight k at k(R8), k(R9) and w(R3).
 #define STEP_2x8(k, w) \
 	FMOVD k(R8), F16; \
 	FLDPD w+0(R3), (F18, F19); \
@@ -35,23 +68,20 @@
 	SUM_2(28, 29, 6, 14); \
 	FLDPD w+32(R3), (F22, F23); \
 	SUM_2(30, 31, 7, 15); \
-	PRODUCT_2(18, 24, 25); \
-	PRODUCT_2(19, 26, 27); \
-	FLDPD w+48(R3), (F18, F19); \
-	PRODUCT_2(20, 28, 29); \
-	SUM_2(24, 25, 0, 8); \
-	PRODUCT_2(21, 30, 31); \
-	SUM_2(26, 27, 1, 9); \
-	PRODUCT_2(22, 24, 25); \
-	SUM_2(28, 29, 2, 10); \
-	PRODUCT_2(23, 26, 27); \
-	SUM_2(30, 31, 3, 11); \
-	PRODUCT_2(18, 28, 29); \
-	SUM_2(24, 25, 4, 12); \
-	PRODUCT_2(19, 30, 31)
+	COLUMNS_2x8(w, SUM_2)
 
-// STEP_1x8(k, w) does the eight k at k(R8) and w(R3), as STEP_2x8 does, in V16
-// and V17-V24.
+// ROWS_2 points R8, R9 at the two rows of the next tap.
+#define ROWS_2 \
+	LDPSW.P 8(R1), (R11, R12); \
+	ADD  R11, R4, R8; \
+	ADD  R12, R4, R9; \
+	CMP  $0, R11; \
+	CSEL LT, R5, R8, R8; \
+	CMP  $0, R12; \
+	CSEL LT, R5, R9, R9
+
+// STEP_1x8(k, w) does the eight k at k(R8) and w(R3), in V16 and V17-V24. Columns 2
+// to 7 wait; before the first step their products are zero.
 #define STEP_1x8(k, w) \
 	FMOVD k(R8), F16; \
 	FLDPD w+0(R3), (F17, F18); \
@@ -88,38 +118,24 @@ TEXT ·QGemm2x8c8NEON(SB), NOSPLIT, $0-8
 	LDP  QGemmArgs_Off(R0), (R1, R2)
 	LDP  QGemmArgs_KC(R0), (R6, R7)
 	ADD  $32, R7, R3                   // weights after the bias
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
+	LOAD_CODE_RANGE(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	VMOVI $0, V29.B16
-	VMOVI $0, V30.B16
-	VMOVI $0, V31.B16
+	ROWS_2
+	FIRST_2x8
+	SUB  $8, R6, R10
+	B    k16
 
 tap:
-	LDPSW.P 8(R1), (R11, R12)
-	ADD  R11, R4, R8
-	ADD  R12, R4, R9
-	CMP  $0, R11
-	CSEL LT, R5, R8, R8
-	CMP  $0, R12
-	CSEL LT, R5, R9, R9
-	SUBS $16, R6, R10                  // k left after a step of 16
+	ROWS_2
+	MOVD R6, R10
+
+k16:
+	SUBS $16, R10                      // k left after a step of 16
 	BLT  last8
 
 step16:
@@ -174,7 +190,7 @@ scale:
 	CBNZ R11, raw
 
 	FLDPQ (R3), (F16, F17)
-	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+	OUTPUT_CONSTANTS
 	REQUANTIZE_16(0, 4, 8, 12, 16, 17, 16, 17)
 	VEXT $8, V0.B16, V0.B16, V1.B16
 	CMP  $8, R12
@@ -207,6 +223,7 @@ TEXT ·QGemm1x8c8NEON(SB), NOSPLIT, $0-8
 	LDP  QGemmArgs_Off(R0), (R1, R2)
 	LDP  QGemmArgs_KC(R0), (R6, R7)
 	ADD  $32, R7, R3
+	LOAD_CODE_RANGE(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -269,7 +286,7 @@ scale1:
 	CBNZ R11, raw1
 
 	FLDPQ (R3), (F16, F17)
-	OUTPUT_CONSTANTS(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+	OUTPUT_CONSTANTS
 	REQUANTIZE_16(0, 4, 8, 12, 16, 17, 16, 17) // the upper eight codes are of no use
 	CMP  $8, R12
 	BNE  partial1
