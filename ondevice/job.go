@@ -463,9 +463,10 @@ func (j *Job) judge(ctx context.Context, t *trainer, c *checkpoint, s *samples, 
 }
 
 // serve runs the head of a model, as it serves, on the rows idx. The metrics
-// are not finished; their loss is that of regression only.
+// are not finished.
 func (j *Job) serve(ctx context.Context, m *format.Model, names []string, s *samples, idx []int32) (*Metrics, error) {
-	prog, err := runtime.Compile(suffix(m, j.plan.Feature), j.plan.opt.Runtime...)
+	part := suffix(m, j.plan.Feature)
+	prog, err := runtime.Compile(part, j.plan.opt.Runtime...)
 	if err != nil {
 		return nil, err
 	}
@@ -474,6 +475,7 @@ func (j *Job) serve(ctx context.Context, m *format.Model, names []string, s *sam
 	for i, n := range names {
 		index[i] = slices.Index(j.plan.Classes, n)
 	}
+	probable := slices.ContainsFunc(part.Main().Nodes, func(n *format.Node) bool { return n.Op == "Softmax" })
 	r := newMetrics(len(j.plan.Classes))
 	for _, i := range idx {
 		copy(run.Input(0).Bytes(), s.rows.row(i))
@@ -482,7 +484,9 @@ func (j *Job) serve(ctx context.Context, m *format.Model, names []string, s *sam
 		}
 		y := run.Output(0).Float32()
 		if !j.plan.regression {
-			r.add(int(s.class[i]), index[argmax(y)])
+			c := int(s.class[i])
+			r.add(c, index[argmax(y)])
+			r.Loss += surprise(y, slices.Index(names, j.plan.Classes[c]), probable)
 			continue
 		}
 		r.Samples++

@@ -94,6 +94,9 @@ func TestTune(t *testing.T) {
 			if want := 24; o.Folds == 0 && rep.Val != want || o.Folds > 0 && rep.Val != 120 {
 				t.Errorf("judged on %d samples", rep.Val)
 			}
+			if name != "mse" && !(rep.Tuned.Loss < rep.Base.Loss) {
+				t.Errorf("validation loss went from %g to %g", rep.Base.Loss, rep.Tuned.Loss)
+			}
 			if rep.Tuned.Samples != rep.Val || rep.Base.Samples != rep.Val {
 				t.Errorf("%d and %d samples counted", rep.Base.Samples, rep.Tuned.Samples)
 			}

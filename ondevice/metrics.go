@@ -1,9 +1,11 @@
 package ondevice
 
+import "github.com/whet-edge/whet/kernels"
+
 // Metrics say how well a head does on a set of samples.
 type Metrics struct {
 	Samples  int
-	Loss     float64   // mean
+	Loss     float64   // mean squared error of targets; mean -log(probability) of classes
 	Accuracy float64   // fraction of samples whose class is the highest output
 	Recall   []float64 // of each class; 0 where Count is
 	Count    []int     // samples of each class
@@ -56,6 +58,26 @@ func (m *Metrics) finish() *Metrics {
 		m.Loss /= float64(m.Samples)
 	}
 	return m
+}
+
+// surprise is -log of the probability that outputs y give to class k, -1 for
+// none; probable says that y are probabilities, else they are logits. Less than
+// 1/512, half of what an int8 Softmax can tell from 0, counts as that.
+func surprise(y []float32, k int, probable bool) float64 {
+	const least = 1.0 / 512
+	p := float32(0)
+	switch {
+	case k < 0:
+	case probable:
+		p = y[k]
+	default:
+		var sum float32
+		for _, v := range y {
+			sum += kernels.Exp(v - y[k])
+		}
+		p = 1 / sum
+	}
+	return -float64(kernels.Log(max(p, least)))
 }
 
 // argmax returns the index of the highest value, the first of equals.
