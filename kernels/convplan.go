@@ -44,7 +44,7 @@ type convPlan struct {
 const (
 	borderBelow = 64      // bordered if a pixel of a group has fewer channels than this
 	wantTasks   = 16      // tasks to aim for: enough for 4 threads to share evenly
-	minTaskMACs = 1 << 17 // below this a task costs less than handing it out
+	minTaskMACs = 1 << 18 // below this a task costs less than handing it out
 	maxRowBlock = 8       // row tiles that share a panel while it sits in L1
 )
 
@@ -320,13 +320,13 @@ func (p *convPlan) repeatLast(off []int32, n int) {
 	}
 }
 
-// setAll fills s with v by doubling what is already filled.
+// setAll fills s with v: a few elements one by one, then by doubling.
 func setAll[T any](s []T, v T) {
-	if len(s) == 0 {
-		return
+	n := min(len(s), 16)
+	for i := range s[:n] {
+		s[i] = v
 	}
-	s[0] = v
-	for n := 1; n < len(s); n *= 2 {
+	for ; n < len(s); n *= 2 {
 		copy(s[n:], s[:n])
 	}
 }

@@ -66,7 +66,7 @@ func newDWPlan(s ConvShape, l Level, shape func(Level) dwShape, elem int) (*dwPl
 	if !flat && d.columns && s.KH == 3 && s.KW == 3 && s.SW == 1 && s.DW == 1 {
 		p.form = dwColumns
 	}
-	p.rows = max(1, min(s.N*s.OH/wantTasks, minTaskMACs/2/(s.OW*s.C*p.taps), s.OH))
+	p.rows = max(1, min(s.N*s.OH/wantTasks, minTaskMACs/4/(s.OW*s.C*p.taps), s.OH))
 	p.rowBlocks = ceilDiv(s.OH, p.rows)
 	p.chunk = max(1, maxCallMACs/(max(s.C, d.cb)*p.taps))
 	if flat {
