@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ type segment struct {
 	file   int64  // how long the file is
 	dead   int64  // bytes of deleted samples
 	tombs  bool   // it has tombstones
+	hurt   bool   // what follows size was acknowledged but cannot be read
 }
 
 // A move is a record that compaction put elsewhere in its segment.
@@ -48,6 +50,7 @@ type sampleLog struct {
 	segs   []*segment // by number; the last one is being written to when active is set
 	active vfs.File
 	closed bool
+	number uint64 // of the next segment; above every file's that is there
 
 	bytes atomic.Int64 // of all files
 }
@@ -144,8 +147,9 @@ func (l *sampleLog) write(buf []byte) error {
 // One that holds nothing yet is removed, or a full disk would fill with them.
 func (l *sampleLog) abandon(n int) error {
 	seg := l.last()
-	seg.file = seg.size + int64(n)
 	if seg.size > segHeaderLen {
+		seg.file = seg.size + int64(n)
+		l.bytes.Add(int64(n))
 		return l.close()
 	}
 	err := l.close()
@@ -153,6 +157,7 @@ func (l *sampleLog) abandon(n int) error {
 		return errors.Join(err, rerr)
 	}
 	l.segs = l.segs[:len(l.segs)-1]
+	l.number = seg.number
 	l.bytes.Add(-segHeaderLen)
 	return err
 }
@@ -174,10 +179,9 @@ func (l *sampleLog) rotate() error {
 	if err := l.close(); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	h := segHeader{number: 1, nextID: l.givenIDs()}
-	if len(l.segs) > 0 {
-		h.number = l.last().number + 1
-		h.prevLen = l.last().size
+	h := segHeader{number: l.number, nextID: l.givenIDs()}
+	if n := len(l.segs); n > 0 && l.segs[n-1].number == h.number-1 {
+		h.prevLen = l.segs[n-1].size
 	}
 	name := filepath.Join(l.dir, segmentName(h.number))
 	f, err := l.fsys.Create(name)
@@ -194,6 +198,7 @@ func (l *sampleLog) rotate() error {
 		return fmt.Errorf("store: %s: %w", name, errors.Join(err, f.Close(), l.fsys.Remove(name)))
 	}
 	l.active = f
+	l.number++
 	l.segs = append(l.segs, &segment{number: h.number, name: name, seed: h.crc, size: segHeaderLen, file: segHeaderLen})
 	l.bytes.Add(segHeaderLen)
 	return nil
@@ -204,6 +209,19 @@ func (l *sampleLog) givenIDs() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.nextID
+}
+
+// idGap is more ids than a segment can hold: those of one that cannot be read
+// must not be given again.
+const idGap = 1 << 24
+
+// segmentNumber is the opposite of segmentName; 0 for other names.
+func segmentNumber(name string) uint64 {
+	n, err := strconv.ParseUint(strings.TrimSuffix(name, ".log"), 10, 63)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 func segmentName(n uint64) string { return fmt.Sprintf("%016d.log", n) }
@@ -245,8 +263,11 @@ func (l *sampleLog) open(rec *Recovery, visit func(seg *segment, off int64, h re
 			continue
 		case err != nil:
 			rec.Damaged = append(rec.Damaged, fmt.Sprintf("%s: %v", name, err))
+			l.number = max(l.number, segmentNumber(n)+1)
+			l.nextID += idGap
 			continue
 		}
+		l.number = max(l.number, h.number+1)
 		l.nextID = max(l.nextID, h.nextID)
 		l.segs = append(l.segs, seg)
 		l.bytes.Add(seg.file)
@@ -267,8 +288,10 @@ func (l *sampleLog) open(rec *Recovery, visit func(seg *segment, off int64, h re
 		}
 		switch {
 		case err != nil:
+			seg.hurt = true
 			rec.Damaged = append(rec.Damaged, err.Error())
 		case known > seg.size:
+			seg.hurt = true
 			rec.Damaged = append(rec.Damaged, fmt.Sprintf("%s: %d bytes from offset %d on cannot be read", seg.name, known-seg.size, seg.size))
 		case seg.file > seg.size:
 			rec.TornBytes += seg.file - seg.size

@@ -263,7 +263,8 @@ func (s *Store) Delete(model string, ids ...uint64) (int, error) {
 }
 
 // Purge deletes all samples of a model and overwrites no byte but removes every
-// file that holds one, so that the file system may reuse them.
+// file that holds one, so that the file system may reuse them. Only files that
+// [Recovery] calls damaged from their header on are left.
 func (s *Store) Purge(model string) (int, error) {
 	s.mu.Lock()
 	var ids []uint64
@@ -313,7 +314,7 @@ func (s *Store) compact(all bool) error {
 	for i := 0; i < len(s.log.segs); {
 		seg := s.log.segs[i]
 		idle := seg.dead == 0 && seg.file == seg.size && (!seg.tombs || len(s.deleted) > 0)
-		if idle || !all && seg.dead*2 <= seg.size {
+		if idle || !all && (seg.hurt || seg.dead*2 <= seg.size) {
 			i++
 			continue
 		}

@@ -81,7 +81,7 @@ func Open(fsys vfs.FS, dir string, opt Options) (*Store, error) {
 			return nil, err
 		}
 	}
-	s.log = sampleLog{fsys: fsys, dir: s.path("samples"), limit: opt.SegmentBytes, nextID: 1}
+	s.log = sampleLog{fsys: fsys, dir: s.path("samples"), limit: opt.SegmentBytes, nextID: 1, number: 1}
 	if err := s.openSamples(); err != nil {
 		return nil, err
 	}

@@ -342,6 +342,40 @@ func TestBitFlips(t *testing.T) {
 	}
 }
 
+// TestDamagedHeaderKeepsItsFile loses the header of the newest segment: what is
+// added afterwards must not overwrite it, nor take its ids.
+func TestDamagedHeaderKeepsItsFile(t *testing.T) {
+	fsys := vfs.NewMem()
+	s := open(t, fsys, Options{SegmentBytes: 100})
+	last := uint64(0)
+	for range 4 {
+		last = add(t, s, "m", "l", "some data to fill a segment with")
+	}
+	names := logFiles(t, fsys)
+	newest := names[len(names)-1]
+	b, err := vfs.ReadFile(fsys, newest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[9] ^= 1
+	put(t, fsys, newest, b)
+	s = open(t, fsys, Options{})
+	if id := add(t, s, "m", "l", "after"); id <= last {
+		t.Errorf("id %d was given again", id)
+	}
+	for _, s := range []*Store{s, open(t, fsys, Options{})} {
+		if r := s.Recovered(); len(r.Damaged) != 1 || !strings.Contains(r.Damaged[0], newest) {
+			t.Errorf("recovered %+v", r)
+		}
+		if n := s.Counts("m").Samples; n != len(names) && s.Recovered().Samples != len(names)-1 {
+			t.Errorf("%d samples are left of %d segments", n, len(names))
+		}
+	}
+	if now, err := vfs.ReadFile(fsys, newest); err != nil || !bytes.Equal(now, b) {
+		t.Errorf("the damaged file was changed: %v", err)
+	}
+}
+
 func put(t *testing.T, fsys vfs.FS, name string, body []byte) {
 	t.Helper()
 	if err := writeFile(fsys, name, body); err != nil {
