@@ -4,7 +4,8 @@ package arm64
 
 // Tile size of the float32 kernels.
 const (
-	GemmNEONMR, GemmNEONNR = 8, 8
+	GemmNEONMR = 8
+	GemmNEONNR = 8
 )
 
 // The kernels below compute, for every row r < Rows and column n < Cols

@@ -22,7 +22,11 @@ func newGuarded(t *testing.T, size int) *guarded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { syscall.Munmap(all) })
+	t.Cleanup(func() {
+		if err := syscall.Munmap(all); err != nil {
+			t.Error(err)
+		}
+	})
 	for _, g := range [][]byte{all[:page], all[page+size:]} {
 		if err := syscall.Mprotect(g, syscall.PROT_NONE); err != nil {
 			t.Fatal(err)

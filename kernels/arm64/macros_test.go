@@ -1,7 +1,6 @@
 package arm64
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"go/constant"
@@ -51,7 +50,7 @@ func expandMacros(t *testing.T) []instruction {
 		}
 		for range 100 {
 			value := map[string]string{}
-			for _, p := range strings.Split(m[2], ", ") {
+			for p := range strings.SplitSeq(m[2], ", ") {
 				n := 32
 				if p == "i" {
 					n = 4 // a lane
@@ -117,12 +116,12 @@ func TestMacrosObjdump(t *testing.T) {
 		t.Skip("NOT CHECKED: aarch64-linux-gnu-objdump (binutils-aarch64-linux-gnu) is not installed")
 	}
 	all := expandMacros(t)
-	var code bytes.Buffer
+	var code []byte
 	for _, in := range all {
-		binary.Write(&code, binary.LittleEndian, in.word)
+		code = binary.LittleEndian.AppendUint32(code, in.word)
 	}
 	file := filepath.Join(t.TempDir(), "words.bin")
-	if err := os.WriteFile(file, code.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(file, code, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out, err := exec.Command(objdump, "-D", "-b", "binary", "-m", "aarch64", file).Output()

@@ -4,9 +4,17 @@ package arm64
 
 // Tile sizes of the int8 kernels: MR rows, NR columns, KR consecutive k a column.
 const (
-	QGemmNEONMR, QGemmNEONNR, QGemmNEONKR          = 2, 8, 8
-	QGemmDotprodMR, QGemmDotprodNR, QGemmDotprodKR = 4, 16, 4
-	QGemmI8MMMR, QGemmI8MMNR, QGemmI8MMKR          = 4, 16, 8
+	QGemmNEONMR = 2
+	QGemmNEONNR = 8
+	QGemmNEONKR = 8
+
+	QGemmDotprodMR = 4
+	QGemmDotprodNR = 16
+	QGemmDotprodKR = 4
+
+	QGemmI8MMMR = 4
+	QGemmI8MMNR = 16
+	QGemmI8MMKR = 8
 )
 
 // The kernels below compute, with the tile sizes of their level, for every row
