@@ -255,7 +255,7 @@ func stateInit(s *format.State) []byte {
 	} else if z := s.Quant.ZeroPoint(); z != 0 {
 		w := s.Type.Bits() / 8
 		for i := 0; i+w <= len(b); i += w {
-			for k := 0; k < w; k++ {
+			for k := range w {
 				b[i+k] = byte(z >> (8 * k))
 			}
 		}

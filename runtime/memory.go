@@ -1,10 +1,6 @@
 package runtime
 
-import (
-	"unsafe"
-
-	"github.com/whet-edge/whet/format"
-)
+import "unsafe"
 
 // mem is the memory that a step works on: one session's.
 type mem struct {
@@ -22,10 +18,8 @@ func (m *mem) bytes(v *value) []byte {
 }
 
 func (m *mem) i8(v *value) []int8     { return view[int8](m.bytes(v)) }
-func (m *mem) u8(v *value) []uint8    { return m.bytes(v) }
 func (m *mem) i16(v *value) []int16   { return view[int16](m.bytes(v)) }
 func (m *mem) i32(v *value) []int32   { return view[int32](m.bytes(v)) }
-func (m *mem) i64(v *value) []int64   { return view[int64](m.bytes(v)) }
 func (m *mem) f32(v *value) []float32 { return view[float32](m.bytes(v)) }
 
 // view reinterprets little-endian bytes. All targets of whet are little-endian;
@@ -137,6 +131,3 @@ func sortSpans[T any](s []T, less func(a, b T) bool) {
 		}
 	}
 }
-
-// typeSize is the size in bytes of a type that fills whole bytes.
-func typeSize(t format.DType) int { return t.Bits() / 8 }

@@ -175,7 +175,7 @@ func (t *team) run(st *step) {
 	pool.session, pool.step = t.session, st
 	pool.done.Store(0)
 	e := pool.epoch.Load() + 1
-	for i := 0; i < threads; i++ {
+	for i := range threads {
 		pool.ranges[i].v.Store(packRange(e, n*i/threads, n*(i+1)/threads))
 	}
 	pool.width.Store(int32(threads))

@@ -104,7 +104,7 @@ func TestEmbedding(t *testing.T) {
 
 	core := map[string]bool{"github.com/whet-edge/whet": true, "github.com/vmihailenco/msgpack/v5": true, "github.com/vmihailenco/tagparser/v2": true,
 		"github.com/klauspost/cpuid/v2": true, "golang.org/x/sys": true}
-	for _, dep := range strings.Fields(run(arm, "go", "list", "-deps", "-f", "{{if .Module}}{{.Module.Path}}{{else}}{{.ImportPath}}{{end}}", ".")) {
+	for dep := range strings.FieldsSeq(run(arm, "go", "list", "-deps", "-f", "{{if .Module}}{{.Module.Path}}{{else}}{{.ImportPath}}{{end}}", ".")) {
 		if dep == "net/http" || dep == "net" || dep == "log/slog" {
 			t.Errorf("the program links %s", dep)
 		}

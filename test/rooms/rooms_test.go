@@ -4,6 +4,7 @@ package rooms
 import (
 	"encoding/json"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -54,7 +55,7 @@ func TestRooms(t *testing.T) {
 				to, ours := strings.CutPrefix(imp, module)
 				switch {
 				case ours:
-					if to := room(to); to != from && allowed != nil && !contains(allowed, to) {
+					if to := room(to); to != from && allowed != nil && !slices.Contains(allowed, to) {
 						t.Errorf("%s imports %s: room %s may import only %v", p.ImportPath, imp, from, allowed)
 					}
 				case core[from] && strings.Contains(strings.SplitN(imp, "/", 2)[0], "."):
@@ -84,15 +85,6 @@ func room(path string) string {
 	}
 	first, _, _ := strings.Cut(path, "/")
 	return first
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // list returns the module's packages with their imports, test files excepted.
