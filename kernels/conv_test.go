@@ -1,11 +1,13 @@
 package kernels
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"testing"
 	"unsafe"
 
@@ -126,19 +128,25 @@ type runner interface {
 	Scratch() int
 }
 
-const guard = 97
+// fences are the memory that kernels are tested on.
+var fences = sync.OnceValue(func() (f struct{ in, out, scratch []byte }) {
+	const size = 16 << 20
+	f.in, f.out, f.scratch = fence(size), fence(size), fence(size)
+	return f
+})
 
-// guarded returns n elements that are surrounded by guard elements and start
-// at an odd distance from any alignment, and a check that the guards are whole.
-func guarded[T int8 | float32](rng *rand.Rand, n int) ([]T, func() bool) {
-	b := make([]T, n+2*guard)
-	for i := range b {
-		b[i] = 77
-	}
-	start := guard - rng.IntN(20)
-	return b[start : start+n : start+n], func() bool {
-		for i, v := range b {
-			if (i < start || i >= start+n) && v != 77 {
+// place returns n elements of mem: flush with its start or its end, or
+// anywhere. intact tells whether the bytes around them are still as they were.
+func place[T int8 | float32](rng *rand.Rand, mem []byte, n int) (s []T, intact func() bool) {
+	const margin, mark = 200, 0x5a
+	size := n * int(unsafe.Sizeof(*new(T)))
+	start := []int{0, len(mem) - size, rng.IntN(500) * 4}[rng.IntN(3)]
+	before, after := mem[max(0, start-margin):start], mem[start+size:min(len(mem), start+size+margin)]
+	setAll(before, mark)
+	setAll(after, mark)
+	return view[T](mem, start, n), func() bool {
+		for _, b := range [][]byte{before, after} {
+			if bytes.Count(b, []byte{mark}) != len(b) {
 				return false
 			}
 		}
@@ -146,27 +154,27 @@ func guarded[T int8 | float32](rng *rand.Rand, n int) ([]T, func() bool) {
 	}
 }
 
-// runTasks runs all tasks of c in random order with one guarded scratch.
+// placeCopy puts a copy of the elements on the input fence.
+func placeCopy[T int8 | float32](rng *rand.Rand, src []T) []T {
+	s, _ := place[T](rng, fences().in, len(src))
+	copy(s, src)
+	return s
+}
+
+// runTasks runs all tasks of c, mostly in random order, on garbage in the scratch.
 func runTasks(t *testing.T, rng *rand.Rand, c runner, run func(scratch []byte, t0, t1 int)) {
 	t.Helper()
-	n := c.Scratch()
-	buf := make([]byte, n+2*guard)
-	for i := range buf {
-		buf[i] = 0x5a
-	}
-	start := 32 + rng.IntN(33)
-	order := rng.Perm(c.Tasks())
+	s, intact := place[int8](rng, fences().scratch, c.Scratch())
+	scratch := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s))
 	if rng.IntN(4) == 0 {
-		run(buf[start:start+n:start+n], 0, len(order))
+		run(scratch, 0, c.Tasks())
 	} else {
-		for _, i := range order {
-			run(buf[start:start+n:start+n], i, i+1)
+		for _, i := range rng.Perm(c.Tasks()) {
+			run(scratch, i, i+1)
 		}
 	}
-	for i, v := range buf {
-		if (i < start || i >= start+n) && v != 0x5a {
-			t.Fatalf("scratch of %d bytes: byte %d was written", n, i-start)
-		}
+	if !intact() {
+		t.Errorf("wrote outside of %d bytes of scratch", len(s))
 	}
 }
 
@@ -235,6 +243,12 @@ func testShapes(t *testing.T, rng *rand.Rand, depthwise bool) []ConvShape {
 		for c := 2; c < 140; c++ {
 			list = append(list, ConvShape{N: 1, H: 5, W: 6, C: c, O: c, Groups: c, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, Top: 1, Left: 1, OH: 5, OW: 6})
 		}
+		// Rows so long that one call of a micro-kernel does not do them.
+		for _, k := range []int{3, 5} {
+			list = append(list, ConvShape{
+				N: 1, H: k, W: 80, C: 900, O: 900, Groups: 900, KH: k, KW: k, SH: 1, SW: 1, DH: 1, DW: 1, Left: 1, OH: 1, OW: 80,
+			})
+		}
 	}
 	n := 150
 	if *long {
@@ -250,7 +264,7 @@ func testShapes(t *testing.T, rng *rand.Rand, depthwise bool) []ConvShape {
 }
 
 func randomInt8(rng *rand.Rand, n int) []int8 {
-	x, _ := guarded[int8](rng, n)
+	x := make([]int8, n)
 	extreme := rng.IntN(6)
 	for i := range x {
 		switch extreme {
@@ -268,7 +282,7 @@ func randomInt8(rng *rand.Rand, n int) []int8 {
 // randomFloats returns floats of mixed magnitude; wild ones may be zero,
 // negative zero, subnormal, huge, infinite or not a number.
 func randomFloats(rng *rand.Rand, n int, wild bool) []float32 {
-	x, _ := guarded[float32](rng, n)
+	x := make([]float32, n)
 	odd := []float32{0, float32(math.Copysign(0, -1)), 1e-45, -3e-39, 3e38, -3e38,
 		float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN())}
 	for i := range x {
@@ -328,14 +342,14 @@ func checkQConv(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
 			}
 		}
 	}
-	src := randomInt8(rng, s.InLen())
+	src := placeCopy(rng, randomInt8(rng, s.InLen()))
 	c, err := NewQConv(l, &p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dst, whole := guarded[int8](rng, s.OutLen())
+	dst, intact := place[int8](rng, fences().out, s.OutLen())
 	runTasks(t, rng, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scratch, t0, t1) })
-	if !whole() {
+	if !intact() {
 		t.Error("wrote outside the output")
 	}
 	if want := qconvRef(&p, src); !equal(dst, want) {
@@ -371,14 +385,14 @@ func checkConv(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
 	if rng.IntN(4) != 0 {
 		p.Bias = randomFloats(rng, s.O, false)
 	}
-	src := randomFloats(rng, s.InLen(), rng.IntN(2) == 0)
+	src := placeCopy(rng, randomFloats(rng, s.InLen(), rng.IntN(2) == 0))
 	c, err := NewConv(l, &p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dst, whole := guarded[float32](rng, s.OutLen())
+	dst, intact := place[float32](rng, fences().out, s.OutLen())
 	runTasks(t, rng, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scratch, t0, t1) })
-	if !whole() {
+	if !intact() {
 		t.Error("wrote outside the output")
 	}
 	sameFloats(t, dst, convRef(&p, src))
@@ -397,15 +411,15 @@ func checkQDyn(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src := randomInt8(rng, s.InLen())
+	src := placeCopy(rng, randomInt8(rng, s.InLen()))
 	scale, zero := make([]float32, c.Rows()), make([]int32, c.Rows())
 	for i := range scale {
 		scale[i], zero[i] = rng.Float32(), int32(rng.IntN(256)-128)
 	}
 	perRow := s.InLen() / s.C / c.Rows() // pixels that share a scale
-	dst, whole := guarded[float32](rng, s.OutLen())
+	dst, intact := place[float32](rng, fences().out, s.OutLen())
 	runTasks(t, rng, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scale, zero, scratch, t0, t1) })
-	if !whole() {
+	if !intact() {
 		t.Error("wrote outside the output")
 	}
 	want := make([]float32, s.OutLen())
