@@ -1,99 +1,330 @@
 #!/usr/bin/env python3
-"""Times whet beside LiteRT (XNNPACK) on the same models, interleaved, and prints a table.
+"""Times whet beside other runtimes on the same models, in turns, and prints tables.
 
-    pip install ai-edge-litert numpy
-    python3 test/bench/peers.py --material DIR [--threads 1] [--rounds 5] [--json OUT]
+    python3 test/bench/peers.py --material DIR                  every .tflite there, beside LiteRT
+    python3 test/bench/models.py --out MODELS --material DIR    (once: builds networks and their twins)
+    python3 test/bench/peers.py --material DIR --models MODELS --threads 1,2 --json OUT.json
+    python3 test/bench/peers.py --material DIR --models MODELS --quick
 
-Both sides run in turn, round after round, pinned to the same cores, each in a
-process of its own that loads the model, warms up and times every inference.
-The table shows, for each model, min and median over all rounds in
-milliseconds, and the ratio LiteRT / whet of the medians (above 1: whet is
-faster). Absolute times mean little on a shared machine; ratios do.
+Missing runtimes are installed with pip (not with --no-install); one that cannot be
+installed or does not run a model is named, and the rest goes on.
+
+How it measures. Each runtime has a process of its own, pinned to the same cores;
+all of them hold the model open at once and take turns, round after round, each
+stopped (SIGSTOP) while it is not its turn, so that no runtime's spinning threads
+run on another's time. The figures are the least time and the median, over the
+rounds, of a round's median. Ratios are peer / whet: above 1, whet is faster. The
+times mean little on a shared machine; the ratios do, and those of the
+least times most. peak/main.go measures the machine's multiply-accumulate peak
+in the same run, and --profile prints each layer family's share of it.
+
+A peer's peak memory is told without Python's and numpy's own; whet's is told whole.
 """
-import argparse, glob, json, os, statistics, subprocess, sys, tempfile
+import argparse, contextlib, glob, importlib.util, json, os, platform, select, signal, statistics, subprocess, sys, tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+PACKAGES = {"litert": ("ai_edge_litert", "ai-edge-litert"), "onnxruntime": ("onnxruntime", "onnxruntime"),
+            "openvino": ("openvino", "openvino"), "mnn": ("MNN", "MNN"), "ncnn": ("ncnn", "ncnn")}
+QUICK = ("mlperf_", "coral_", "one_op", "mobilenet_v2")
+START = 120  # seconds that a runtime may take to open a model, and to answer
 
-LITERT = r"""
-import json, sys, time
-import numpy as np
-from ai_edge_litert.interpreter import Interpreter
-model, threads, runs, budget = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-it = Interpreter(model_path=model, num_threads=threads)
-it.allocate_tensors()
-rng = np.random.RandomState(0)
-for d in it.get_input_details():
-    if np.issubdtype(d["dtype"], np.floating):
-        x = rng.rand(*d["shape"]).astype(d["dtype"])
-    else:
-        i = np.iinfo(d["dtype"])
-        x = rng.randint(i.min, i.max + 1, d["shape"]).astype(d["dtype"])
-    it.set_tensor(d["index"], x)
-for _ in range(5):
-    it.invoke()
-t, end = [], time.perf_counter() + budget
-while len(t) < runs and (len(t) < 5 or time.perf_counter() < end):
-    a = time.perf_counter_ns()
-    it.invoke()
-    t.append(time.perf_counter_ns() - a)
-json.dump(t, sys.stdout)
-"""
+
+class Gone(Exception):
+    """A worker that ended or hung; the text says how."""
+
+
+class Worker:
+    """A process that holds one model open in one runtime and measures when told to."""
+
+    def __init__(self, command, cores, nice):
+        pin = ["taskset", "-c", cores] if sys.platform == "linux" else []
+        self.err = tempfile.TemporaryFile()
+        self.p = subprocess.Popen((["nice", "-n", str(nice)] if nice else []) + pin + command,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.err)
+        self.hello = self.answer()
+        self.rounds = []
+        self.pause()
+
+    def answer(self):
+        if not select.select([self.p.stdout], [], [], START)[0]:
+            self.p.kill()
+            raise Gone(f"no answer in {START} s")
+        while line := self.p.stdout.readline():
+            if line.startswith(b"{"):  # runtimes greet on stdout too
+                return json.loads(line)
+        code = self.p.wait()
+        self.err.seek(0)
+        last = self.err.read().decode(errors="replace").strip().splitlines()
+        raise Gone(f"died of {signal.Signals(-code).name}" if code < 0 else (last or ["?"])[-1][:200])
+
+    def pause(self):
+        self.p.send_signal(signal.SIGSTOP)
+
+    def ask(self, line):
+        self.p.send_signal(signal.SIGCONT)
+        try:
+            self.p.stdin.write(line.encode() + b"\n")
+            self.p.stdin.flush()
+            return self.answer()
+        finally:
+            self.pause()
+
+    def end(self):
+        self.p.send_signal(signal.SIGCONT)
+        self.p.stdin.close()
+        try:
+            return self.answer()
+        finally:
+            self.p.kill()
+            self.p.wait()
+
+    def summary(self, memory):
+        return {"min_ms": min(r["min_ns"] for r in self.rounds) / 1e6,
+                "median_ms": statistics.median(r["p50_ns"] for r in self.rounds) / 1e6,
+                "open_first_ms": self.hello["open_first_ns"] / 1e6,
+                "peak_rss_mib": (memory["peak_rss"] - memory.get("base_rss", 0)) / 2**20,
+                **{k: self.hello[k] for k in ("version", "config", "isa") if k in self.hello}}
+
+
+def install(names, allowed):
+    """Returns those of the runtimes that can be imported, installing them where allowed."""
+    have = []
+    for n in names:
+        module, package = PACKAGES[n]
+        if importlib.util.find_spec(module) is None and allowed:
+            subprocess.run([sys.executable, "-m", "pip", "install", "-q", package, "numpy"])
+            importlib.invalidate_caches()
+        if importlib.util.find_spec(module) is None:
+            print(f"NOTE: {n} is not installed and is left out (pip install {package})", file=sys.stderr)
+        else:
+            have.append(n)
+    return have
+
+
+def models(a):
+    """Yields name, type and the files by runtime: the index of --models, then what else --material holds."""
+    found, seen = [], set()
+    if a.models:
+        with open(os.path.join(a.models, "index.json")) as f:
+            found = json.load(f)
+        seen = {m["files"].get("tflite") for m in found}
+        for m in found:
+            for runtime, why in m["missing"].items():
+                print(f"NOTE: {m['name']} {m['type']}: no {runtime}: {why.splitlines()[-1] if why else ''}", file=sys.stderr)
+            if "tflite" in m["files"]:
+                m["files"]["litert"] = m["files"]["tflite"]
+    for f in sorted(glob.glob(a.material + "/**/*.tflite", recursive=True)) if a.material else ():
+        if os.path.isfile(f) and os.path.abspath(f) not in seen:
+            found.append({"name": os.path.relpath(f, a.material), "type": "", "files": {"tflite": f, "litert": f}})
+    for m in found:
+        if a.only not in m["name"] + "/" + m["type"] and a.only not in m["files"].get("tflite", ""):
+            continue
+        if a.quick and a.models and not m["name"].startswith(QUICK):
+            continue
+        if "tflite" in m["files"]:
+            yield m
+
+
+def compare(m, a, tmp, threads, peers):
+    """Measures one model; returns its row."""
+    cores = ",".join(str(a.core + i) for i in range(threads))
+    row = {"model": m["name"], "type": m["type"], "threads": threads, "results": {}, "failed": {}}
+    w = tmp + "/m.whet"
+    p = subprocess.run([tmp + "/whet-convert", m["files"]["tflite"], "-o", w], capture_output=True, text=True)
+    if p.returncode:
+        row["failed"]["whet"] = (p.stderr.strip().splitlines() or ["?"])[-1]
+        return row
+    workers = {}
+    with contextlib.ExitStack() as stack:
+        def start(name, command):
+            try:
+                workers[name] = Worker(command, cores, a.nice)
+                stack.callback(workers[name].p.kill)
+            except Gone as e:
+                row["failed"][name] = str(e)
+
+        start("whet", [tmp + "/worker", w, str(threads)])
+        for r in peers:
+            if r in m["files"]:
+                start(r, [sys.executable, HERE + "/worker.py", r, m["files"][r], str(threads)])
+        for _ in range(a.rounds):
+            for name in list(workers):
+                try:
+                    workers[name].rounds.append(workers[name].ask(f"time {a.runs} {a.seconds}"))
+                except (Gone, OSError) as e:
+                    row["failed"][name] = str(e)
+                    del workers[name]
+        if a.profile and "whet" in workers:
+            n = max(10, min(1000, int(a.seconds / (workers["whet"].rounds[0]["p50_ns"] / 1e9))))
+            row["steps"] = workers["whet"].ask(f"profile {n}")["steps"]
+        for name, k in workers.items():
+            try:
+                row["results"][name] = k.summary(k.end())
+            except (Gone, OSError) as e:
+                row["failed"][name] = str(e)
+    if "whet" in workers:
+        h = workers["whet"].hello
+        row.update(macs=h["macs"], conv=h["conv"], isa=h["isa"])
+        if not row["type"]:
+            row["type"] = "int8" if h["quantized"] else "f32"
+    whet, rest = row["results"].get("whet"), {k: v for k, v in row["results"].items() if k != "whet"}
+    if whet and rest:
+        row["best"] = min(rest, key=lambda k: rest[k]["median_ms"])
+        row["ratio"] = rest[row["best"]]["median_ms"] / whet["median_ms"]
+        row["ratio_min"] = min(r["min_ms"] for r in rest.values()) / whet["min_ms"]
+    return row
+
+
+# ---- tables ---------------------------------------------------------------------------------
+
+def number(x):
+    return "" if x is None else f"{x:.4f}" if x < 0.1 else f"{x:.3f}" if x < 10 else f"{x:.1f}"
+
+
+def table(head, rows):
+    print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
+    for r in rows:
+        print("| " + " | ".join(r) + " |", flush=True)
+
+
+def line(row, peers):
+    """min / median of each runtime in milliseconds."""
+    cell = lambda r: f"{number(r['min_ms'])} / {number(r['median_ms'])}" if r else ""
+    out = [row["model"], row["type"], cell(row["results"].get("whet"))]
+    out += [cell(row["results"].get(p)) or ("failed" if p in row["failed"] else "-") for p in peers]
+    return out + [row.get("best", "-"), f"{row['ratio']:.2f}" if "ratio" in row else "-", f"{row['ratio_min']:.2f}" if "ratio_min" in row else "-"]
+
+
+def peak_of(step, row, peaks):
+    """The peak that a step of whet's is held against, in GMAC/s: hybrid steps multiply int8 in float models."""
+    kind = "int8" if row["type"] == "int8" or "hybrid" in step["kernel"] else "f32"
+    return row["threads"] * peaks.get((row.get("isa"), kind), float("nan"))
+
+
+def profile(row, peaks):
+    """Families of steps, then the steps that lose most time against the peak."""
+    steps = [dict(s, peak=peak_of(s, row, peaks)) for s in row["steps"]]
+    total = sum(s["min_ns"] for s in steps) or 1
+    ideal = sum(s["macs"] / s["peak"] for s in steps)
+    print(f"\n{row['model']} {row['type']}: {total / 1e3:.1f} µs in {len(steps)} steps, {100 * ideal / total:.0f} % of the peak")
+    families = {}
+    for s in steps:
+        t = families.setdefault(s["op"].split("+")[0] + ", " + s["kernel"], [0, 0, 0, 0])
+        for i, x in enumerate((1, s["min_ns"], s["macs"], s["macs"] / s["peak"])):
+            t[i] += x
+    table(("family", "steps", "µs", "of the time", "GMAC/s", "of the peak"),
+          [(k, str(n), f"{t / 1e3:.1f}", f"{100 * t / total:.0f} %", f"{m / max(t, 1):.1f}", f"{100 * i / max(t, 1):.0f} %")
+           for k, (n, t, m, i) in sorted(families.items(), key=lambda f: -f[1][1])])
+    lost = sorted(steps, key=lambda s: s["macs"] / s["peak"] - s["min_ns"])[:8]
+    table(("µs", "of the peak", "op", "kernel", "MMAC", "KiB", "node"),
+          [(f"{s['min_ns'] / 1e3:.1f}", f"{100 * s['macs'] / s['peak'] / max(s['min_ns'], 1):.0f} %", s["op"], s["kernel"], f"{s['macs'] / 1e6:.2f}",
+            str(s["bytes"] // 1024), s["node"].split(";")[0][-48:]) for s in lost])
+
+
+def report(rows, peers, peaks, threads):
+    rows = [r for r in rows if r["threads"] == threads]
+    cell = lambda r, k: number(r[k]) if r else "-"
+    print(f"\n## Start and memory, {threads} core(s): open and first run in ms; peak MiB\n")
+    names = ["whet"] + peers
+    table(["model", "type"] + names, [[r["model"], r["type"]] + [f"{cell(r['results'].get(p), 'open_first_ms')}; {cell(r['results'].get(p), 'peak_rss_mib')}"
+          if p in r["results"] else "-" for p in names] for r in rows])
+    print(f"\n## In short, {threads} core(s)\n")
+    for kind in ("int8", "f32"):
+        some = [r for r in rows if r["type"] == kind and "ratio" in r]
+        if some:
+            whole = [r for r in some if not r["model"].startswith("layer_")]
+            for what, part in (("models", whole), ("single layers", [r for r in some if r not in whole])):
+                if part:
+                    g = lambda k: statistics.geometric_mean(r[k] for r in part)
+                    print(f"{kind}, {len(part)} {what}: geometric mean of best peer / whet {g('ratio'):.2f} (medians), {g('ratio_min'):.2f} (least times); "
+                          f"slower than the best peer on {sum(r['ratio_min'] < 1 for r in part)}")
+    for r in sorted((r for r in rows if r.get("ratio_min", 1) < 1), key=lambda r: r["ratio_min"]):
+        print(f"  behind: {r['model']} {r['type']}: {r['ratio_min']:.2f} of least times, {r['ratio']:.2f} of medians, best is {r['best']}")
+    by = {(r["model"], r["type"]): r for r in rows if "whet" in r["results"]}
+    for (name, kind), r in by.items():
+        f = by.get((name, "f32"))
+        if kind == "int8" and f and r["conv"] and r["macs"] > 10e6:
+            print(f"  int8 over float32: {name}: {f['results']['whet']['min_ms'] / r['results']['whet']['min_ms']:.2f}")
+    for r in rows:
+        for p, why in r["failed"].items():
+            print(f"  FAILED: {p} on {r['model']} {r['type']}: {why}")
+    if peaks:
+        print("peak of one core, GMAC/s: " + ", ".join(f"{l} {k} {v:.1f}" for (l, k), v in peaks.items()))
+
+
+def measure_peaks(tmp, a):
+    p = subprocess.run((["nice", "-n", str(a.nice)] if a.nice else []) + ["taskset", "-c", str(a.core), tmp + "/peak"], capture_output=True, text=True)
+    if p.returncode:
+        print("NOTE: no peak:", p.stderr.strip(), file=sys.stderr)
+        return {}
+    return {(r["level"], r["type"]): r["gmac_per_s"] for r in json.loads(p.stdout)}
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument("--material", required=True, help="folder with .tflite models, searched recursively")
-    ap.add_argument("--threads", type=int, default=1)
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--material", help="folder with .tflite models, searched recursively")
+    ap.add_argument("--models", help="folder that models.py made")
+    ap.add_argument("--peers", help="runtimes, comma-separated (default: litert, with --models all of " + ",".join(PACKAGES) + ")")
+    ap.add_argument("--threads", default="1", help="1, 2 or 1,2")
+    ap.add_argument("--core", type=int, default=0, help="the first core to pin to")
+    ap.add_argument("--nice", type=int, default=0, help="priority of all that is measured; below 0 needs root and keeps a busy machine's other programs off")
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--runs", type=int, default=200, help="inferences a round at most")
-    ap.add_argument("--seconds", type=float, default=1.0, help="time a round at most")
-    ap.add_argument("--only", default="", help="part of the model's path")
-    ap.add_argument("--max-ratio", type=float, help="exit 1 when whet takes more than this many times LiteRT's median on a model with convolutions")
+    ap.add_argument("--seconds", type=float, default=0.5, help="time a round at most (three inferences at least)")
+    ap.add_argument("--only", default="", help="part of NAME/TYPE, or of the .tflite's path")
+    ap.add_argument("--quick", action="store_true", help="about two minutes: fewer models, short rounds")
+    ap.add_argument("--profile", action="store_true", help="whet's time by layer family, and its share of the peak")
+    ap.add_argument("--max-ratio", type=float, help="exit 1 when whet takes more than this many times the best peer's least time on a model with convolutions")
     ap.add_argument("--json", help="write the figures there")
+    ap.add_argument("--no-install", action="store_true")
     a = ap.parse_args()
-    try:
-        import ai_edge_litert
-    except ImportError:
-        sys.exit("peers.py: ai-edge-litert is missing: pip install ai-edge-litert numpy")
+    if not a.material and not a.models:
+        ap.error("--material or --models is needed")
+    if a.quick:
+        a.rounds, a.seconds, a.runs = min(a.rounds, 3), min(a.seconds, 0.1), min(a.runs, 100)
+    names = a.peers.split(",") if a.peers else list(PACKAGES) if a.models else ["litert"]
+    if unknown := [n for n in names if n not in PACKAGES]:
+        ap.error("unknown runtimes: " + ", ".join(unknown))
+    peers = install(names, not a.no_install)
+    if not peers:
+        sys.exit("peers.py: no other runtime to compare with")
 
-    tmp = tempfile.mkdtemp()
-    for prog in ("./board/whet", "./tools/convert/whet-convert"):
-        subprocess.run(["go", "build", "-o", tmp + "/", prog], cwd=ROOT, check=True)
-    cores = ",".join(map(str, range(a.threads)))
-    pin = ["taskset", "-c", cores]
-    rows, bad = [], []
-    for f in sorted(glob.glob(a.material + "/**/*.tflite", recursive=True)):
-        if not os.path.isfile(f) or a.only not in f:
-            continue
-        w = tmp + "/m.whet"
-        subprocess.run([tmp + "/whet-convert", f, "-o", w], check=True, stdout=subprocess.DEVNULL)
-        ours, theirs, isa = [], [], ""
-        for _ in range(a.rounds):
-            r = json.loads(subprocess.run(pin + [tmp + "/whet", "bench", w, "--json", "--threads", str(a.threads), "--runs", str(a.runs)],
-                                          check=True, capture_output=True).stdout)
-            ours.append((r["min_ns"], r["p50_ns"]))
-            isa = r["isa"]
-            t = json.loads(subprocess.run(pin + [sys.executable, "-c", LITERT, f, str(a.threads), str(a.runs), str(a.seconds)],
-                                          check=True, capture_output=True).stdout)
-            theirs.append((min(t), statistics.median(t)))
-        row = {"model": os.path.relpath(f, a.material), "threads": a.threads, "isa": isa,
-               "whet_min_ms": min(x[0] for x in ours) / 1e6, "whet_p50_ms": statistics.median(x[1] for x in ours) / 1e6,
-               "litert_min_ms": min(x[0] for x in theirs) / 1e6, "litert_p50_ms": statistics.median(x[1] for x in theirs) / 1e6}
-        row["ratio"] = row["litert_p50_ms"] / row["whet_p50_ms"]
-        rows.append(row)
-        if not rows[1:]:
-            print("| model | whet min | whet median | LiteRT min | LiteRT median | LiteRT / whet |\n|---|---|---|---|---|---|")
-        print("| {model} | {whet_min_ms:.3f} | {whet_p50_ms:.3f} | {litert_min_ms:.3f} | {litert_p50_ms:.3f} | {ratio:.2f} |".format(**row), flush=True)
-        if a.max_ratio and row["ratio"] < 1 / a.max_ratio:
-            bad.append(row["model"])
-    g = statistics.geometric_mean(r["ratio"] for r in rows)
-    print(f"\ngeometric mean of LiteRT / whet: {g:.2f} ({len(rows)} models, {a.threads} thread(s), {rows[0]['isa']}, "
-          f"ai-edge-litert {getattr(ai_edge_litert, '__version__', '?')})")
+    rows = []
+    with tempfile.TemporaryDirectory() as tmp:
+        for program in ("./tools/convert/whet-convert", "./test/bench/worker", "./test/bench/peak"):
+            subprocess.run(["go", "build", "-o", tmp + "/", program], cwd=ROOT, check=True)
+        peaks = measure_peaks(tmp, a)
+        for threads in map(int, a.threads.split(",")):
+            print(f"\n## {threads} core(s): least / median of a run in ms; best peer / whet of medians and of least times\n")
+            head = ["model", "type", "whet"] + peers + ["best peer", "ratio", "ratio of least"]
+            print("| " + " | ".join(head) + " |\n|" + "---|" * len(head), flush=True)
+            for m in models(a):
+                rows.append(compare(m, a, tmp, threads, peers))
+                print("| " + " | ".join(line(rows[-1], peers)) + " |", flush=True)
+            report(rows, peers, peaks, threads)
+            if a.profile:
+                print(f"\n## Where whet's time goes, {threads} core(s)")
+                for r in rows:
+                    if r["threads"] == threads and "steps" in r:
+                        profile(r, peaks)
     if a.json:
         with open(a.json, "w") as o:
-            json.dump(rows, o, indent=1)
-    if bad:
-        sys.exit("slower than allowed: " + ", ".join(bad))
+            json.dump({"machine": {"platform": platform.platform(), "cpu": cpu_name()}, "peers": peers, "rounds": a.rounds, "nice": a.nice,
+                       "peak": [{"level": l, "type": k, "gmac_per_s": v} for (l, k), v in peaks.items()], "rows": rows}, o, indent=1)
+    if not rows:
+        sys.exit("peers.py: no model matches")
+    if a.max_ratio:
+        bad = [f"{r['model']} {r['type']}" for r in rows if r.get("conv") and r.get("ratio_min", 1) < 1 / a.max_ratio]
+        bad += [f"{r['model']} {r['type']} ({r['failed']['whet']})" for r in rows if "whet" in r["failed"]]
+        if bad:
+            sys.exit("slower than allowed: " + ", ".join(bad))
+
+
+def cpu_name():
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as f:
+        return next((l.split(":", 1)[1].strip() for l in f if l.startswith("model name")), "")
+    return platform.processor()
 
 
 if __name__ == "__main__":
