@@ -90,6 +90,22 @@ func benchQConv(b *testing.B, l Level, s ConvShape) {
 	}
 }
 
+// BenchmarkPackQConv measures what loading a model pays for packing.
+func BenchmarkPackQConv(b *testing.B) {
+	s := square("", 14, 512, 512, 3, 1, 1).ConvShape
+	p := QConvParams{Shape: s, Weights: make([]int8, s.WeightLen()), Scale: []float32{1}, Lo: -128, Hi: 127}
+	for _, l := range Levels() {
+		b.Run(l.String(), func(b *testing.B) {
+			b.SetBytes(int64(len(p.Weights)))
+			for b.Loop() {
+				if _, err := NewQConv(l, &p); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func benchConv(b *testing.B, l Level, s ConvShape) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	c, err := NewConv(l, &ConvParams{

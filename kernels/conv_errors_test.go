@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -24,6 +25,8 @@ func TestBadParams(t *testing.T) {
 		{"SH is -1", func(p *QConvParams) { p.Shape.SH = -1 }},
 		{"padding", func(p *QConvParams) { p.Shape.Left = -1 }},
 		{"groups", func(p *QConvParams) { p.Shape.Groups = 2 }},
+		{"too large", func(p *QConvParams) { p.Shape.OW, p.Shape.SW = 1<<20, 1<<20 }},
+		{"too large", func(p *QConvParams) { p.Shape.KH, p.Shape.DH = 1<<30, 1<<30 }},
 		{"too large", func(p *QConvParams) { p.Shape.H, p.Shape.W = 1<<16, 1<<16 }},
 		{"weights", func(p *QConvParams) { p.Weights = p.Weights[1:] }},
 		{"biases", func(p *QConvParams) { p.Bias = make([]int32, 2) }},
@@ -116,6 +119,40 @@ func TestRunAllocatesNothing(t *testing.T) {
 			}
 			if n := testing.AllocsPerRun(3, func() { f.Run(v, u, scratch, 0, f.Tasks()) }); n != 0 {
 				t.Errorf("%v, float32 %s: %v allocations", l, s.name, n)
+			}
+		}
+	}
+}
+
+// TestTasksAtOnce runs the tasks of one packed convolution on many goroutines.
+func TestTasksAtOnce(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for _, s := range []benchShape{
+		square("direct", 40, 32, 80, 1, 1, 1),
+		square("indirect", 20, 64, 80, 3, 1, 1),
+		square("bordered", 40, 3, 32, 3, 2, 1),
+		square("depthwise", 40, 40, 40, 3, 1, 40),
+		square("flat", 40, 8, 8, 3, 1, 8),
+	} {
+		p := &QConvParams{Shape: s.ConvShape, Weights: randomInt8(rng, s.WeightLen()), Scale: []float32{1e-3}, InZero: 9, Lo: -128, Hi: 127}
+		src := randomInt8(rng, s.InLen())
+		want := qconvRef(p, src)
+		for _, l := range Levels() {
+			c, err := NewQConv(l, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Tasks() < 2 {
+				t.Fatalf("%s is one task", s.name)
+			}
+			got := make([]int8, s.OutLen())
+			var wg sync.WaitGroup
+			for i := range c.Tasks() {
+				wg.Go(func() { c.Run(got, src, make([]byte, c.Scratch()), i, i+1) })
+			}
+			wg.Wait()
+			if !equal(got, want) {
+				t.Errorf("%v, %s: wrong result", l, s.name)
 			}
 		}
 	}

@@ -45,7 +45,8 @@ func (s *ConvShape) pointwise() bool {
 }
 
 // check refuses what the kernels cannot index: sizes below 1, groups that do
-// not divide the channels, images of 2 GiB and more (offsets are int32).
+// not divide the channels, images that have 2 GiB and more with their padding
+// (offsets are int32).
 func (s *ConvShape) check(elem int) error {
 	for _, d := range []struct {
 		name string
@@ -64,11 +65,17 @@ func (s *ConvShape) check(elem int) error {
 	if s.C%s.Groups != 0 || s.O%s.Groups != 0 {
 		return fmt.Errorf("kernels: convolution: %d groups do not divide %d input and %d output channels", s.Groups, s.C, s.O)
 	}
-	if !fits(math.MaxInt32/elem, s.H, s.W, s.C) || !fits(math.MaxInt32/elem, s.OH, s.OW, s.O) || !fits(math.MaxInt32/elem, s.KH, s.KW, s.C/s.Groups) ||
+	high, wide := extent(s.OH, s.SH, s.KH, s.DH), extent(s.OW, s.SW, s.KW, s.DW)
+	if high > math.MaxInt32 || wide > math.MaxInt32 || !fits(math.MaxInt32/elem, int(high), int(wide), s.C) || !fits(math.MaxInt32/elem, s.H, s.W, s.C) || !fits(math.MaxInt32/elem, s.OH, s.OW, s.O) || !fits(math.MaxInt32/elem, s.KH, s.KW, s.C/s.Groups) ||
 		!fits(math.MaxInt/64, s.N, s.H, s.W, s.C) || !fits(math.MaxInt/64, s.N, s.OH, s.OW, s.O) || !fits(math.MaxInt/64, s.O, s.KH, s.KW, s.C/s.Groups) {
 		return fmt.Errorf("kernels: convolution: shape %+v is too large", *s)
 	}
 	return nil
+}
+
+// extent returns how many input rows (or columns) the windows of n outputs span.
+func extent(n, stride, kernel, dilation int) int64 {
+	return int64(n-1)*int64(stride) + int64(kernel-1)*int64(dilation) + 1
 }
 
 // fits reports whether the product of the positive sizes is at most limit.

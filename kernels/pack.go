@@ -20,7 +20,7 @@ func (p *convPlan) qpanelBytes() int {
 // packQPanels packs the weights [O][depth] of an int8 product group by group,
 // panel by panel; rows behind a group's last channel are zeros.
 func packQPanels(p *convPlan, weights []int8, bias []int32, scale []float32, inZero int32) []byte {
-	nr, kr := p.tile.nr, p.tile.kr
+	nr := p.tile.nr
 	size := p.qpanelBytes()
 	out := alignedBytes(p.s.Groups * p.panels * size)
 	if p.tile.u8 {
@@ -29,13 +29,6 @@ func packQPanels(p *convPlan, weights []int8, bias []int32, scale []float32, inZ
 	for i := range p.s.Groups * p.panels {
 		panel := out[i*size:][:size]
 		head := view[int32](panel, 0, nr)
-		var narrow []int8
-		var wide []int16
-		if p.tile.wide {
-			wide = view[int16](panel, 4*nr, nr*p.taps*p.kc)
-		} else {
-			narrow = view[int8](panel, 4*nr, nr*p.taps*p.kc)
-		}
 		tail := view[float32](panel, size-4*nr, nr)
 		for n := range nr {
 			c := i%p.panels*nr + n
@@ -43,15 +36,15 @@ func packQPanels(p *convPlan, weights []int8, bias []int32, scale []float32, inZ
 				break
 			}
 			o := i/p.panels*p.og + c
+			w := weights[o*p.depth:][:p.depth]
+			if p.tile.wide {
+				packColumn(p, view[int16](panel, 4*nr, nr*p.taps*p.kc), w, n)
+			} else {
+				packColumn(p, view[int8](panel, 4*nr, nr*p.taps*p.kc), w, n)
+			}
 			var sum int32
-			for i, w := range weights[o*p.depth:][:p.depth] {
-				k := i/p.run*p.kc + i%p.run
-				if at := (k/kr*nr+n)*kr + k%kr; p.tile.wide {
-					wide[at] = int16(w)
-				} else {
-					narrow[at] = w
-				}
-				sum += int32(w)
+			for _, v := range w {
+				sum += int32(v)
 			}
 			head[n] = -inZero * sum
 			if bias != nil {
@@ -63,6 +56,26 @@ func packQPanels(p *convPlan, weights []int8, bias []int32, scale []float32, inZ
 		}
 	}
 	return out
+}
+
+// packColumn spreads the weights of one output channel over column n of a
+// panel's body, [taps][kc/kr][nr][kr].
+func packColumn[T int8 | int16](p *convPlan, body []T, w []int8, n int) {
+	nr, kr := p.tile.nr, p.tile.kr
+	for t := range p.taps {
+		tap := w[t*p.run:][:p.run]
+		at := (t*p.kc/kr*nr + n) * kr
+		for len(tap) >= kr {
+			for j, v := range tap[:kr] {
+				body[at+j] = T(v)
+			}
+			tap = tap[kr:]
+			at += nr * kr
+		}
+		for j, v := range tap {
+			body[at+j] = T(v)
+		}
+	}
 }
 
 // perChannel indexes a list that has one value for all channels or one a channel.
