@@ -148,7 +148,7 @@ func matches(pattern, method, path string) bool {
 }
 
 // elide hides what belongs to the training rather than to the exchange.
-var elide = regexp.MustCompile(`"(report|delta|progress)":(\{[^{}]*\}|\{.*?\}\}|"[0-9a-f]{64}")`)
+var elide = regexp.MustCompile(`"(report|delta|progress|ns|last_inference|byte_size)":([0-9]+|\{[^{}]*\}|\{.*?\}\}|"[0-9a-f]{64}")`)
 
 func show(t *testing.T, rec *httptest.ResponseRecorder) string {
 	t.Helper()

@@ -5,11 +5,13 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/whet-edge/whet/board/serve/oip"
 )
 
 func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
+	begin := time.Now()
 	name := r.PathValue("model")
 	n, err := s.repo.hold(name, r.PathValue("version"))
 	if err != nil {
@@ -17,28 +19,15 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer n.release()
 	answeredBy(w, name, n.version)
-	req, done, err := s.inferRequest(w, r, n)
+	body, jsonLen, st, err := s.answer(w, r, name, n)
 	if err != nil {
+		n.stats.failed(time.Since(begin))
 		return err
 	}
-	defer done()
-	ctx := r.Context()
-	if req.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, req.Timeout)
-		defer cancel()
-	}
-	out, t, err := n.infer(ctx, req.Inputs)
-	s.metrics.queue.WithLabelValues(name).Observe(t.queue.Seconds())
-	if err != nil {
-		return err
-	}
-	s.metrics.infer.WithLabelValues(name).Observe(t.run.Seconds())
-	reply := oip.Reply{Model: name, Version: n.version, ID: req.ID, Outputs: req.Outputs, Values: out, Labels: n.Labels()}
-	body, jsonLen, err := reply.Append(nil, n.Outputs())
-	if err != nil {
-		return err
-	}
+	st.begin, st.answered = begin, time.Now()
+	n.stats.succeeded(st)
+	s.metrics.queue.WithLabelValues(name).Observe(st.queue.Seconds())
+	s.metrics.infer.WithLabelValues(name).Observe(st.run.Seconds())
 	h := w.Header()
 	if jsonLen >= 0 {
 		h.Set(oip.HeaderLength, strconv.Itoa(jsonLen))
@@ -51,6 +40,29 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 	// A write that fails has no one to be told: the client is gone.
 	_, _ = w.Write(body)
 	return nil
+}
+
+// answer reads a request, computes it and returns the reply's body.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, name string, n *instance) (body []byte, jsonLen int, st stages, err error) {
+	req, done, err := s.inferRequest(w, r, n)
+	if err != nil {
+		return nil, 0, st, err
+	}
+	defer done()
+	st.parsed = time.Now()
+	ctx := r.Context()
+	if req.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, req.Timeout)
+		defer cancel()
+	}
+	var out [][]byte
+	if out, st.timing, err = n.infer(ctx, req.Inputs); err != nil {
+		return nil, 0, st, err
+	}
+	reply := oip.Reply{Model: name, Version: n.version, ID: req.ID, Outputs: req.Outputs, Values: out, Labels: n.Labels()}
+	body, jsonLen, err = reply.Append(nil, n.Outputs())
+	return body, jsonLen, st, err
 }
 
 // inferRequest reads an inference request: the protocol's, or a picture or

@@ -20,6 +20,7 @@ type instance struct {
 	maxWait int64
 	pool    chan Session
 	waiting atomic.Int64
+	stats   modelStats
 
 	mu      sync.Mutex
 	holders int

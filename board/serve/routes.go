@@ -26,6 +26,7 @@ var routeTable = []route{
 	{"GET /v2", (*Server).metadata},
 	{"GET /v2/health/live", (*Server).live},
 	{"GET /v2/health/ready", (*Server).ready},
+	{"GET /v2/models/stats", (*Server).statistics},
 	{"GET /v2/models/{model}", (*Server).modelMetadata},
 	{"GET /v2/models/{model}/ready", (*Server).modelReady},
 	{"POST /v2/models/{model}/infer", (*Server).infer},
@@ -33,6 +34,8 @@ var routeTable = []route{
 	{"GET /v2/models/{model}/versions/{version}", (*Server).modelMetadata},
 	{"GET /v2/models/{model}/versions/{version}/ready", (*Server).modelReady},
 	{"POST /v2/models/{model}/versions/{version}/infer", (*Server).infer},
+	{"GET /v2/models/{model}/stats", (*Server).statistics},
+	{"GET /v2/models/{model}/versions/{version}/stats", (*Server).statistics},
 
 	{"POST /v2/repository/index", (*Server).repositoryIndex},
 	{"POST /v2/repository/models/{model}/load", (*Server).loadModel},

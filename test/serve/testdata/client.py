@@ -40,6 +40,8 @@ for binary in (True, False):
     best = infer(True, binary, classes=3).ravel()
     best = [b.decode() if isinstance(b, bytes) else b for b in best]
     assert len(best) == 3 and int(best[0].split(":")[1]) == want.argmax(), best
+stats = c.get_inference_statistics(model)["model_stats"][0]
+assert stats["inference_count"] == stats["inference_stats"]["success"]["count"] == 7, stats
 
 
 def refused(status, call):
