@@ -13,7 +13,7 @@ import (
 // The same bits on every CPU mean the same accuracy to the last image.
 func TestStory(t *testing.T) {
 	want := map[uint64]Accuracy{
-		0: {713. / 810, 173. / 190, 886. / 1000},
+		0: {716. / 810, 171. / 190, 887. / 1000},
 	}
 	stages := map[string]int{}
 	for seed, accuracy := range want {
@@ -32,7 +32,7 @@ func TestStory(t *testing.T) {
 		if r.After != accuracy {
 			t.Errorf("seed %d: %+v, want %+v", seed, r.After, accuracy)
 		}
-		if r.Before.New != 0 || r.Before.Old < 0.9 || r.Kept != 160 || r.KeptBytes != 160*128 || r.Examples != 40 {
+		if r.Before.New != 0 || r.Before.Old < 0.9 || r.Kept != 160 || r.KeptBytes != 160*128 || r.Examples != 40 || r.Judged != 200 {
 			t.Errorf("got %+v", r)
 		}
 		if len(r.Shown) != 6 || r.Shown[0].Label != "Bag" {
@@ -101,7 +101,7 @@ func TestSeedsDiffer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(a) != 5*2*Each || len(old) != Old*Each {
+	if len(a) != 2*Each || len(old) != Old*Each {
 		t.Fatalf("%d examples, %d old ones", len(a), len(old))
 	}
 	d.Seed = 2
@@ -145,16 +145,5 @@ func TestEmbedded(t *testing.T) {
 				t.Fatalf("image %d: class %d, %d pixels", i, c, len(s.Pixels[i]))
 			}
 		}
-	}
-}
-
-func TestShifted(t *testing.T) {
-	pix := make([]byte, Side*Side)
-	pix[0], pix[Side*Side-1] = 1, 2
-	if got := shifted(pix, 1, 1); got[Side+1] != 1 || got[0] != 0 {
-		t.Error("down and right")
-	}
-	if got := shifted(pix, -1, 0); got[Side*(Side-1)-1] != 2 || got[Side*Side-1] != 0 {
-		t.Error("up")
 	}
 }

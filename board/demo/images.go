@@ -71,16 +71,3 @@ func readImages(r io.Reader) (*Images, error) {
 	}
 	return s, nil
 }
-
-// shifted returns a copy of an image moved by whole pixels; black comes in.
-func shifted(pix []byte, dy, dx int) []byte {
-	out := make([]byte, len(pix))
-	for y := range Side {
-		for x := range Side {
-			if sy, sx := y-dy, x-dx; sy >= 0 && sy < Side && sx >= 0 && sx < Side {
-				out[y*Side+x] = pix[sy*Side+sx]
-			}
-		}
-	}
-	return out
-}

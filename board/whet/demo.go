@@ -158,7 +158,7 @@ func (r *demoResult) text(w io.Writer, c canvas) error {
 	row := func(key, format string, args ...any) { fmt.Fprintf(tw, "%s\t%s\n", key, fmt.Sprintf(format, args...)) }
 	row("load", "%s", nanos(r.LoadNS))
 	row("one image", "%s, %s", nanos(r.ImageNS), bits)
-	row("learning", "%s (features of the old examples %s, then %d epochs)", nanos(r.LearnNS+r.FeatureNS), nanos(r.FeatureNS), r.Epochs)
+	row("learning", "%s (features of the old examples %s, then %d heads of %d epochs, %d of them to judge)", nanos(r.LearnNS+r.FeatureNS), nanos(r.FeatureNS), demo.Folds+1, r.Epochs, demo.Folds)
 	row("all", "%s", nanos(r.TotalNS))
 	row("memory", "%s at the peak; learning planned for %s", byteCount(r.PeakRSS), byteCount(r.PeakBytes))
 	row("delta", "%s: the base model is not changed", byteCount(r.DeltaBytes))
