@@ -23,3 +23,6 @@ func Lock(dir string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// PrivateFiles makes what this process creates from now on its owner's alone.
+func PrivateFiles() { unix.Umask(0o077) }

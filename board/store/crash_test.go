@@ -193,7 +193,7 @@ func (o *oracle) delete(ids []uint64, do func(ids []uint64) error) error {
 	return nil
 }
 
-var crashOptions = Options{SegmentBytes: 1500, Versions: 100}
+var crashOptions = Options{SegmentBytes: 1500, Versions: 100, Ballast: 100}
 
 // crashOnce runs random operations until the power goes at the at-th call to
 // the file system, and returns how a promise was broken. wrap may put something
@@ -314,6 +314,9 @@ func (l *liar) skipped() bool {
 		}
 	}
 	at := strings.Join(site, " < ")
+	if strings.Contains(at, "loadBallast") {
+		return false // the ballast keeps room, not promises
+	}
 	l.sites[at] = true
 	return at == l.skip
 }

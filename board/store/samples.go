@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 )
 
 // A Sample is something a model was shown and what it should have said.
@@ -154,7 +155,7 @@ func (s *Store) openSamples() error {
 		case kindTombstone:
 			for _, id := range decodeIDs(data) {
 				if i := s.byID[id]; i != nil {
-					s.bury(i)
+					s.drop(i)
 				}
 			}
 			seg.tombs = true
@@ -168,8 +169,8 @@ func (s *Store) openSamples() error {
 	return err
 }
 
-// bury marks a sample as deleted. The caller holds mu.
-func (s *Store) bury(i *info) {
+// drop marks a sample as deleted. The caller holds mu.
+func (s *Store) drop(i *info) {
 	s.forget(i)
 	s.deleted[i.ID] = i.seg
 	i.seg.dead += i.size
@@ -281,7 +282,27 @@ func (s *Store) Purge(model string) (int, error) {
 const maxTombstone = 1 << 16
 
 func (s *Store) delete(ids []uint64, now bool) (int, error) {
-	n := 0
+	n, err := s.bury(ids)
+	if errors.Is(err, syscall.ENOSPC) && s.dropBallast() {
+		var more int
+		more, err = s.bury(ids)
+		n += more
+	}
+	if err != nil {
+		return n, err
+	}
+	err = s.compact(now)
+	if err != nil && now && errors.Is(err, syscall.ENOSPC) && s.dropBallast() {
+		err = s.compact(now)
+	}
+	if err != nil && !now && errors.Is(err, syscall.ENOSPC) {
+		err = nil // they are deleted; their bytes go when there is room to move the others
+	}
+	return n, errors.Join(err, s.loadBallast())
+}
+
+// bury makes the deletion of samples durable, and returns how many there were.
+func (s *Store) bury(ids []uint64) (n int, err error) {
 	for part := range slices.Chunk(ids, maxTombstone) {
 		err := s.log.append(func(uint64) pendingRecord {
 			return pendingRecord{meta: []byte{kindTombstone}, data: encodeIDs(part), apply: func(seg *segment, _ int64, _ recHeader) {
@@ -290,7 +311,7 @@ func (s *Store) delete(ids []uint64, now bool) (int, error) {
 				seg.tombs = true
 				for _, id := range part {
 					if i := s.byID[id]; i != nil {
-						s.bury(i)
+						s.drop(i)
 						n++
 					}
 				}
@@ -300,7 +321,7 @@ func (s *Store) delete(ids []uint64, now bool) (int, error) {
 			return n, err
 		}
 	}
-	return n, s.compact(now)
+	return n, nil
 }
 
 // compact rewrites the log files that hold deleted samples: those of which more

@@ -31,6 +31,7 @@ type Options struct {
 	Quota        int64            // most bytes of samples; 0: 1 GiB
 	SegmentBytes int64            // size at which a log file is followed by another; 0: 8 MiB
 	Versions     int              // versions kept of a model besides those in use; 0: 8
+	Ballast      int64            // bytes set aside for deleting on a full disk; 0: 1 MiB
 	Now          func() time.Time // nil: time.Now
 }
 
@@ -66,6 +67,9 @@ func Open(fsys vfs.FS, dir string, opt Options) (*Store, error) {
 	if opt.Versions == 0 {
 		opt.Versions = 8
 	}
+	if opt.Ballast == 0 {
+		opt.Ballast = 1 << 20
+	}
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
@@ -86,6 +90,12 @@ func Open(fsys vfs.FS, dir string, opt Options) (*Store, error) {
 		return nil, err
 	}
 	if err := s.openVersions(); err != nil {
+		return nil, err
+	}
+	if err := vfs.RemoveTemps(fsys, dir); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := s.loadBallast(); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -308,6 +308,45 @@ func TestFullDiskLeavesNoFiles(t *testing.T) {
 	}
 }
 
+// TestDeletingOnAFullDisk lets every write fail as long as the ballast is there.
+func TestDeletingOnAFullDisk(t *testing.T) {
+	fsys := vfs.NewMem()
+	s := open(t, fsys, Options{SegmentBytes: 300})
+	for range 9 {
+		add(t, s, "m", "l", "some data to fill a segment with")
+	}
+	room := 0
+	fsys.Inject = func(c vfs.Call) error {
+		switch {
+		case c.Op == "remove":
+			room += 4 // writes that fit where the file was
+		case c.Op == "write" && room == 0:
+			return syscall.ENOSPC
+		case c.Op == "write":
+			room--
+		}
+		return nil
+	}
+	if _, err := s.Add(Sample{Model: "m", Data: []byte("x")}); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	room = 0
+	if n, err := s.Delete("m", 3); n != 1 || err != nil {
+		t.Fatalf("deleted %d, %v", n, err)
+	}
+	if n, err := s.Purge("m"); n != 8 || err != nil {
+		t.Fatalf("purged %d, %v", n, err)
+	}
+	fsys.Inject = nil
+	s = open(t, fsys.Crash(1, 0), Options{})
+	if c := s.Counts("m").Samples; c != 0 {
+		t.Errorf("%d samples are left", c)
+	}
+	if size, _, err := s.fsys.Stat(s.path(ballastName)); err != nil || size != 1<<20 {
+		t.Errorf("the ballast was not taken in again: %d bytes, %v", size, err)
+	}
+}
+
 // TestBitFlips changes every byte of a log, one at a time: no flip may give a
 // sample that was not put there, and records before the flip stay.
 func TestBitFlips(t *testing.T) {

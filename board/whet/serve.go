@@ -80,6 +80,7 @@ func runServe(cmd *cobra.Command, f *serveFlags) error {
 			return err
 		}
 	}
+	serve.PrivateFiles()
 	if err := os.MkdirAll(f.state, 0o700); err != nil {
 		return err
 	}
