@@ -1,13 +1,3 @@
-// Package quant turns a float graph into an integer one.
-//
-// Two schemes are here: [Dynamic] stores the weights of convolutions and matrix
-// products as int8 and leaves the activations float (they are quantized while
-// the model runs), and [Static] quantizes the activations too, with ranges
-// observed on calibration samples, so that the result is integer end to end.
-//
-// Weights are symmetric in [-127, 127], one scale an output channel;
-// activations are asymmetric int8, one scale a tensor (Jacob et al., 2018,
-// arXiv:1712.05877, section 3).
 package quant
 
 import (
@@ -41,37 +31,75 @@ func Weights(w []float32, shape format.Shape) ([]int8, *format.Quant) {
 	n := len(w) / max(shape[0], 1)
 	for c := range q.Scale {
 		row := w[c*n : (c+1)*n]
-		var most float32
-		for _, x := range row {
-			most = max(most, abs(x))
-		}
-		scale := most / 127
-		if scale == 0 {
-			scale = 1
-		}
-		q.Scale[c] = scale
-		for i, x := range row {
-			r := math.RoundToEven(float64(x) / float64(scale))
-			codes[c*n+i] = int8(min(max(r, -127), 127))
-		}
+		q.Scale[c] = rowScale(row)
+		round(codes[c*n:(c+1)*n], row, q.Scale[c])
 	}
 	return codes, q
 }
 
-// Bias quantizes a bias to int32 with scale sx*sw[c], which makes it an addend
-// of the accumulator. It saturates.
-func Bias(b []float32, sx float32, w *format.Quant) ([]int32, *format.Quant) {
-	q := &format.Quant{Scale: make([]float32, len(w.Scale))}
-	for i, s := range w.Scale {
-		q.Scale[i] = sx * s
+// rowScale is the scale at which a row's greatest weight is code 127.
+func rowScale(row []float32) float32 {
+	scale := largest(row) / 127
+	if scale == 0 {
+		return 1
 	}
-	codes := make([]int32, len(b))
-	for i, x := range b {
-		s := float64(sx) * float64(w.Scale[min(i, len(w.Scale)-1)])
-		r := math.RoundToEven(float64(x) / s)
-		codes[i] = int32(min(max(r, math.MinInt32), math.MaxInt32))
+	return scale
+}
+
+// round sets codes to rne(x/scale) in [-127, 127].
+func round(codes []int8, x []float32, scale float32) {
+	for i, v := range x {
+		r := math.RoundToEven(float64(v) / float64(scale))
+		codes[i] = int8(min(max(r, -127), 127))
 	}
-	return codes, q
+}
+
+// layer quantizes the weights and the bias (nil: none) of a linear layer whose
+// input has scale sx. The bias is int32 of scale sx*sw[c], an addend of the
+// accumulator.
+//
+// A channel whose weights are tiny beside its bias (what folding the batch norm
+// of a dead channel leaves) has a scale at which the bias overflows; one with
+// very many weights can overflow the sum. Its scale is doubled until the
+// greatest possible sum fits in 31 bits: it has precision to spare.
+//
+// scales are those that the weights have already, nil to choose them.
+func layer(w, bias, scales []float32, rows int, sx float32) (codes []int8, wq *format.Quant, b []int32, bq *format.Quant) {
+	k := len(w) / max(rows, 1)
+	if scales == nil {
+		codes, wq = Weights(w, format.Shape{rows})
+	} else {
+		codes, wq = make([]int8, len(w)), &format.Quant{Scale: make([]float32, rows)}
+		for c := range rows {
+			wq.Scale[c] = scales[min(c, len(scales)-1)]
+			round(codes[c*k:(c+1)*k], w[c*k:(c+1)*k], wq.Scale[c])
+		}
+	}
+	if bias != nil {
+		b, bq = make([]int32, rows), &format.Quant{Scale: make([]float32, rows)}
+	}
+	for c := range rows {
+		row := codes[c*k : (c+1)*k]
+		for {
+			sum, x := int64(0), 0.0
+			for _, v := range row {
+				sum += max(int64(v), -int64(v))
+			}
+			if bias != nil {
+				x = math.RoundToEven(float64(bias[c]) / (float64(sx) * float64(wq.Scale[c])))
+			}
+			if math.Abs(x)+float64(255*sum) < math.MaxInt32 || math.IsInf(float64(2*wq.Scale[c]), 0) {
+				if bias != nil {
+					b[c] = int32(min(max(x, -math.MaxInt32), math.MaxInt32))
+					bq.Scale[c] = sx * wq.Scale[c]
+				}
+				break
+			}
+			wq.Scale[c] *= 2
+			round(row, w[c*k:(c+1)*k], wq.Scale[c])
+		}
+	}
+	return codes, wq, b, bq
 }
 
 // quantize is the code of one real value: clamp(rne(x/scale) + zero).
@@ -81,3 +109,24 @@ func quantize(x float32, q *format.Quant) int8 {
 }
 
 func abs(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }
+
+// largest is the greatest magnitude in x.
+func largest(x []float32) float32 {
+	var most float32
+	for _, v := range x {
+		most = max(most, abs(v))
+	}
+	return most
+}
+
+func span(x []float32) (lo, hi float32) {
+	for i, v := range x {
+		if i == 0 || v < lo {
+			lo = v
+		}
+		if i == 0 || v > hi {
+			hi = v
+		}
+	}
+	return lo, hi
+}

@@ -81,6 +81,8 @@ func floatNet(r *rand.Rand) *format.Model {
 	}
 }
 
+var inf = math.Inf(1)
+
 func samples(seed uint64, n int) iter.Seq2[Sample, error] {
 	return func(yield func(Sample, error) bool) {
 		r := rand.New(rand.NewPCG(seed, 9))
@@ -131,7 +133,7 @@ func TestStaticAndDynamic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, float, err := Static(m, r)
+	q, float, err := Static(m, r.Ranges(MinMax), StaticOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +183,7 @@ func used(m *format.Model, name string) bool {
 func TestFloatNodesAreWrapped(t *testing.T) {
 	m := floatNet(rand.New(rand.NewPCG(4, 4)))
 	m.Tensors = append(m.Tensors, &format.Tensor{Name: "e", Type: format.Float32, Shape: format.Shape{1, 10}})
-	m.Main().Nodes = append(m.Main().Nodes, &format.Node{Name: "abs", Op: "Abs", Inputs: []string{"y"}, Outputs: []string{"e"}})
+	m.Main().Nodes = append(m.Main().Nodes, &format.Node{Name: "exp", Op: "Exp", Inputs: []string{"y"}, Outputs: []string{"e"}})
 	m.Main().Outputs = []string{"e"}
 	r := Ranges{}
 	for _, x := range m.Tensors {
@@ -189,18 +191,18 @@ func TestFloatNodesAreWrapped(t *testing.T) {
 			r[x.Name] = [2]float32{-3, 3}
 		}
 	}
-	q, float, err := Static(m, r)
+	q, float, err := Static(m, r, StaticOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(float) != 1 || float[0] != "abs" {
-		t.Errorf("float nodes %v, want abs", float)
+	if len(float) != 1 || float[0] != "exp" {
+		t.Errorf("float nodes %v, want exp", float)
 	}
 	var ops []string
 	for _, n := range q.Main().Nodes {
 		ops = append(ops, n.Op)
 	}
-	if n := len(ops); ops[n-3] != "DequantizeLinear" || ops[n-2] != "Abs" || ops[n-1] != "QuantizeLinear" {
+	if n := len(ops); ops[n-2] != "DequantizeLinear" || ops[n-1] != "Exp" || q.Tensor("e").Type != format.Float32 {
 		t.Errorf("ops %v", ops)
 	}
 }
@@ -214,7 +216,7 @@ func TestRefusals(t *testing.T) {
 	if _, err := Observe(context.Background(), m, short); err == nil {
 		t.Error("a short sample was accepted")
 	}
-	if _, _, err := Static(m, Ranges{}); err == nil {
+	if _, _, err := Static(m, Ranges{}, StaticOptions{}); err == nil {
 		t.Error("missing ranges were accepted")
 	}
 	q, err := Dynamic(m)

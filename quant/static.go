@@ -1,108 +1,38 @@
 package quant
 
 import (
-	"context"
 	"fmt"
-	"iter"
 	"slices"
 
 	"github.com/whet-edge/whet/format"
-	"github.com/whet-edge/whet/runtime"
 )
 
-// Sample is one set of float32 inputs in the order of the model's inputs.
-type Sample [][]float32
-
-// Ranges is the least and the greatest value that each activation took.
-type Ranges map[string][2]float32
-
-// Observe runs the float model on the samples and returns the ranges of all
-// float32 activations of the main graph. It fails on a sample of the wrong
-// size and when there is no sample.
-func Observe(ctx context.Context, m *format.Model, samples iter.Seq2[Sample, error]) (Ranges, error) {
-	var names []string
-	tensors := byName(m)
-	for _, in := range m.Main().Inputs {
-		names = append(names, in.Tensor)
-	}
-	for _, n := range m.Main().Nodes {
-		for _, out := range n.Outputs {
-			if out != "" && tensors[out].Type == format.Float32 {
-				names = append(names, out)
-			}
-		}
-	}
-	p, err := runtime.Compile(m, runtime.WithOutputs(names...))
-	if err != nil {
-		return nil, err
-	}
-	s := p.NewSession()
-	r := Ranges{}
-	n := 0
-	for sample, err := range samples {
-		if err != nil {
-			return nil, err
-		}
-		if len(sample) != len(p.Inputs()) {
-			return nil, fmt.Errorf("quant: sample %d has %d inputs, the model %d", n, len(sample), len(p.Inputs()))
-		}
-		for i, x := range sample {
-			if err := s.Input(i).SetFloat32(x); err != nil {
-				return nil, fmt.Errorf("quant: sample %d: %w", n, err)
-			}
-		}
-		if err := s.Run(ctx); err != nil {
-			return nil, err
-		}
-		for i, name := range names {
-			lo, hi := span(s.Output(i).Float32())
-			if old, ok := r[name]; ok {
-				lo, hi = min(lo, old[0]), max(hi, old[1])
-			}
-			r[name] = [2]float32{lo, hi}
-		}
-		n++
-	}
-	if n == 0 {
-		return nil, fmt.Errorf("quant: no calibration samples")
-	}
-	return r, nil
-}
-
-func span(x []float32) (lo, hi float32) {
-	for i, v := range x {
-		if i == 0 || v < lo {
-			lo = v
-		}
-		if i == 0 || v > hi {
-			hi = v
-		}
-	}
-	return lo, hi
+// StaticOptions refine [Static].
+type StaticOptions struct {
+	// Keep names nodes that go on computing in float32.
+	Keep map[string]bool
+	// Means are the mean values of activations by channel. Where they are
+	// known, the bias of a layer makes up for what rounding its weights adds to
+	// the mean of its output (bias correction: Nagel et al., 2019,
+	// arXiv:1906.04721, section 4.2).
+	Means map[string][]float64
 }
 
 // Static returns the model with int8 activations and weights wherever its ops
-// have an integer kernel, inputs and outputs included. A node that has none
-// keeps computing in float32 between a DequantizeLinear and a QuantizeLinear;
-// their names are returned, so that a caller can tell how far int8 reaches.
-func Static(m *format.Model, r Ranges) (q *format.Model, float []string, err error) {
+// have an integer kernel. A node that has none, or is to be kept, computes in
+// float32 between a DequantizeLinear and a QuantizeLinear; their names are
+// returned, so that a caller can tell how far int8 reaches. Inputs and outputs
+// of the model that only such nodes touch stay float32, all others become int8.
+func Static(m *format.Model, r Ranges, o StaticOptions) (q *format.Model, float []string, err error) {
 	if len(m.Graphs) != 1 || len(m.States) != 0 {
-		return nil, nil, fmt.Errorf("quant: models with states or several graphs cannot be quantized statically")
+		return nil, nil, fmt.Errorf("quant: models with states or several graphs cannot be quantized statically; quantize their weights alone (dynamic)")
 	}
-	out := clone(m)
-	b := &builder{model: out, main: out.Main(), tensors: byName(out), ranges: r, params: map[string]*format.Quant{}, floatOf: map[string]string{}}
-	for _, in := range b.main.Inputs {
-		if t := b.tensors[in.Tensor]; t.Type != format.Float32 {
-			return nil, nil, fmt.Errorf("quant: input %q is %v: only float32 models can be quantized", t.Name, t.Type)
-		}
-	}
+	b := newBuilder(m, r, o)
 	if err := b.choose(); err != nil {
 		return nil, nil, err
 	}
-	if err := b.rewrite(); err != nil {
-		return nil, nil, err
-	}
-	return out, b.float, format.Check(out)
+	b.rewrite()
+	return b.model, b.float, format.Check(b.model)
 }
 
 type builder struct {
@@ -110,35 +40,30 @@ type builder struct {
 	main    *format.Graph
 	tensors map[string]*format.Tensor
 	ranges  Ranges
-	params  map[string]*format.Quant // of the activations that become int8
-	floatOf map[string]string        // dequantized copies made for float nodes
+	options StaticOptions
+	rule    map[*format.Node]rule
+	params  map[string]*format.Quant // of the activations that may become int8
+	readers map[string]bool          // tensors that an integer node reads
+	int8    map[string]bool          // tensors that are int8 by now
+	floatOf map[string]string        // the float32 twins of int8 tensors
 	float   []string
 }
 
-// integer reports whether the node has an int8 kernel on these tensors, and
-// whether its output must have the quantization of its (first) input.
-func (b *builder) integer(n *format.Node) (ok, same bool) {
-	for _, out := range n.Outputs {
-		if out != "" && b.tensors[out].Type != format.Float32 {
-			return false, false
+func newBuilder(m *format.Model, r Ranges, o StaticOptions) *builder {
+	out := clone(m)
+	b := &builder{model: out, main: out.Main(), tensors: byName(out), ranges: r, options: o,
+		rule: map[*format.Node]rule{}, params: map[string]*format.Quant{}, readers: map[string]bool{}, int8: map[string]bool{}, floatOf: map[string]string{}}
+	for _, n := range b.main.Nodes {
+		if !o.Keep[n.Name] {
+			b.rule[n] = ruleOf(n, b.tensors)
 		}
-	}
-	switch n.Op {
-	case "Conv", "Gemm":
-		for _, in := range n.Inputs[1:] {
-			if in != "" && !b.tensors[in].Const() {
-				return false, false
+		if b.rule[n] != stays {
+			for _, in := range n.Inputs {
+				b.readers[in] = true
 			}
 		}
-		return !b.tensors[n.Inputs[0]].Const(), false
-	case "Relu", "Clip":
-		return true, false
-	case "MaxPool", "Reshape", "Transpose", "Concat", "Split", "Slice", "Pad":
-		return true, true
-	case "AveragePool", "Add", "Mul", "Softmax", "Sigmoid", "Tanh", "HardSwish", "ReduceMean":
-		return true, false
 	}
-	return false, false
+	return b
 }
 
 // choose fixes the quantization of every activation. Nodes that only move or
@@ -148,52 +73,41 @@ func (b *builder) choose() error {
 	for name, r := range b.ranges {
 		b.params[name] = Activation(r[0], r[1])
 	}
-	producers := map[string]*format.Node{}
-	users := map[string]int{}
-	for _, n := range b.main.Nodes {
-		for _, o := range n.Outputs {
-			producers[o] = n
+	producers, users := producers(b.main), users(b.main)
+	imposed := map[string]bool{}
+	// impose gives a tensor the parameters that its one reader needs.
+	impose := func(name string, q *format.Quant) {
+		if p := producers[name]; users[name] == 1 && p != nil && b.rule[p] != stays && b.rule[p] != unit {
+			b.params[name] = q
+			imposed[name] = true
 		}
-		for _, in := range n.Inputs {
-			users[in]++
-		}
-	}
-	for _, o := range b.main.Outputs {
-		users[o]++
 	}
 	for _, n := range slices.Backward(b.main.Nodes) {
-		ok, same := b.integer(n)
-		if !ok {
-			continue
-		}
-		for _, o := range n.Outputs {
-			if b.params[o] == nil {
-				return fmt.Errorf("quant: node %q: the range of %q was not observed", n.Name, o)
+		for _, t := range slices.Concat(n.Inputs, n.Outputs) {
+			if t != "" && b.params[t] == nil && b.tensors[t].Type == format.Float32 && !b.tensors[t].Const() {
+				return fmt.Errorf("quant: node %q: the range of %q was not observed", n.Name, t)
 			}
 		}
-		switch {
-		case n.Op == "Softmax":
-			b.params[n.Outputs[0]] = format.PerTensor(1.0/256, -128)
-		case n.Op == "Tanh":
-			b.params[n.Outputs[0]] = format.PerTensor(1.0/128, 0)
-		case n.Op == "Sigmoid":
-			b.params[n.Outputs[0]] = format.PerTensor(1.0/256, -128)
-		case n.Op == "Relu" || n.Op == "Clip":
-			// The activation is fused into the node before it: that one
-			// rounds to the scale of what comes out.
-			if in := n.Inputs[0]; users[in] == 1 && producers[in] != nil {
-				b.params[in] = b.params[n.Outputs[0]]
-			}
-		case same && n.Op == "Concat":
+		out := b.params[n.Outputs[0]]
+		switch b.rule[n] {
+		case unit:
+			b.params[n.Outputs[0]] = unitRange(n.Op)
+		case bounds:
+			impose(n.Inputs[0], out)
+		case joins:
 			for _, in := range n.Inputs {
-				b.params[in] = b.params[n.Outputs[0]]
+				impose(in, out)
+			}
+		case moves:
+			if imposed[n.Outputs[0]] && len(n.Outputs) == 1 {
+				impose(n.Inputs[0], out)
 			}
 		}
 	}
 	// Forwards, once the producers' parameters are final: what moves values
 	// keeps their scale.
 	for _, n := range b.main.Nodes {
-		if ok, same := b.integer(n); ok && same {
+		if b.rule[n] == moves {
 			for _, o := range n.Outputs {
 				b.params[o] = b.params[n.Inputs[0]]
 			}
@@ -204,69 +118,59 @@ func (b *builder) choose() error {
 
 // rewrite turns the tensors and weights into integers and puts conversions
 // around the nodes that stay float.
-func (b *builder) rewrite() error {
+func (b *builder) rewrite() {
 	var nodes []*format.Node
-	quantized := map[string]bool{}
 	for _, in := range b.main.Inputs {
-		b.toInt8(in.Tensor)
-		quantized[in.Tensor] = true
+		if b.readers[in.Tensor] {
+			b.toInt8(in.Tensor)
+		}
 	}
 	for _, n := range b.main.Nodes {
-		ok, _ := b.integer(n)
-		if !ok {
-			nodes = append(nodes, b.floatNode(n, quantized)...)
+		if b.rule[n] == stays {
+			nodes = append(nodes, b.floatNode(n)...)
 			continue
 		}
 		for i, in := range n.Inputs {
-			if in == "" || i > 0 && linear(n) {
+			if in == "" || i > 0 && (linear(n) || n.Op == "Gather") {
 				continue
 			}
 			if b.tensors[in].Const() {
 				b.constant(n, i)
-			} else if want := b.wanted(n, i); !quantSame(b.tensors[in].Quant, want) {
+			} else if n.Op == "Concat" && !b.tensors[in].Quant.Equal(b.params[n.Outputs[0]]) {
 				// A value that others use at another scale.
-				t := b.add(in+"/"+n.Name, format.Int8, b.tensors[in].Shape, want, nil)
-				nodes = append(nodes, &format.Node{Name: n.Name + "/requantize" + suffix(i), Op: "Requantize", Inputs: []string{in}, Outputs: []string{t}})
+				t := b.add(in+"/"+n.Name, format.Int8, b.tensors[in].Shape, b.params[n.Outputs[0]], nil)
+				nodes = append(nodes, &format.Node{Name: b.nodeName(n.Name + "/requantize" + suffix(i)), Op: "Requantize", Inputs: []string{in}, Outputs: []string{t}})
 				n.Inputs[i] = t
 			}
 		}
 		if linear(n) {
-			b.weights(n)
+			b.layer(n)
 		}
 		for _, o := range n.Outputs {
 			if o != "" {
 				b.toInt8(o)
-				quantized[o] = true
 			}
 		}
 		nodes = append(nodes, n)
 	}
 	b.main.Nodes = nodes
-	return nil
-}
-
-// wanted is the quantization that input i of an integer node must have.
-func (b *builder) wanted(n *format.Node, i int) *format.Quant {
-	switch n.Op {
-	case "Concat", "Relu", "Clip":
-		return b.params[n.Outputs[0]]
-	}
-	return b.tensors[n.Inputs[i]].Quant
+	b.dropUnused()
 }
 
 func (b *builder) toInt8(name string) {
 	t := b.tensors[name]
 	t.Type, t.Quant = format.Int8, b.params[name]
+	b.int8[name] = true
 }
 
-// constant quantizes a constant operand of an elementwise node.
+// constant quantizes a constant operand of an elementwise node or a Concat.
 func (b *builder) constant(n *format.Node, i int) {
 	t := b.tensors[n.Inputs[i]]
-	if t.Type != format.Float32 {
-		return
-	}
 	x := float32s(t)
 	q := Activation(span(x))
+	if n.Op == "Concat" {
+		q = b.params[n.Outputs[0]]
+	}
 	codes := make([]int8, len(x))
 	for k, v := range x {
 		codes[k] = quantize(v, q)
@@ -274,44 +178,91 @@ func (b *builder) constant(n *format.Node, i int) {
 	n.Inputs[i] = b.add(t.Name+"/"+n.Name, format.Int8, t.Shape, q, bytesOf(codes))
 }
 
-func (b *builder) weights(n *format.Node) {
+// layer quantizes the weights and the bias of a Conv or Gemm.
+func (b *builder) layer(n *format.Node) {
 	x, w := b.tensors[n.Inputs[0]], b.tensors[n.Inputs[1]]
-	codes, q := Weights(float32s(w), w.Shape)
-	n.Inputs[1] = b.add(w.Name+"/"+n.Name, format.Int8, w.Shape, q, bytesOf(codes))
+	real := weightValues(w)
+	var scales []float32
+	if w.Type == format.Int8 {
+		scales = w.Quant.Scale
+	}
+	var bias []float32
+	name := n.Name + "/bias"
 	if len(n.Inputs) > 2 && n.Inputs[2] != "" {
 		c := b.tensors[n.Inputs[2]]
-		bias, bq := Bias(float32s(c), x.Quant.Scale[0], q)
-		n.Inputs[2] = b.add(c.Name+"/"+n.Name, format.Int32, c.Shape, bq, bytesOf(bias))
+		bias, name = float32s(c), c.Name+"/"+n.Name
+	}
+	rows := w.Shape[0]
+	codes, wq, ints, bq := layer(real, bias, scales, rows, x.Quant.Scale[0])
+	if mean := b.options.Means[n.Inputs[0]]; mean != nil {
+		if bias == nil {
+			bias = make([]float32, rows)
+		}
+		correct(bias, real, codes, wq, mean, n.Attrs.Int("group", 1))
+		codes, wq, ints, bq = layer(real, bias, scales, rows, x.Quant.Scale[0])
+	}
+	n.Inputs[1] = b.add(w.Name+"/"+n.Name, format.Int8, w.Shape, wq, bytesOf(codes))
+	if bias != nil {
+		n.Inputs = append(n.Inputs[:2:2], b.add(name, format.Int32, format.Shape{rows}, bq, bytesOf(ints)))
 	}
 }
 
+// correct takes what the error of the weights adds to the mean of each output
+// off the bias: the sum over the taps of (rounded - real) weight times the mean
+// of its input channel. Taps in the padding count as if they were inside.
+func correct(bias, real []float32, codes []int8, wq *format.Quant, mean []float64, groups int) {
+	k := len(real) / len(bias)
+	depth := len(mean) / groups // input channels of one output
+	for o := range bias {
+		first := o / (len(bias) / groups) * depth
+		shift := 0.0
+		for i := range k {
+			e := float64(float64(codes[o*k+i])*float64(wq.Scale[o])) - float64(real[o*k+i])
+			shift += float64(e * mean[first+i%depth])
+		}
+		bias[o] = float32(float64(bias[o]) - shift)
+	}
+}
+
+// weightValues returns the real values of float32 or int8 weights.
+func weightValues(w *format.Tensor) []float32 {
+	if w.Type == format.Float32 {
+		return float32s(w)
+	}
+	x := make([]float32, len(w.Data))
+	k := len(x) / len(w.Quant.Scale)
+	for i, c := range w.Data {
+		x[i] = float32(int8(c)) * w.Quant.Scale[i/k]
+	}
+	return x
+}
+
 // floatNode keeps n in float32 between conversions.
-func (b *builder) floatNode(n *format.Node, quantized map[string]bool) []*format.Node {
+func (b *builder) floatNode(n *format.Node) []*format.Node {
 	var nodes []*format.Node
 	b.float = append(b.float, n.Name)
 	for i, in := range n.Inputs {
-		if !quantized[in] {
+		if !b.int8[in] {
 			continue
 		}
 		f := b.floatOf[in]
 		if f == "" {
 			f = b.add(in+"/float", format.Float32, b.tensors[in].Shape, nil, nil)
 			b.floatOf[in] = f
-			nodes = append(nodes, &format.Node{Name: in + "/dequantize", Op: "DequantizeLinear", Inputs: []string{in}, Outputs: []string{f}})
+			nodes = append(nodes, &format.Node{Name: b.nodeName(in + "/dequantize"), Op: "DequantizeLinear", Inputs: []string{in}, Outputs: []string{f}})
 		}
 		n.Inputs[i] = f
 	}
 	nodes = append(nodes, n)
 	for i, o := range n.Outputs {
-		if o == "" || b.tensors[o].Type != format.Float32 {
+		if !b.readers[o] || b.tensors[o].Type != format.Float32 {
 			continue
 		}
 		f := b.add(o+"/float", format.Float32, b.tensors[o].Shape, nil, nil)
 		n.Outputs[i] = f
 		b.floatOf[o] = f
 		b.toInt8(o)
-		quantized[o] = true
-		nodes = append(nodes, &format.Node{Name: o + "/quantize", Op: "QuantizeLinear", Inputs: []string{f}, Outputs: []string{o}})
+		nodes = append(nodes, &format.Node{Name: b.nodeName(o + "/quantize"), Op: "QuantizeLinear", Inputs: []string{f}, Outputs: []string{o}})
 	}
 	return nodes
 }
@@ -327,13 +278,23 @@ func (b *builder) add(name string, t format.DType, shape format.Shape, q *format
 	return name
 }
 
+// nodeName makes the name of a new node unique.
+func (b *builder) nodeName(name string) string {
+	for slices.ContainsFunc(b.main.Nodes, func(n *format.Node) bool { return n.Name == name }) {
+		name += "'"
+	}
+	return name
+}
+
+// dropUnused removes the constants that quantized copies have replaced.
+func (b *builder) dropUnused() {
+	users := users(b.main)
+	b.model.Tensors = slices.DeleteFunc(b.model.Tensors, func(t *format.Tensor) bool { return t.Const() && users[t.Name] == 0 })
+}
+
 func suffix(i int) string {
 	if i == 0 {
 		return ""
 	}
 	return fmt.Sprint(i)
-}
-
-func quantSame(a, b *format.Quant) bool {
-	return a == b || a != nil && b != nil && a.Scale[0] == b.Scale[0] && a.ZeroPoint() == b.ZeroPoint()
 }

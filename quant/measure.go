@@ -1,0 +1,118 @@
+package quant
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/whet-edge/whet/format"
+)
+
+// A reference is what the float model says about samples, to measure others
+// against.
+type reference struct {
+	samples Samples
+	values  [][]float32 // the outputs, one after another, sample by sample
+	signal  float64     // their summed squares
+	width   int         // elements of the first output
+	class   []int       // labels of the samples, nil if unknown
+}
+
+// newReference runs the float model on the samples.
+func newReference(ctx context.Context, m *format.Model, samples Samples, class []int) (*reference, error) {
+	ref := &reference{samples: samples, class: class}
+	r, err := newRunner(m, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	n := 0
+	for x, err := range samples {
+		if err != nil {
+			return nil, err
+		}
+		if err := r.run(ctx, n, x); err != nil {
+			return nil, err
+		}
+		n++
+		var all []float32
+		for i := range m.Main().Outputs {
+			all = append(all, r.real(i)...)
+			if i == 0 {
+				ref.width = len(all)
+			}
+		}
+		ref.values = append(ref.values, all)
+		for _, v := range all {
+			ref.signal += float64(float64(v) * float64(v))
+		}
+	}
+	if n == 0 {
+		return nil, fmt.Errorf("quant: no calibration samples")
+	}
+	if class != nil && len(class) != n {
+		return nil, fmt.Errorf("quant: %d labels for %d samples", len(class), n)
+	}
+	return ref, nil
+}
+
+// A Score says how far a model is from the float one on the samples.
+type Score struct {
+	SQNR      float64  `json:"sqnr_db"`            // of all outputs, in decibels
+	Agreement float64  `json:"agreement"`          // fraction of samples with the same greatest output
+	Accuracy  *float64 `json:"accuracy,omitempty"` // where the samples have labels
+}
+
+// score measures a model. The classes are those of the first output.
+func (ref *reference) score(ctx context.Context, m *format.Model) (Score, error) {
+	r, err := newRunner(m, nil)
+	if err != nil {
+		return Score{}, err
+	}
+	defer r.close()
+	noise, same, right, n := 0.0, 0, 0, 0
+	for x, err := range ref.samples {
+		if err != nil {
+			return Score{}, err
+		}
+		if err := r.run(ctx, n, x); err != nil {
+			return Score{}, err
+		}
+		want := ref.values[n]
+		top := -1
+		for i := range m.Main().Outputs {
+			got := r.real(i)
+			if i == 0 {
+				top = argmax(got)
+				if top == argmax(want[:len(got)]) {
+					same++
+				}
+			}
+			for k, v := range got {
+				d := float64(v) - float64(want[k])
+				noise += float64(d * d)
+			}
+			want = want[len(got):]
+		}
+		if ref.class != nil && ref.class[n] == top {
+			right++
+		}
+		n++
+	}
+	s := Score{SQNR: decibels(ref.signal, noise), Agreement: float64(same) / float64(n)}
+	if ref.class != nil {
+		a := float64(right) / float64(n)
+		s.Accuracy = &a
+	}
+	return s, nil
+}
+
+// argmax is the index of the first greatest value, -1 of none.
+func argmax(x []float32) int {
+	best := -1
+	for i, v := range x {
+		if best < 0 || v > x[best] {
+			best = i
+		}
+	}
+	return best
+}

@@ -1,0 +1,87 @@
+package quant
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/runtime"
+)
+
+// probeBytes bounds the activations that one pass over the samples keeps: a
+// model that has more is run once for each part of them.
+const probeBytes = 96 << 20
+
+// A runner runs a model and gives its tensors as real numbers.
+type runner struct {
+	session *runtime.Session
+	inputs  int
+	model   *format.Model
+}
+
+// newRunner compiles a model that returns the named tensors (nil: its outputs).
+func newRunner(m *format.Model, names []string) (*runner, error) {
+	var opts []runtime.Option
+	if names != nil {
+		opts = append(opts, runtime.WithOutputs(names...))
+	}
+	p, err := runtime.Compile(m, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return &runner{p.NewSession(), len(p.Inputs()), m}, nil
+}
+
+// run runs the model on sample number n. Integer inputs are quantized.
+func (r *runner) run(ctx context.Context, n int, x Sample) error {
+	if len(x) != r.inputs {
+		return fmt.Errorf("quant: sample %d has %d inputs, the model %d", n, len(x), r.inputs)
+	}
+	for i, v := range x {
+		if err := r.session.Input(i).SetFloat32(v); err != nil {
+			return fmt.Errorf("quant: sample %d: %w", n, err)
+		}
+	}
+	return r.session.Run(ctx)
+}
+
+// real returns the i-th of the runner's tensors; the next call overwrites it.
+func (r *runner) real(i int) []float32 { return r.session.Output(i).Float32() }
+
+func (r *runner) close() { r.session.Close() }
+
+// activations lists the float32 tensors that the main graph is fed or computes.
+func activations(m *format.Model) []string {
+	tensors := byName(m)
+	var names []string
+	for _, in := range m.Main().Inputs {
+		if tensors[in.Tensor].Type == format.Float32 {
+			names = append(names, in.Tensor)
+		}
+	}
+	for _, n := range m.Main().Nodes {
+		for _, out := range n.Outputs {
+			if out != "" && tensors[out].Type == format.Float32 {
+				names = append(names, out)
+			}
+		}
+	}
+	return names
+}
+
+// parts cuts a list of tensors so that each part fits in probeBytes.
+func parts(m *format.Model, names []string) [][]string {
+	tensors := byName(m)
+	var out [][]string
+	size := 0
+	for _, name := range names {
+		bytes := 4 * max(tensors[name].Shape.Elems(), 0)
+		if len(out) == 0 || size+bytes > probeBytes {
+			out = append(out, nil)
+			size = 0
+		}
+		size += bytes
+		out[len(out)-1] = append(out[len(out)-1], name)
+	}
+	return out
+}
