@@ -164,7 +164,8 @@ def samples(shape):
 
 
 def tflite(model, int8):
-    c = tf.lite.TFLiteConverter.from_keras_model(model)
+    fixed = tf.function(model).get_concrete_function(tf.TensorSpec((1,) + model.input_shape[1:], tf.float32))  # a batch of one
+    c = tf.lite.TFLiteConverter.from_concrete_functions([fixed], model)
     if int8:
         c.optimizations = [tf.lite.Optimize.DEFAULT]
         c.representative_dataset = lambda: ([x] for x in samples(model.input_shape[1:]))
@@ -231,10 +232,13 @@ def mnn_of(src, dst, kind="ONNX"):
 
 
 def ncnn_of(src, dst, shape):
-    """pnnx writes its own files too: it works in a folder of its own."""
+    """By way of onnxruntime's basic optimizations, which fold the paddings that pnnx would drop. pnnx litters: it gets a folder."""
+    import onnxruntime as ort
     with tempfile.TemporaryDirectory() as t:
+        o = ort.SessionOptions()
+        o.graph_optimization_level, o.optimized_model_filepath = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC, t + "/m.onnx"
+        ort.InferenceSession(src, o)
         shape = list(nchw(np.zeros((1,) + tuple(shape), np.float32)).shape)
-        os.symlink(os.path.abspath(src), t + "/m.onnx")
         run(tool("pnnx"), "m.onnx", "fp16=0", "inputshape=" + json.dumps(shape).replace(" ", "") + "f32", cwd=t)
         base = dst[:-len(".param")]
         os.replace(t + "/m.ncnn.bin", base + ".bin")

@@ -133,7 +133,7 @@ def compare(m, a, tmp, threads, peers):
     w = tmp + "/m.whet"
     p = subprocess.run([tmp + "/whet-convert", m["files"]["tflite"], "-o", w], capture_output=True, text=True)
     if p.returncode:
-        row["failed"]["whet"] = (p.stderr.strip().splitlines() or ["?"])[-1]
+        row["failed"]["whet"] = " ".join(p.stderr.split())
         return row
     workers = {}
     with contextlib.ExitStack() as stack:
@@ -179,7 +179,8 @@ def compare(m, a, tmp, threads, peers):
 # ---- tables ---------------------------------------------------------------------------------
 
 def number(x):
-    return "" if x is None else f"{x:.4f}" if x < 0.1 else f"{x:.3f}" if x < 10 else f"{x:.1f}"
+    """Three or four digits: the figures go from a call of nothing to ResNet50."""
+    return f"{x:.2f}" if x < 10 else f"{x:.1f}" if x < 100 else f"{x:.0f}"
 
 
 def table(head, rows):
@@ -189,8 +190,8 @@ def table(head, rows):
 
 
 def line(row, peers):
-    """min / median of each runtime in milliseconds."""
-    cell = lambda r: f"{number(r['min_ms'])} / {number(r['median_ms'])}" if r else ""
+    """Least / median time of each runtime in microseconds."""
+    cell = lambda r: f"{number(1e3 * r['min_ms'])} / {number(1e3 * r['median_ms'])}" if r else ""
     out = [row["model"], row["type"], cell(row["results"].get("whet"))]
     out += [cell(row["results"].get(p)) or ("failed" if p in row["failed"] else "-") for p in peers]
     return out + [row.get("best", "-"), f"{row['ratio']:.2f}" if "ratio" in row else "-", f"{row['ratio_min']:.2f}" if "ratio_min" in row else "-"]
@@ -224,7 +225,7 @@ def profile(row, peaks):
 
 def report(rows, peers, peaks, threads):
     rows = [r for r in rows if r["threads"] == threads]
-    cell = lambda r, k: number(r[k]) if r else "-"
+    cell = lambda r, k: number(r[k])
     print(f"\n## Start and memory, {threads} core(s): open and first run in ms; peak MiB\n")
     names = ["whet"] + peers
     table(["model", "type"] + names, [[r["model"], r["type"]] + [f"{cell(r['results'].get(p), 'open_first_ms')}; {cell(r['results'].get(p), 'peak_rss_mib')}"
@@ -296,7 +297,7 @@ def main():
             subprocess.run(["go", "build", "-o", tmp + "/", program], cwd=ROOT, check=True)
         peaks = measure_peaks(tmp, a)
         for threads in map(int, a.threads.split(",")):
-            print(f"\n## {threads} core(s): least / median of a run in ms; best peer / whet of medians and of least times\n")
+            print(f"\n## {threads} core(s): least / median of a run in µs; best peer / whet of medians and of least times\n")
             head = ["model", "type", "whet"] + peers + ["best peer", "ratio", "ratio of least"]
             print("| " + " | ".join(head) + " |\n|" + "---|" * len(head), flush=True)
             for m in models(a):
