@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/whet-edge/whet/format/vfs"
@@ -34,7 +35,8 @@ type Delta struct {
 
 // graphPatch makes a graph from the base's graph of that name, or from nothing.
 type graphPatch struct {
-	Graph // without its nodes
+	Graph      // without its nodes; without inputs and outputs where they are the base's
+	edge  bool // inputs and outputs are the Graph's
 	nodes patch[*Node]
 }
 
@@ -102,10 +104,14 @@ func Diff(base, tuned *Model) (*Delta, error) {
 		return nil, err
 	}
 	for _, g := range tuned.Graphs {
-		p := graphPatch{Graph: Graph{Name: g.Name, Inputs: g.Inputs, Outputs: g.Outputs}}
+		p := graphPatch{Graph: Graph{Name: g.Name}, edge: true}
 		var from []*Node
 		if b := base.Graph(g.Name); b != nil {
 			from = b.Nodes
+			p.edge = !slices.Equal(b.Inputs, g.Inputs) || !slices.Equal(b.Outputs, g.Outputs)
+		}
+		if p.edge {
+			p.Inputs, p.Outputs = g.Inputs, g.Outputs
 		}
 		p.nodes = nodeList.diff(from, g.Nodes)
 		d.graphs = append(d.graphs, p)
@@ -179,6 +185,9 @@ func Apply(base *Model, d *Delta) (*Model, error) {
 		var from []*Node
 		if b := base.Graph(g.Name); b != nil {
 			from = b.Nodes
+			if !p.edge {
+				g.Inputs, g.Outputs = b.Inputs, b.Outputs
+			}
 		}
 		if g.Nodes, err = nodeList.apply(from, p.nodes); err != nil {
 			return nil, &CheckError{Msg: err.Error()}
@@ -273,73 +282,102 @@ func (d *Delta) decodeHeader(c *container) error {
 }
 
 // encodePatch returns the map of the patch and the layout of the new constants.
+// What is empty is left out: a head's delta is to stay small.
 func (d *Delta) encodePatch() ([]byte, *layout, error) {
 	e, l := newEncoder(), &layout{}
-	e.object(7)
-	for _, s := range []struct {
-		key string
-		sum *[32]byte
-	}{{"base", &d.Base}, {"parent", &d.Parent}, {"result", &d.Result}} {
-		e.str(s.key)
-		e.bin(s.sum[:])
+	chain, states := d.Parent != [32]byte{}, !d.states.empty()
+	n := 4
+	for _, there := range []bool{chain, len(d.symbols) > 0, states} {
+		if there {
+			n++
+		}
 	}
-	e.str("symbols")
-	e.strs(d.symbols)
+	e.object(n)
+	e.str("base")
+	e.bin(d.Base[:])
+	if chain {
+		e.str("parent")
+		e.bin(d.Parent[:])
+	}
+	e.str("result")
+	e.bin(d.Result[:])
+	if len(d.symbols) > 0 {
+		e.str("symbols")
+		e.strs(d.symbols)
+	}
 	e.str("graphs")
 	e.array(len(d.graphs))
 	for i := range d.graphs {
 		g := &d.graphs[i]
-		e.object(4)
+		if g.edge {
+			e.object(4)
+		} else {
+			e.object(2)
+		}
 		e.str("name")
 		e.str(g.Name)
-		e.ports(&g.Graph)
+		if g.edge {
+			e.ports(&g.Graph)
+		}
 		e.str("nodes")
 		encodeList(e, g.nodes, e.node)
 	}
-	e.str("states")
-	encodeList(e, d.states, e.state)
+	if states {
+		e.str("states")
+		encodeList(e, d.states, e.state)
+	}
 	e.str("tensors")
 	encodeList(e, d.tensors, func(t *Tensor) { e.tensor(t, l) })
 	return e.buf.Bytes(), l, e.err
 }
 
+// encodeList writes [removed positions, [[position, value], ...]].
 func encodeList[T any](e *encoder, p patch[T], value func(T)) {
-	e.object(2)
-	e.str("remove")
-	e.strs(p.remove)
-	e.str("put")
+	e.array(2)
+	e.array(len(p.remove))
+	for _, i := range p.remove {
+		e.int(int64(i))
+	}
 	e.array(len(p.put))
 	for _, q := range p.put {
 		e.array(2)
-		e.str(q.after)
+		e.int(int64(q.at))
 		value(q.value)
 	}
 }
 
 func decodeList[T any](d *decoder, what string, limit int, value func() T) (p patch[T]) {
-	d.object("the patch of "+what, 2, []string{"remove", "put"}, func(key string) {
-		if key == "remove" {
-			p.remove = d.strs()
+	if d.arrayLen() != 2 {
+		d.fail("the patch of %s is not a pair", what)
+		return p
+	}
+	last := -1
+	position := func(n int) int {
+		i := int(d.uint(math.MaxInt32))
+		switch {
+		case n >= limit:
+			d.exceed("more than %d %s", limit, what)
+		case i <= last:
+			d.fail("the positions in the patch of %s do not ascend", what)
+		}
+		last = i
+		return i
+	}
+	d.list(func() { p.remove = append(p.remove, position(len(p.remove))) })
+	last = -1
+	d.list(func() {
+		if d.arrayLen() != 2 {
+			d.fail("an entry of the patch of %s is not a pair", what)
 			return
 		}
-		d.list(func() {
-			if len(p.put) >= limit {
-				d.exceed("more than %d %s", limit, what)
-				return
-			}
-			if d.arrayLen() != 2 {
-				d.fail("an entry of the patch of %s is not a pair", what)
-				return
-			}
-			p.put = append(p.put, put[T]{d.str(), value()})
-		})
+		p.put = append(p.put, put[T]{position(len(p.put)), value()})
 	})
 	return p
 }
 
 func (d *Delta) decodePatch(c *container) error {
 	dec := newDecoder(c.graph, fixedLen+int64(c.headerLen), &c.lim)
-	dec.object("the patch", 7, []string{"base", "parent", "result", "symbols", "graphs", "states", "tensors"}, func(key string) {
+	dec.object("the patch", 4, []string{"base", "result", "graphs", "tensors", "parent", "symbols", "states"}, func(key string) {
 		switch key {
 		case "base":
 			d.Base = dec.digest()
@@ -352,13 +390,14 @@ func (d *Delta) decodePatch(c *container) error {
 		case "graphs":
 			dec.list(func() {
 				var g graphPatch
-				dec.object("a graph", 4, []string{"name", "inputs", "outputs", "nodes"}, func(key string) {
+				dec.object("a graph", 2, []string{"name", "nodes", "inputs", "outputs"}, func(key string) {
 					switch key {
 					case "name":
 						g.Name = dec.str()
 					case "nodes":
 						g.nodes = decodeList(dec, "nodes", dec.lim.Nodes, dec.node)
 					default:
+						g.edge = true
 						dec.ports(&g.Graph, key)
 					}
 				})

@@ -212,13 +212,13 @@ func TestApplyHostile(t *testing.T) {
 		want string
 	}{
 		"wrong result":  {func(d *Delta) { d.Result[0]++ }, "promises"},
-		"remove absent": {func(d *Delta) { d.tensors.remove = []string{"nobody"} }, "is not there"},
-		"put after absent": {func(d *Delta) {
-			d.graphs[0].nodes.put = []put[*Node]{{"nobody", &Node{Name: "n"}}}
-		}, "is not there"},
-		"remove what is used":   {func(d *Delta) { d.states.remove = []string{"state"} }, `"state"`},
+		"remove absent": {func(d *Delta) { d.tensors.remove = []int{99} }, "is not there"},
+		"put beyond the end": {func(d *Delta) {
+			d.graphs[0].nodes.put = []put[*Node]{{99, &Node{Name: "n"}}}
+		}, "at place 99"},
+		"remove what is used":   {func(d *Delta) { d.states.remove = []int{0} }, `"state"`},
 		"remove the graph":      {func(d *Delta) { d.graphs = nil }, "no graph"},
-		"node of an unknown op": {func(d *Delta) { d.graphs[0].nodes.put = []put[*Node]{{"", &Node{Name: "n", Op: "Nop"}}} }, "unknown op"},
+		"node of an unknown op": {func(d *Delta) { d.graphs[0].nodes.put = []put[*Node]{{0, &Node{Name: "n", Op: "Nop"}}} }, "unknown op"},
 		"two graphs of a name":  {func(d *Delta) { d.graphs = append(d.graphs, d.graphs[0]) }, "two graphs"},
 		"labels not UTF-8":      {func(d *Delta) { d.Labels = []string{"\xff"} }, "UTF-8"},
 	} {

@@ -6,18 +6,22 @@ import (
 	"sort"
 )
 
-// A patch turns one list of named things into another.
+// A patch turns one list of named things into another: some elements are removed,
+// the others keep their order, and new ones are put between them. It speaks of
+// positions, not names, which can be long: the base's digest pins them.
 type patch[T any] struct {
-	remove []string
+	remove []int // positions in the base's list, ascending
 	put    []put[T]
 }
 
-// A put replaces the element of its name in place or, when there is none (any
-// more), inserts one after the element named after; "" is the front.
+// A put is an element of the patched list and its position there; positions
+// ascend.
 type put[T any] struct {
-	after string
+	at    int
 	value T
 }
+
+func (p *patch[T]) empty() bool { return len(p.remove) == 0 && len(p.put) == 0 }
 
 // named lists know the names of their elements and which are equal.
 type named[T any] struct {
@@ -26,17 +30,17 @@ type named[T any] struct {
 	equal func(a, b T) bool
 }
 
-// diff returns the patch from one list to another. Elements that change places
-// are removed and put anew; as few as possible are.
+// diff returns the patch from one list to another. Elements that change, or
+// change places, are removed and put anew; as few as possible are.
 func (k named[T]) diff(from, to []T) patch[T] {
 	var p patch[T]
 	at := make(map[string]int, len(from))
 	for i, v := range from {
 		at[k.name(v)] = i
 	}
-	var order []int // positions in from of the elements of to that are there
+	var order []int // positions in from of the elements of to that are there unchanged
 	for _, v := range to {
-		if i, ok := at[k.name(v)]; ok {
+		if i, ok := at[k.name(v)]; ok && k.equal(from[i], v) {
 			order = append(order, i)
 		}
 	}
@@ -44,18 +48,15 @@ func (k named[T]) diff(from, to []T) patch[T] {
 	for _, i := range ascending(order) {
 		stays[i] = true
 	}
-	for i, v := range from {
-		if !stays[i] {
-			p.remove = append(p.remove, k.name(v))
+	for i, stay := range stays {
+		if !stay {
+			p.remove = append(p.remove, i)
 		}
 	}
-	prev := ""
-	for _, v := range to {
-		i, ok := at[k.name(v)]
-		if stay := ok && stays[i]; !stay || !k.equal(from[i], v) {
-			p.put = append(p.put, put[T]{prev, v})
+	for j, v := range to {
+		if i, ok := at[k.name(v)]; !ok || !stays[i] {
+			p.put = append(p.put, put[T]{j, v})
 		}
-		prev = k.name(v)
 	}
 	return p
 }
@@ -89,47 +90,28 @@ func ascending(list []int) []int {
 
 // apply returns the patched list. It leaves from as it is.
 func (k named[T]) apply(from []T, p patch[T]) ([]T, error) {
-	type link struct {
-		value T
-		next  *link
-	}
-	front := &link{}
-	at := make(map[string]*link, len(from)+len(p.put))
-	gone := make(map[string]bool, len(p.remove))
-	for _, name := range p.remove {
-		gone[name] = true
-	}
-	end := front
-	for _, v := range from {
-		if name := k.name(v); gone[name] {
-			delete(gone, name)
-		} else {
-			end.next = &link{value: v}
-			end = end.next
-			at[name] = end
+	out := make([]T, 0, len(from)+len(p.put))
+	remove, puts := p.remove, p.put
+	place := func() {
+		for len(puts) > 0 && puts[0].at == len(out) {
+			out = append(out, puts[0].value)
+			puts = puts[1:]
 		}
 	}
-	for name := range gone {
-		return nil, fmt.Errorf("the delta removes the %s %q, which is not there", k.what, name)
-	}
-	for _, q := range p.put {
-		name := k.name(q.value)
-		if l := at[name]; l != nil {
-			l.value = q.value
+	place()
+	for i, v := range from {
+		if len(remove) > 0 && remove[0] == i {
+			remove = remove[1:]
 			continue
 		}
-		l := front
-		if q.after != "" {
-			if l = at[q.after]; l == nil {
-				return nil, fmt.Errorf("the delta puts the %s %q after %q, which is not there", k.what, name, q.after)
-			}
-		}
-		l.next = &link{q.value, l.next}
-		at[name] = l.next
+		out = append(out, v)
+		place()
 	}
-	var out []T
-	for l := front.next; l != nil; l = l.next {
-		out = append(out, l.value)
+	if len(remove) > 0 {
+		return nil, fmt.Errorf("the delta removes %s %d of %d, which is not there", k.what, remove[0], len(from))
+	}
+	if len(puts) > 0 {
+		return nil, fmt.Errorf("the delta puts %s %q at place %d of a list of %d", k.what, k.name(puts[0].value), puts[0].at, len(out))
 	}
 	return slices.Clip(out), nil
 }

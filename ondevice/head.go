@@ -284,17 +284,18 @@ func cut(m *format.Model, inputs []format.Input, output string) *format.Model {
 	return out
 }
 
-// The names that a float head gives to what it adds.
+// The names that a float head gives to what it adds: short ones, for a delta of
+// a small head is mostly names.
 const (
-	nodeDequant = "head/dequantize"
-	nodeReshape = "head/reshape"
-	nodeGemm    = "head/gemm"
-	nodeSoftmax = "head/softmax"
-	tensorReal  = "head/features"
-	tensorRow   = "head/row"
-	tensorW     = "head/weights"
-	tensorB     = "head/bias"
-	tensorLogit = "head/logits"
+	nodeDequant = "head/q"
+	nodeReshape = "head/r"
+	nodeGemm    = "head/g"
+	nodeSoftmax = "head/s"
+	tensorReal  = "head/f"
+	tensorRow   = "head/x"
+	tensorW     = "head/w"
+	tensorB     = "head/b"
+	tensorLogit = "head/y"
 )
 
 // withHead returns the model with its head replaced by a float32 one of the

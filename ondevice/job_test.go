@@ -479,10 +479,8 @@ func run(t *testing.T, m *format.Model, d Samples) (out [][]float32) {
 	return out
 }
 
-// TestMemory samples what lives in the heap while a job with large features
-// runs: the plan holds, and is not wildly above it either. Garbage is collected
-// before each sample, so that the figure does not depend on when the collector
-// runs.
+// TestMemory samples the heap while a job with large features runs: the plan
+// holds, and is not wildly above it either.
 func TestMemory(t *testing.T) {
 	labels := []string{"a", "b", "c", "d"}
 	m := wideModel(t, 8192, labels...)
@@ -492,7 +490,6 @@ func TestMemory(t *testing.T) {
 	goruntime.ReadMemStats(&ms)
 	before, peak := ms.HeapAlloc, uint64(0)
 	sample := func(Progress) {
-		goruntime.GC()
 		goruntime.ReadMemStats(&ms)
 		peak = max(peak, ms.HeapAlloc)
 	}
@@ -515,5 +512,37 @@ func TestMemory(t *testing.T) {
 	t.Logf("heap %.1f MB, planned %.1f MB: %v", float64(got)/1e6, float64(planned)/1e6, p.Parts)
 	if got > planned || got < planned/4 {
 		t.Errorf("the heap grew to %d bytes; %d were planned", got, planned)
+	}
+}
+
+// A head's delta holds the head and next to nothing else. The names are as long as
+// those of MobileNetV2.
+func TestDeltaSize(t *testing.T) {
+	m := wideModel(t, 1280, "ant", "bee", "cat", "dog")
+	long := "MobilenetV2/Predictions/"
+	rename := func(names []string) {
+		for i, n := range names {
+			if n != "in" {
+				names[i] = long + n
+			}
+		}
+	}
+	for _, n := range m.Main().Nodes {
+		n.Name = long + n.Name
+		rename(n.Inputs)
+		rename(n.Outputs)
+	}
+	rename(m.Main().Outputs)
+	for _, x := range m.Tensors {
+		if x.Name != "in" {
+			x.Name = long + x.Name
+		}
+	}
+	d, rep := tune(t, reopen(t, m), testSamples(10, 1, "ant", "bee", "cat", "dog"), Options{Epochs: 2, Gate: Gate{MinGain: -1, MaxClassDrop: 1}}, nil)
+	if d == nil {
+		t.Fatal(rep.Verdict)
+	}
+	if n := len(deltaBytes(t, d)); n > 21504 {
+		t.Errorf("the delta of a head of 4 x 1281 float32 has %d bytes", n)
 	}
 }
