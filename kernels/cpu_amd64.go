@@ -4,6 +4,10 @@ package kernels
 
 import "golang.org/x/sys/cpu"
 
+// vexVNNI tells that this CPU has VNNI in the VEX encoding (AVX-VNNI). CPUs that
+// have it only as part of AVX-512 run level AVXVNNI in the EVEX encoding.
+var vexVNNI = cpu.X86.HasAVXVNNI
+
 // detect returns this machine's levels in ascending order. x/sys/cpu has also
 // checked that the operating system saves the registers.
 func detect() []Level {
@@ -13,10 +17,11 @@ func detect() []Level {
 		return have
 	}
 	have = append(have, AVX2)
-	if x.HasAVXVNNI {
+	avx512 := x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL
+	if vexVNNI || avx512 && x.HasAVX512VNNI {
 		have = append(have, AVXVNNI)
 	}
-	if !x.HasAVX512F || !x.HasAVX512BW || !x.HasAVX512DQ || !x.HasAVX512VL {
+	if !avx512 {
 		return have
 	}
 	have = append(have, AVX512)

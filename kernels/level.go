@@ -15,7 +15,7 @@ const (
 	Generic Level = iota
 
 	AVX2       // amd64: AVX2 and FMA
-	AVXVNNI    // amd64: AVX2 and VEX-encoded VNNI
+	AVXVNNI    // amd64: AVX2 and VNNI on 256 bits
 	AVX512     // amd64: AVX-512 F, BW, DQ, VL
 	AVX512VNNI // amd64: AVX-512 and VNNI
 

@@ -8,7 +8,9 @@ func qgemmShape(l Level) gemmShape {
 	switch l {
 	case AVX512VNNI:
 		return gemmShape{mr: 12, nr: 32, kr: 4, u8: true}
-	case AVX2, AVXVNNI, AVX512:
+	case AVXVNNI:
+		return gemmShape{mr: 12, nr: 16, kr: 4, u8: true}
+	case AVX2, AVX512:
 		return gemmShape{mr: 12, nr: 16, kr: 4, wide: true}
 	}
 	return qgemmShapeGo
@@ -18,7 +20,13 @@ func qgemm(l Level, a *qGemmArgs) {
 	switch l {
 	case AVX512VNNI:
 		amd64.QGemm12x32VNNI((*amd64.QGemmArgs)(a))
-	case AVX2, AVXVNNI, AVX512:
+	case AVXVNNI:
+		if vexVNNI {
+			amd64.QGemm12x16AVXVNNI((*amd64.QGemmArgs)(a))
+		} else {
+			amd64.QGemm12x16VNNI256((*amd64.QGemmArgs)(a))
+		}
+	case AVX2, AVX512:
 		amd64.QGemm12x16AVX2((*amd64.QGemmArgs)(a))
 	default:
 		qgemmGo(a)

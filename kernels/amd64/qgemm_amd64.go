@@ -26,3 +26,15 @@ func QGemm12x32VNNI(a *QGemmArgs)
 //
 //go:noescape
 func QGemm12x16AVX2(a *QGemmArgs)
+
+// QGemm12x16AVXVNNI computes a tile of at most 12 rows by 16 columns with
+// AVX-VNNI (VEX encoding). It equals the loop of QGemm12x32VNNI.
+//
+//go:noescape
+func QGemm12x16AVXVNNI(a *QGemmArgs)
+
+// QGemm12x16VNNI256 is QGemm12x16AVXVNNI in the EVEX encoding, for CPUs that have
+// AVX-512 VNNI and VL but not AVX-VNNI.
+//
+//go:noescape
+func QGemm12x16VNNI256(a *QGemmArgs)
