@@ -122,42 +122,51 @@ func Binary[T Float | Integer](op BinaryOp, c *Bcast, dst, a, b []T, from, to in
 	stepA, stepB := c.inner()
 	var bufA, bufB [block]T
 	c.each(from, to, func(o, ia, ib, n int) {
-		if stepA == 1 && stepB == 1 {
-			binaryLoop(op, dst[o:][:n], a[ia:][:n], b[ib:][:n])
-			return
-		}
-		if stepA == 0 {
-			splat(bufA[:min(n, block)], a[ia])
-		}
-		if stepB == 0 {
-			splat(bufB[:min(n, block)], b[ib])
-		}
-		for i := 0; i < n; i += block {
-			m := min(block, n-i)
-			x, y := bufA[:m], bufB[:m]
-			if stepA == 1 {
-				x = a[ia+i:][:m]
-			}
-			if stepB == 1 {
-				y = b[ib+i:][:m]
-			}
-			binaryLoop(op, dst[o+i:][:m], x, y)
+		piece := spread(&bufA, a, ia, stepA, spread(&bufB, b, ib, stepB, n))
+		for i := 0; i < n; i += piece {
+			m := min(piece, n-i)
+			binaryLoop(op, dst[o+i:][:m], operand(&bufA, a, ia+i, stepA, m), operand(&bufB, b, ib+i, stepB, m))
 		}
 	})
 }
 
-// splat repeats a value: what a broadcast operand looks like to a loop.
-func splat[T any](s []T, v T) {
-	for i := range s {
-		s[i] = v
-	}
+// Arith is [Binary] on float32 with the kernels of a level and the result
+// clamped to [lo, hi]. Infinite bounds are no clamp.
+func Arith(l Level, op BinaryOp, c *Bcast, dst, a, b []float32, lo, hi float32, from, to int) {
+	stepA, stepB := c.inner()
+	var bufA, bufB [block]float32
+	c.each(from, to, func(o, ia, ib, n int) {
+		piece := spread(&bufA, a, ia, stepA, spread(&bufB, b, ib, stepB, n))
+		for i := 0; i < n; i += piece {
+			m := min(piece, n-i)
+			arith(l, op, dst[o+i:][:m], operand(&bufA, a, ia+i, stepA, m), operand(&bufB, b, ib+i, stepB, m), lo, hi)
+		}
+	})
 }
 
-// Arith sets dst[i] = clamp(op(a[i], b[i]), lo, hi) for float32 tensors of one
-// shape with the kernels of a level; op is Add, Sub or Mul. Infinite bounds are
-// no clamp.
-func Arith(l Level, op BinaryOp, dst, a, b []float32, lo, hi float32) {
-	a, b = a[:len(dst)], b[:len(dst)]
+// spread fills buf with element i of x if x is repeated (step 0), and returns
+// how many elements of n a loop may then do at a time.
+func spread[T any](buf *[block]T, x []T, i, step, n int) int {
+	if step == 1 {
+		return n
+	}
+	n = min(n, block)
+	for k := range buf[:n] {
+		buf[k] = x[i]
+	}
+	return n
+}
+
+// operand is n elements of x from i on, or of what spread made of it.
+func operand[T any](buf *[block]T, x []T, i, step, n int) []T {
+	if step == 1 {
+		return x[i:][:n]
+	}
+	return buf[:n]
+}
+
+// arith sets dst[i] = clamp(op(a[i], b[i]), lo, hi).
+func arith(l Level, op BinaryOp, dst, a, b []float32, lo, hi float32) {
 	n := arithFront(l, op, dst, a, b, lo, hi)
 	dst = dst[n:]
 	binaryLoop(op, dst, a[n:], b[n:])
@@ -269,6 +278,7 @@ type QBinary struct {
 	za, zb int32
 	zero   int32
 	lo, hi float32 // clamp relative to zero
+	sa, sb float32
 	sy     float32
 	wide   bool // sums may reach 2**20 codes
 }
@@ -288,7 +298,7 @@ type QParams struct {
 //
 // where every operation rounds to float32, the fma once.
 func NewQBinary(op BinaryOp, c *Bcast, a, b, y QParams, lo, hi int32) *QBinary {
-	q := &QBinary{op: op, bcast: c, za: a.Zero, zb: b.Zero, zero: y.Zero, sy: y.Scale,
+	q := &QBinary{op: op, bcast: c, za: a.Zero, zb: b.Zero, zero: y.Zero, sa: a.Scale, sb: b.Scale, sy: y.Scale,
 		lo: float32(lo - y.Zero), hi: float32(hi - y.Zero)}
 	q.m = float32(float64(a.Scale) * float64(b.Scale) / float64(y.Scale))
 	switch op {
@@ -319,22 +329,10 @@ func (q *QBinary) Run(dst, a, b []int8, from, to int) {
 	stepA, stepB := q.bcast.inner()
 	var bufA, bufB [block]int8
 	q.bcast.each(from, to, func(o, ia, ib, n int) {
-		if stepA == 0 {
-			splat(bufA[:min(n, block)], a[ia])
-		}
-		if stepB == 0 {
-			splat(bufB[:min(n, block)], b[ib])
-		}
-		for i := 0; i < n; i += block {
-			m := min(block, n-i)
-			x, y := bufA[:m], bufB[:m]
-			if stepA == 1 {
-				x = a[ia+i:][:m]
-			}
-			if stepB == 1 {
-				y = b[ib+i:][:m]
-			}
-			q.run(dst[o+i:][:m], x, y)
+		piece := spread(&bufA, a, ia, stepA, spread(&bufB, b, ib, stepB, n))
+		for i := 0; i < n; i += piece {
+			m := min(piece, n-i)
+			q.run(dst[o+i:][:m], operand(&bufA, a, ia+i, stepA, m), operand(&bufB, b, ib+i, stepB, m))
 		}
 	})
 }
@@ -365,16 +363,30 @@ func (q *QBinary) run(dst, a, b []int8) {
 			dst[i] = int8(min(max(zero+roundEven(x), least), most))
 		}
 	case Mul:
+		n := qmulFront(q.Level, dst, a, b, q)
+		dst, a, b = dst[n:], a[n:], b[n:]
 		for i := range dst {
 			dst[i] = requantize((int32(a[i])-q.za)*(int32(b[i])-q.zb), q.m, q.lo, q.hi, q.zero)
 		}
 	default:
-		var x, y, z [block]float32
-		n := len(dst)
-		for i := range n {
-			x[i], y[i] = float32(q.ta[uint8(a[i])]), float32(q.tb[uint8(b[i])])
+		for len(dst) > 0 {
+			n := min(block, len(dst))
+			q.real(dst[:n], a[:n], b[:n])
+			dst, a, b = dst[n:], a[n:], b[n:]
 		}
-		binaryLoop(q.op, z[:n], x[:n], y[:n])
-		quantizeSmall(dst, z[:n], q.sy, q.zero, q.lo, q.hi)
 	}
+}
+
+// real goes through real numbers, at most a block of them.
+func (q *QBinary) real(dst, a, b []int8) {
+	var bufX, bufY [block]float32
+	x, y := bufX[:len(dst)], bufY[:len(dst)]
+	for i := dequantizeFront(q.Level, x, a, q.sa, q.za); i < len(dst); i++ {
+		x[i] = float32(q.ta[uint8(a[i])])
+	}
+	for i := dequantizeFront(q.Level, y, b, q.sb, q.zb); i < len(dst); i++ {
+		y[i] = float32(q.tb[uint8(b[i])])
+	}
+	arith(q.Level, q.op, x, x, y, -inf32, inf32)
+	quantizeSmall(q.Level, dst, x, q.sy, q.zero, q.lo, q.hi)
 }

@@ -69,13 +69,13 @@ func dynFront(l Level, dst []float32, sums, wsum []int32, scale, bias []float32,
 	return n
 }
 
-func unaryFront(l Level, op UnaryOp, dst, src []float32) int {
+func unaryFront(l Level, u Unary, dst, src []float32) int {
 	n := len(dst) &^ 3
 	if l == Generic || n == 0 {
 		return 0
 	}
 	d, x := unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0])
-	switch op {
+	switch u.Op {
 	case SigmoidOp:
 		arm64.SigmoidNEON(d, x, uintptr(n))
 	case TanhOp:
@@ -87,3 +87,29 @@ func unaryFront(l Level, op UnaryOp, dst, src []float32) int {
 	}
 	return n
 }
+
+func qmulFront(Level, []int8, []int8, []int8, *QBinary) int { return 0 }
+
+func quantizeDivFront(Level, []int8, []float32, float32, float32, float32, int32) int { return 0 }
+
+func dequantizeFront(Level, []float32, []int8, float32, int32) int { return 0 }
+
+func requantizeFront(Level, []int8, []int32, int32, float32, float32, float32, int32) int { return 0 }
+
+func qmeanFront(Level, []int8, []int32, int32, int32, int32, int32) int { return 0 }
+
+func lookupFront(Level, []int8, []int8, *Table8) int { return 0 }
+
+func expFront(Level, []float32, []float32, float32) int { return 0 }
+
+func divideFront(Level, []float32, []float32, float32) int { return 0 }
+
+func cellFront(Level, []float32, []float32, []float32, []float32, float32, float32) int { return 0 }
+
+func qsumFront(Level, []int32, []int8, *taps) int { return 0 }
+
+func qmaxFront(Level, []int8, []int8, *taps) int { return 0 }
+
+func maxFront(Level, []float32, []float32, *taps) int { return 0 }
+
+func avgFront(Level, []float32, []float32, *taps, float32, float32, float32) int { return 0 }

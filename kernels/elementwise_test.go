@@ -1,106 +1,394 @@
 package kernels
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 )
 
 // oddFloats are values at which vector and scalar code tend to differ.
-var oddFloats = []float32{0, float32(math.Copysign(0, -1)), 1, -1, 0.625, -0.625, 9.1, 9.0999, -9.2, 88.9, 89, 89.1, -103.9, -104, -104.1, 127, -128,
-	float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), math.MaxFloat32, -math.MaxFloat32, math.SmallestNonzeroFloat32, 1e-38, -1e-38, 1e-20}
+var oddFloats = []float32{0, float32(math.Copysign(0, -1)), 1, -1, 0.625, -0.625, 0.34657359, -0.34657359, 4, -4, 3.9999998, 9.1, 9.0999, -9.2,
+	88.9, 89, 89.1, -103.9, -104, -104.1, 127, -128, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), math.MaxFloat32, -math.MaxFloat32,
+	math.SmallestNonzeroFloat32, 1e-38, -1e-38, 1.1754944e-38, 1e-20, 0.70710677, 0.70710683, 1.4142135}
 
-func oddSlice(r *rand.Rand, n int, scale float64) []float32 {
-	x := make([]float32, n)
+// memory gives slices that end at a page which cannot be touched, so that a
+// kernel that goes too far is killed. Their starts are not aligned.
+type memory struct {
+	r      *rand.Rand
+	fences [][]byte
+	used   int
+}
+
+func newMemory(seed uint64) *memory {
+	m := &memory{r: rand.New(rand.NewPCG(7, seed))}
+	for range 8 {
+		m.fences = append(m.fences, fence(1<<19))
+	}
+	return m
+}
+
+// take returns n elements for this round.
+func take[T any](m *memory, n int) []T {
+	f := m.fences[m.used%len(m.fences)]
+	m.used++
+	b := f[len(f)-n*int(unsafe.Sizeof(*new(T))):]
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
+}
+
+func (m *memory) floats(n int, scale float64) []float32 {
+	x := take[float32](m, n)
 	for i := range x {
-		x[i] = float32(r.NormFloat64() * scale)
-		if r.IntN(8) == 0 {
-			x[i] = oddFloats[r.IntN(len(oddFloats))]
+		x[i] = float32(m.r.NormFloat64() * scale)
+		if m.r.IntN(8) == 0 {
+			x[i] = oddFloats[m.r.IntN(len(oddFloats))]
 		}
 	}
 	return x
 }
 
-func sameFloat(a, b float32) bool {
-	return math.Float32bits(a) == math.Float32bits(b) || a != a && b != b
+func (m *memory) codes(n int) []int8 {
+	x := take[int8](m, n)
+	for i := range x {
+		x[i] = int8(m.r.IntN(256) - 128)
+	}
+	return x
 }
 
-// TestElementwiseLevels compares the vector kernels with the portable loops,
-// bit for bit, at every length around the vectors' and on odd values.
-func TestElementwiseLevels(t *testing.T) {
-	for _, l := range Levels() {
-		r := rand.New(rand.NewPCG(7, uint64(l)))
-		for round := range 400 {
-			n := r.IntN(70)
-			if round%50 == 0 {
-				n = 1000 + r.IntN(100)
-			}
-			x := oddSlice(r, n, []float64{0.1, 1, 10, 60}[r.IntN(4)])
+func (m *memory) params() QParams {
+	return QParams{float32(math.Exp2(m.r.Float64()*12 - 6)), int32(m.r.IntN(256) - 128)}
+}
 
-			for _, op := range []UnaryOp{SigmoidOp, TanhOp, ExpOp, Gelu} {
-				u := Unary{Op: op}
-				got, want := make([]float32, n), make([]float32, n)
-				ApplyUnaryAt(l, u, UnaryFunc[float32](u), got, x)
-				ApplyUnary(u, want, x)
-				for i := range want {
-					if !sameFloat(got[i], want[i]) {
-						t.Fatalf("%v: op %d of %g (%d of %d): %g, want %g", l, op, x[i], i, n, got[i], want[i])
-					}
-				}
-			}
+// length is around the vectors' mostly, and sometimes more than a chunk.
+func (m *memory) length() int {
+	if m.r.IntN(40) == 0 {
+		return chunk - 20 + m.r.IntN(100)
+	}
+	return m.r.IntN(150)
+}
 
-			for _, op := range []BinaryOp{Add, Sub, Mul} {
-				y := oddSlice(r, n, 1)
-				lo, hi := float32(math.Inf(-1)), float32(math.Inf(1))
-				if r.IntN(2) == 0 {
-					lo, hi = 0, 6
-				}
-				got, want := make([]float32, n), make([]float32, n)
-				Arith(l, op, got, x, y, lo, hi)
-				Arith(Generic, op, want, x, y, lo, hi)
-				for i := range want {
-					if !sameFloat(got[i], want[i]) {
-						t.Fatalf("%v: op %d of %g and %g: %g, want %g", l, op, x[i], y[i], got[i], want[i])
-					}
-				}
-			}
+// sameCodeRow and sameRow compare results bit for bit; any NaN equals any NaN.
+func sameCodeRow(t *testing.T, what string, got, want []int8) {
+	t.Helper()
+	for i := range want {
+		if got[i] != want[i] {
+			t.Fatalf("%s: element %d of %d is %d, want %d", what, i, len(want), got[i], want[i])
+		}
+	}
+}
 
-			got, want := make([]int8, n), make([]int8, n)
-			s1, z1 := QuantizeRowAt(l, got, x)
-			s2, z2 := QuantizeRow(want, x)
-			if !sameFloat(s1, s2) || z1 != z2 {
-				t.Fatalf("%v: row of %d has scale %g, zero %d; want %g, %d", l, n, s1, z1, s2, z2)
+func sameRow(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	for i := range want {
+		if math.Float32bits(got[i]) != math.Float32bits(want[i]) && (got[i] == got[i] || want[i] == want[i]) {
+			t.Fatalf("%s: element %d of %d is %g, want %g", what, i, len(want), got[i], want[i])
+		}
+	}
+}
+
+// atLevels runs rounds of a comparison with the portable kernels at every
+// other level of this machine.
+func atLevels(t *testing.T, rounds int, f func(t *testing.T, l Level, m *memory)) {
+	for _, l := range Levels()[1:] {
+		t.Run(l.String(), func(t *testing.T) {
+			m := newMemory(uint64(l))
+			for range rounds {
+				f(t, l, m)
 			}
+		})
+	}
+}
+
+func TestUnaryLevels(t *testing.T) {
+	atLevels(t, 100, func(t *testing.T, l Level, m *memory) {
+		n := m.length()
+		x := m.floats(n, []float64{0.1, 1, 10, 60}[m.r.IntN(4)])
+		got, want := take[float32](m, n), make([]float32, n)
+		for op := Relu; op <= Silu; op++ {
+			u := Unary{Op: op, A: -0.7, B: 1.3}
+			ApplyUnaryAt(l, u, UnaryFunc[float32](u), got, x)
+			ApplyUnary(u, want, x)
+			sameRow(t, fmt.Sprintf("function %d", op), got, want)
+		}
+	})
+}
+
+// operands is the shapes of the operands of a random broadcast.
+func (m *memory) operands() (a, b []int) {
+	h, c := 1+m.r.IntN(5), 1+m.r.IntN(70)
+	switch m.r.IntN(6) {
+	case 0:
+		return []int{m.length()}, []int{1}
+	case 1:
+		return []int{1}, []int{m.length()}
+	case 2:
+		return []int{h, 3, c}, []int{c}
+	case 3:
+		return []int{h, 1, c}, []int{h, 4, 1}
+	}
+	n := m.length()
+	return []int{n}, []int{n}
+}
+
+func TestBinaryLevels(t *testing.T) {
+	atLevels(t, 300, func(t *testing.T, l Level, m *memory) {
+		sa, sb := m.operands()
+		c, err := NewBcast(sa, sb)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := c.Elems
+		from := m.r.IntN(n + 1)
+		x, y := m.floats(product(sa), 3), m.floats(product(sb), 3)
+		got, want := take[float32](m, n), make([]float32, n)
+		lo, hi := -inf32, inf32
+		if m.r.IntN(2) == 0 {
+			lo, hi = 0, 6
+		}
+		for op := Add; op <= SquaredDifference; op++ {
+			for _, r := range [][2]int{{0, from}, {from, n}} {
+				Arith(l, op, c, got, x, y, lo, hi, r[0], r[1])
+			}
+			Binary(op, c, want, x, y, 0, n)
 			for i := range want {
-				if got[i] != want[i] {
-					t.Fatalf("%v: quantized %g to %d, want %d", l, x[i], got[i], want[i])
-				}
+				want[i] = clampFloat(want[i], lo, hi)
 			}
+			sameRow(t, fmt.Sprintf("function %d of %v and %v", op, sa, sb), got, want)
+		}
 
-			a, b := make([]int8, n), make([]int8, n)
+		a, b := m.codes(product(sa)), m.codes(product(sb))
+		q8, w8 := take[int8](m, n), make([]int8, n)
+		least, most := int32(-128), int32(127)
+		if m.r.IntN(2) == 0 {
+			least = int32(m.r.IntN(100) - 128)
+		}
+		for op := Add; op <= SquaredDifference; op++ {
+			q := NewQBinary(op, c, m.params(), m.params(), m.params(), least, most)
+			q.Run(w8, a, b, 0, n)
+			q.Level = l
+			for _, r := range [][2]int{{0, from}, {from, n}} {
+				q.Run(q8, a, b, r[0], r[1])
+			}
+			sameCodeRow(t, fmt.Sprintf("%+v of codes %v and %v", op, sa, sb), q8, w8)
+		}
+	})
+}
+
+func TestCodeLevels(t *testing.T) {
+	atLevels(t, 300, func(t *testing.T, l Level, m *memory) {
+		n := m.length()
+		x, a := m.floats(n, []float64{0.1, 1, 10, 60}[m.r.IntN(4)]), m.codes(n)
+		got, want := take[int8](m, n), make([]int8, n)
+		s1, z1 := QuantizeRowAt(l, got, x)
+		s2, z2 := QuantizeRow(want, x)
+		sameRow(t, "scale of a row", []float32{s1, float32(z1)}, []float32{s2, float32(z2)})
+		sameCodeRow(t, "row", got, want)
+
+		p := m.params()
+		af := PerTensor(n, p.Scale, p.Zero)
+		Quantize(&af, want, x)
+		at := af
+		at.Level = l
+		Quantize(&at, got, x)
+		sameCodeRow(t, "quantized", got, want)
+		f, g := take[float32](m, n), make([]float32, n)
+		Dequantize(&af, g, a)
+		Dequantize(&at, f, a)
+		sameRow(t, "dequantized", f, g)
+
+		var table Table8
+		for i := range table {
+			table[i] = int8(m.r.IntN(256))
+		}
+		table.Apply(want, a)
+		table.ApplyAt(l, got, a)
+		sameCodeRow(t, "looked up", got, want)
+		table.ApplyAt(l, a, a)
+		sameCodeRow(t, "looked up in place", a, want)
+	})
+}
+
+// pooling returns a random pooling with windows inside and over the edges.
+func (m *memory) pooling() PoolShape {
+	s := PoolShape{N: 1 + m.r.IntN(2), H: 1 + m.r.IntN(8), W: 1 + m.r.IntN(8), C: 1 + m.r.IntN(150), SH: 1 + m.r.IntN(2), SW: 1 + m.r.IntN(2), DH: 1, DW: 1}
+	s.KH, s.KW = 1+m.r.IntN(s.H), 1+m.r.IntN(s.W)
+	s.Top, s.Left = m.r.IntN(s.KH), m.r.IntN(s.KW)
+	s.OH, s.OW = (s.H-1+s.Top)/s.SH+1, (s.W-1+s.Left)/s.SW+1
+	if m.r.IntN(3) == 0 { // over all
+		s.KH, s.KW, s.Top, s.Left, s.OH, s.OW = s.H, s.W, 0, 0, 1, 1
+	}
+	return s
+}
+
+func TestPoolLevels(t *testing.T) {
+	atLevels(t, 300, func(t *testing.T, l Level, m *memory) {
+		s := m.pooling()
+		if err := s.Check(); err != nil {
+			t.Fatal(err)
+		}
+		at := s
+		at.Level = l
+		in, out := s.N*s.H*s.W*s.C, s.N*s.OH*s.OW*s.C
+		x, y, w := m.floats(in, 10), take[float32](m, out), make([]float32, out)
+		MaxPool(&s, w, x, 0, s.Rows())
+		MaxPool(&at, y, x, 0, s.Rows())
+		sameRow(t, fmt.Sprintf("maximum of %+v", s), y, w)
+		AvgPool(&s, w, x, -2, 30, 0, s.Rows())
+		AvgPool(&at, y, x, -2, 30, 0, s.Rows())
+		sameRow(t, fmt.Sprintf("average of %+v", s), y, w)
+
+		a, q8, w8 := m.codes(in), take[int8](m, out), make([]int8, out)
+		if m.r.IntN(4) == 0 {
 			for i := range a {
-				a[i], b[i] = int8(r.IntN(256)-128), int8(r.IntN(256)-128)
+				a[i] = -128
 			}
-			param := func() QParams {
-				return QParams{float32(math.Exp2(r.Float64()*12 - 6)), int32(r.IntN(256) - 128)}
-			}
-			c, err := NewBcast([]int{n}, []int{n})
+		}
+		MaxPool(&s, w8, a, 0, s.Rows())
+		MaxPool(&at, q8, a, 0, s.Rows())
+		sameCodeRow(t, fmt.Sprintf("maximum of codes %+v", s), q8, w8)
+		p := &QAvgPool{Shape: s, In: m.params(), Lo: int32(m.r.IntN(50) - 128), Hi: 120, Unsigned: m.r.IntN(2) == 0}
+		p.Out = p.In
+		if m.r.IntN(2) == 0 {
+			p.Out = m.params()
+		}
+		sums := make([]int32, p.Scratch())
+		RunQAvgPool(p, w8, a, sums, 0, s.Rows())
+		p.Shape = at
+		RunQAvgPool(p, q8, a, sums, 0, s.Rows())
+		sameCodeRow(t, fmt.Sprintf("average of codes %+v", p), q8, w8)
+	})
+}
+
+func TestReduceLevels(t *testing.T) {
+	atLevels(t, 200, func(t *testing.T, l Level, m *memory) {
+		shape := []int{1 + m.r.IntN(3), 1 + m.r.IntN(20), 1 + m.r.IntN(150)}
+		if m.r.IntN(20) == 0 {
+			shape = []int{1, 1000, 1 + m.r.IntN(40)} // more taps than an int16 sums
+		}
+		axes := [][]int{{0}, {1}, {2}, {0, 1}, {1, 2}, {0, 2}, {}}[m.r.IntN(7)]
+		r, err := NewReduce(shape, axes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := *r
+		at.Level = l
+		n := product(shape)
+		x := m.floats(n, 10)
+		y, w := take[float32](m, r.Out), make([]float32, r.Out)
+		r.Mean32(w, x)
+		at.Mean32(y, x)
+		sameRow(t, fmt.Sprintf("mean of %v over %v", shape, axes), y, w)
+		ReduceMax(r, w, x)
+		ReduceMax(&at, y, x)
+		sameRow(t, fmt.Sprintf("maximum of %v over %v", shape, axes), y, w)
+
+		a, q8, w8 := m.codes(n), take[int8](m, r.Out), make([]int8, r.Out)
+		ReduceMax(r, w8, a)
+		ReduceMax(&at, q8, a)
+		sameCodeRow(t, fmt.Sprintf("maximum of codes %v over %v", shape, axes), q8, w8)
+		p1, p2, mean := m.params(), m.params(), m.r.IntN(4) > 0
+		for _, k := range []struct {
+			r   *Reduce
+			dst []int8
+		}{{r, w8}, {&at, q8}} {
+			q, err := NewQReduce(k.r, mean, p1, p2, -128, 127)
 			if err != nil {
 				t.Fatal(err)
 			}
-			lo, hi := int32(-128), int32(127)
-			if r.IntN(2) == 0 {
-				lo = int32(r.IntN(100) - 128)
+			RunQReduce(q, k.dst, a, make([]int64, q.Scratch()))
+		}
+		sameCodeRow(t, fmt.Sprintf("mean of codes %v over %v", shape, axes), q8, w8)
+	})
+}
+
+func TestSoftmaxLevels(t *testing.T) {
+	atLevels(t, 300, func(t *testing.T, l Level, m *memory) {
+		n := 1 + m.length()
+		x := take[float32](m, n)
+		for i := range x {
+			x[i] = float32(m.r.NormFloat64() * 20)
+		}
+		if m.r.IntN(3) == 0 {
+			x = m.floats(n, 20) // mostly NaN
+		}
+		y, w := take[float32](m, n), make([]float32, n)
+		Softmax(w, x, n, 0, 1)
+		SoftmaxAt(l, y, x, n, 0, 1)
+		sameRow(t, "softmax", y, w)
+		LogSoftmax(w, x, n, 0, 1)
+		LogSoftmaxAt(l, y, x, n, 0, 1)
+		sameRow(t, "log softmax", y, w)
+
+		a, q8, w8 := m.codes(n), take[int8](m, n), make([]int8, n)
+		e := make([]float32, n)
+		q := NewQSoftmax(n, m.r.IntN(2) == 0, m.params(), m.params())
+		RunQSoftmax(q, w8, a, e, 0, 1)
+		q.Level = l
+		RunQSoftmax(q, q8, a, e, 0, 1)
+		sameCodeRow(t, "softmax of codes", q8, w8)
+	})
+}
+
+func TestLSTMStepLevels(t *testing.T) {
+	atLevels(t, 100, func(t *testing.T, l Level, m *memory) {
+		n := 1 + m.r.IntN(70)
+		x, hidden, cell := m.floats(4*n, 3), m.floats(4*n, 3), m.floats(n, 3)
+		clip := float32(m.r.IntN(2))
+		var want []float32
+		for _, l := range []Level{Generic, l} {
+			h, c := take[float32](m, n), append([]float32(nil), cell...)
+			k := &LSTM{level: l, p: LSTMParams{CellClip: clip}}
+			k.step(h, c, append([]float32(nil), x...), append([]float32(nil), hidden...))
+			if l == Generic {
+				want = append(append(want, h...), c...)
+				continue
 			}
-			q := NewQBinary([]BinaryOp{Add, Sub}[r.IntN(2)], c, param(), param(), param(), lo, hi)
-			q.Run(want, a, b, 0, n)
-			q.Level = l
-			q.Run(got, a, b, 0, n)
-			for i := range want {
-				if got[i] != want[i] {
-					t.Fatalf("%v: %+v of %d and %d: %d, want %d", l, q.op, a[i], b[i], got[i], want[i])
-				}
-			}
+			sameRow(t, "step", append(append([]float32(nil), h...), c...), want)
+		}
+	})
+}
+
+// TestElementwiseAllocs makes sure that nothing here allocates while it runs.
+func TestElementwiseAllocs(t *testing.T) {
+	for _, l := range Levels() {
+		const n = 1000
+		x, y, a, b := make([]float32, n), make([]float32, n), make([]int8, n), make([]int8, n)
+		s := PoolShape{N: 1, H: 5, W: 5, C: 40, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, OH: 3, OW: 3, Level: l}
+		p := &QAvgPool{Shape: s, In: QParams{1, 0}, Out: QParams{2, 0}, Lo: -128, Hi: 127}
+		sums := make([]int32, 40)
+		r, _ := NewReduce([]int{1, 25, 40}, []int{1})
+		r.Level = l
+		q, _ := NewQReduce(r, true, QParams{1, 0}, QParams{1, 0}, -128, 127)
+		wide := make([]int64, 40)
+		c, _ := NewBcast([]int{1000}, []int{1})
+		qb := NewQBinary(Div, c, QParams{1, 0}, QParams{1, 0}, QParams{1, 0}, -128, 127)
+		qb.Level = l
+		qs := NewQSoftmax(n, false, QParams{1, 0}, QParams{1, 0})
+		qs.Level = l
+		af := PerTensor(n, 1, 0)
+		af.Level = l
+		var table Table8
+		u := Unary{Op: Gelu}
+		f := UnaryFunc[float32](u)
+		if k := testing.AllocsPerRun(10, func() {
+			MaxPool(&s, y, x, 0, 3)
+			MaxPool(&s, a, b, 0, 3)
+			AvgPool(&s, y, x, -1, 1, 0, 3)
+			RunQAvgPool(p, a, b, sums, 0, 3)
+			r.Mean32(y, x)
+			ReduceMax(r, a, b)
+			RunQReduce(q, a, b, wide)
+			Arith(l, Add, c, y, x, x, 0, 1, 0, n)
+			qb.Run(a, b, b, 0, n)
+			SoftmaxAt(l, y, x, n, 0, 1)
+			RunQSoftmax(qs, a, b, y, 0, 1)
+			Quantize(&af, a, x)
+			Dequantize(&af, x, a)
+			table.ApplyAt(l, a, b)
+			ApplyUnaryAt(l, u, f, y, x)
+		}); k != 0 {
+			t.Errorf("%v: %g allocations a run", l, k)
 		}
 	}
 }

@@ -132,26 +132,21 @@ func (c *LSTM) Run(y, h, cell, x []float32, lens []int32, scratch []byte) {
 // used up, as is hg, that of the hidden state.
 func (c *LSTM) step(h, cell, xg, hg []float32) {
 	n := len(h)
-	for k, v := range hg[:len(xg)] {
-		xg[k] += v
-	}
+	arith(c.level, Add, xg, xg, hg[:len(xg)], -inf32, inf32)
 	c.apply(SigmoidOp, xg[:3*n])
 	c.apply(TanhOp, xg[3*n:])
 	i, o, f, z := xg[:n], xg[n:][:n], xg[2*n:][:n], xg[3*n:][:n]
-	clip := c.p.CellClip
-	for k, old := range cell {
-		v := FMA32(i[k], z[k], f[k]*old)
-		if clip > 0 {
-			v = clampFloat(v, -clip, clip)
-		}
-		cell[k] = v
+	clip := inf32
+	if c.p.CellClip > 0 {
+		clip = c.p.CellClip
+	}
+	for k := cellFront(c.level, cell, i, z, f, -clip, clip); k < n; k++ {
+		cell[k] = clampFloat(FMA32(i[k], z[k], f[k]*cell[k]), -clip, clip)
 	}
 	t := hg[:n]
 	copy(t, cell)
 	c.apply(TanhOp, t)
-	for k, v := range t {
-		h[k] = o[k] * v
-	}
+	arith(c.level, Mul, h, o, t, -inf32, inf32)
 }
 
 func (c *LSTM) apply(op UnaryOp, x []float32) {

@@ -74,14 +74,24 @@ func ApplyUnary[T Float](u Unary, dst, src []T) {
 // ApplyUnaryAt is [ApplyUnary] on float32 with the kernels of a level. f is
 // UnaryFunc(u), made once by the caller because making it allocates.
 func ApplyUnaryAt(l Level, u Unary, f func(float32) float32, dst, src []float32) {
+	dst = dst[:len(src)]
+	done := 0
+	for done < len(src) {
+		to := min(done+chunk, len(src))
+		n := unaryFront(l, u, dst[done:to], src[done:to])
+		if n == 0 {
+			break
+		}
+		done += n
+	}
+	dst, src = dst[done:], src[done:]
 	switch u.Op {
 	case Relu, Clip, LeakyRelu: // these have loops of their own
 		ApplyUnary(u, dst, src)
 		return
 	}
-	dst = dst[:len(src)]
-	for i := unaryFront(l, u.Op, dst, src); i < len(src); i++ {
-		dst[i] = f(src[i])
+	for i, x := range src {
+		dst[i] = f(x)
 	}
 }
 

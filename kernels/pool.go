@@ -10,6 +10,8 @@ import (
 // input, to Y[N,OH,OW,C]. Positions outside of the input are never counted.
 type PoolShape struct {
 	N, H, W, C, KH, KW, SH, SW, DH, DW, Top, Left, OH, OW int
+
+	Level Level // of the kernels; the zero value is portable Go
 }
 
 // Check refuses geometries that a pooling cannot have; it also guarantees that
@@ -56,14 +58,14 @@ func (s *PoolShape) Rows() int { return s.N * s.OH }
 
 // eachWindow calls f for every output position of the rows [from, to) with
 // the offset of its C outputs and the input taps of its window.
-func (s *PoolShape) eachWindow(from, to int, f func(out int, w poolWindow)) {
+func (s *PoolShape) eachWindow(from, to int, f func(out int, t taps)) {
 	for row := from; row < to; row++ {
 		n, oy := row/s.OH, row%s.OH
 		y0, y1 := window(oy, s.KH, s.SH, s.DH, s.Top, s.H)
 		for ox := range s.OW {
 			x0, x1 := window(ox, s.KW, s.SW, s.DW, s.Left, s.W)
 			top, left := oy*s.SH-s.Top+y0*s.DH, ox*s.SW-s.Left+x0*s.DW
-			f((row*s.OW+ox)*s.C, poolWindow{
+			f((row*s.OW+ox)*s.C, taps{
 				base: ((n*s.H+top)*s.W + left) * s.C,
 				rows: y1 - y0, cols: x1 - x0,
 				rowStep: s.DH * s.W * s.C, colStep: s.DW * s.C,
@@ -72,24 +74,11 @@ func (s *PoolShape) eachWindow(from, to int, f func(out int, w poolWindow)) {
 	}
 }
 
-type poolWindow struct{ base, rows, cols, rowStep, colStep int }
-
 // MaxPool computes the output rows [from, to): the greatest element of each
 // window, max(a,b) = b > a ? b : a, taken in ascending (kh, kw).
 func MaxPool[T Float | Integer](s *PoolShape, dst, src []T, from, to int) {
-	c := s.C
-	s.eachWindow(from, to, func(out int, w poolWindow) {
-		d := dst[out:][:c]
-		for i := range w.rows {
-			for j := range w.cols {
-				x := src[w.base+i*w.rowStep+j*w.colStep:][:c]
-				if i+j == 0 {
-					copy(d, x)
-					continue
-				}
-				maxInto(d, x)
-			}
-		}
+	s.eachWindow(from, to, func(out int, t taps) {
+		maxTaps(s.Level, dst[out:][:s.C], src, t)
 	})
 }
 
@@ -120,23 +109,8 @@ func maxInto[T Float | Integer](d, x []T) {
 // chain of additions from +0 in ascending (kh, kw), divided by the number of
 // elements, clamped to [lo, hi] (infinities for none).
 func AvgPool[T Float](s *PoolShape, dst, src []T, lo, hi T, from, to int) {
-	c := s.C
-	s.eachWindow(from, to, func(out int, w poolWindow) {
-		d := dst[out:][:c]
-		clear(d)
-		for i := range w.rows {
-			for j := range w.cols {
-				x := src[w.base+i*w.rowStep+j*w.colStep:][:c]
-				x = x[:len(d)]
-				for k := range d {
-					d[k] += x[k]
-				}
-			}
-		}
-		n := T(w.rows * w.cols)
-		for k, v := range d {
-			d[k] = clampFloat(v/n, lo, hi)
-		}
+	s.eachWindow(from, to, func(out int, t taps) {
+		avgTaps(s.Level, dst[out:][:s.C], src, t, T(t.count()), lo, hi)
 	})
 }
 
@@ -173,36 +147,47 @@ func (p *QAvgPool) Scratch() int { return p.Shape.C }
 func RunQAvgPool[T int8 | int16](p *QAvgPool, dst, src []T, sums []int32, from, to int) {
 	s := &p.Shape
 	sums = sums[:s.C]
-	s.eachWindow(from, to, func(out int, w poolWindow) {
-		clear(sums)
-		for i := range w.rows {
-			for j := range w.cols {
-				x := src[w.base+i*w.rowStep+j*w.colStep:][:len(sums)]
-				for k, v := range x {
-					sums[k] += int32(v)
-				}
-			}
-		}
-		d, n := dst[out:][:len(sums)], int32(w.rows*w.cols)
+	s.eachWindow(from, to, func(out int, t taps) {
+		sumTaps(s.Level, sums, src, t)
+		d, n := dst[out:][:len(sums)], int32(t.count())
 		if p.In != p.Out {
 			m := float64(p.In.Scale) / (float64(p.Out.Scale) * float64(n))
-			for k, v := range sums {
-				d[k] = requantizeTo[T](int64(v-n*p.In.Zero), m, p.Out.Zero, p.Lo, p.Hi)
-			}
+			requantizeSums(s.Level, d, sums, n*p.In.Zero, m, p.Out.Zero, p.Lo, p.Hi)
 			return
 		}
 		var shift int32
 		if p.Unsigned {
 			shift = 128
 		}
-		for k, v := range sums {
-			v += n * shift
-			if v >= 0 {
-				v += n / 2
-			} else {
-				v -= n / 2
-			}
-			d[k] = T(min(max(v/n-shift, p.Lo), p.Hi))
-		}
+		meanSums(s.Level, d, sums, n, shift, p.Lo, p.Hi)
 	})
+}
+
+// meanSums sets dst to the means of n codes each, rounded half away from the
+// zero of the codes plus shift.
+func meanSums[T int8 | int16](l Level, dst []T, sums []int32, n, shift, lo, hi int32) {
+	if d, ok := any(dst).([]int8); ok && n < 1<<15 { // sums below 2**23
+		done := qmeanFront(l, d, sums, n, shift, lo, hi)
+		dst, sums = dst[done:], sums[done:]
+	}
+	for k, v := range sums {
+		v += n * shift
+		if v >= 0 {
+			v += n / 2
+		} else {
+			v -= n / 2
+		}
+		dst[k] = T(min(max(v/n-shift, lo), hi))
+	}
+}
+
+// requantizeSums sets dst to the codes of sums - sub.
+func requantizeSums[T int8 | int16](l Level, dst []T, sums []int32, sub int32, m float64, zero, lo, hi int32) {
+	if d, ok := any(dst).([]int8); ok {
+		done := requantizeFront(l, d, sums, sub, float32(m), float32(lo-zero), float32(hi-zero), zero)
+		dst, sums = dst[done:], sums[done:]
+	}
+	for k, v := range sums {
+		dst[k] = requantizeTo[T](int64(v)-int64(sub), m, zero, lo, hi)
+	}
 }

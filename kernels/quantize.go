@@ -52,6 +52,8 @@ type Affine struct {
 	Scale                  []float32
 	Zero                   []int32
 	Outer, Channels, Inner int
+
+	Level Level // of the kernels; the zero value is portable Go
 }
 
 // PerTensor is the quantization of n elements with one scale and zero point.
@@ -73,7 +75,7 @@ func Quantize[T Code](a *Affine, dst []T, src []float32) {
 		s, z := a.channel(i % a.Channels)
 		d, x := dst[i*a.Inner:][:a.Inner], src[i*a.Inner:][:a.Inner]
 		if hi <= math.MaxInt16 {
-			quantizeSmall(d, x, s, z, float32(lo-z), float32(hi-z))
+			quantizeSmall(a.Level, d, x, s, z, float32(lo-z), float32(hi-z))
 			continue
 		}
 		for j, v := range x {
@@ -84,8 +86,19 @@ func Quantize[T Code](a *Affine, dst []T, src []float32) {
 
 // quantizeSmall is QuantizeOne for codes of at most 16 bits, where all that
 // is inside the clamp is exact in float32; lo and hi are relative to zero.
-func quantizeSmall[T Code](dst []T, src []float32, scale float32, zero int32, lo, hi float32) {
+func quantizeSmall[T Code](l Level, dst []T, src []float32, scale float32, zero int32, lo, hi float32) {
 	dst = dst[:len(src)]
+	if d, ok := any(dst).([]int8); ok {
+		done := 0
+		for done < len(src) {
+			n := quantizeDivFront(l, d[done:min(done+8*chunk, len(src))], src[done:], scale, lo, hi, zero)
+			if n == 0 {
+				break
+			}
+			done += n
+		}
+		dst, src = dst[done:], src[done:]
+	}
 	for i, x := range src {
 		q := x / scale
 		if q < lo {
@@ -106,6 +119,10 @@ func Dequantize[T Integer](a *Affine, dst []float32, src []T) {
 	for i := 0; i < a.Outer*a.Channels; i++ {
 		s, z := a.channel(i % a.Channels)
 		d, x := dst[i*a.Inner:][:a.Inner], src[i*a.Inner:][:a.Inner]
+		if codes, ok := any(x).([]int8); ok {
+			done := dequantizeFront(a.Level, d, codes, s, z)
+			d, x = d[done:], x[done:]
+		}
 		for j, q := range x {
 			d[j] = float32(int64(q)-int64(z)) * s
 		}

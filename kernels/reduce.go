@@ -3,6 +3,7 @@ package kernels
 import (
 	"fmt"
 	"math"
+	"unsafe"
 )
 
 // A Reduce is the plan of a reduction over some axes of a row-major tensor.
@@ -14,6 +15,7 @@ type Reduce struct {
 	reduced []bool // alternating
 	Count   int    // elements that go into one output
 	Out     int    // outputs
+	Level   Level  // of the kernels; the zero value is portable Go
 }
 
 // NewReduce plans the reduction of shape over the axes (negative ones count
@@ -83,10 +85,27 @@ func (r *Reduce) each(f func(dst, src, n int, all, first bool)) {
 	}
 }
 
+// columns reports whether the reduction is that of [outer][Count][n] along its
+// middle, where vector kernels go down the columns.
+func (r *Reduce) columns() (outer, n int, ok bool) {
+	switch {
+	case len(r.dims) == 2 && r.reduced[0]:
+		return 1, r.dims[1], true
+	case len(r.dims) == 3 && r.reduced[1]:
+		return r.dims[0], r.dims[2], true
+	}
+	return 0, 0, false
+}
+
 // Sum16 is the sum of x as every level computes it: lane l of 16 starts from
 // +0 and adds x[l], x[l+16], ...; then lane l adds lane l+8, l+4, l+2, l+1.
 func Sum16[T Float](x []T) T {
 	var s [16]T
+	return addLanes(&s, x)
+}
+
+// addLanes goes on with the lanes of [Sum16] over x and adds them up.
+func addLanes[T Float](s *[16]T, x []T) T {
 	for ; len(x) >= 16; x = x[16:] {
 		y := (*[16]T)(x)
 		for i := range s {
@@ -112,10 +131,16 @@ func (r *Reduce) Sum32(dst, src []float32) { reduceSum(r, dst, src) }
 func (r *Reduce) Sum64(dst, src []float64) { reduceSum(r, dst, src) }
 
 func reduceSum[T Float](r *Reduce, dst, src []T) {
+	if outer, n, ok := r.columns(); ok {
+		for o := range outer {
+			avgTaps(r.Level, dst[o*n:][:n], src, line(o*r.Count*n, r.Count, n), 1, T(-inf32), T(inf32))
+		}
+		return
+	}
 	r.each(func(o, i, n int, all, first bool) {
 		x := src[i:][:n]
 		if all {
-			s := Sum16(x)
+			s := sum16(r.Level, x)
 			if !first {
 				s = dst[o] + s
 			}
@@ -138,15 +163,18 @@ func reduceSum[T Float](r *Reduce, dst, src []T) {
 // Mean32 sets dst to the means: the sums divided by Count.
 func (r *Reduce) Mean32(dst, src []float32) {
 	r.Sum32(dst, src)
-	n := float32(r.Count)
-	for i := range dst[:r.Out] {
-		dst[i] /= n
-	}
+	divideBy(r.Level, dst[:r.Out], dst[:r.Out], float32(r.Count))
 }
 
 // ReduceMax sets dst to the greatest elements, max(a,b) = b > a ? b : a in
 // ascending order.
 func ReduceMax[T Float | Integer](r *Reduce, dst, src []T) {
+	if outer, n, ok := r.columns(); ok {
+		for o := range outer {
+			maxTaps(r.Level, dst[o*n:][:n], src, line(o*r.Count*n, r.Count, n))
+		}
+		return
+	}
 	r.each(func(o, i, n int, all, first bool) {
 		x := src[i:][:n]
 		if all {
@@ -212,6 +240,14 @@ func (q *QReduce) Scratch() int { return q.r.Out }
 
 // RunQReduce computes all outputs; sums has q.Scratch() elements.
 func RunQReduce[T int8 | int16](q *QReduce, dst, src []T, sums []int64) {
+	if outer, n, ok := q.r.columns(); ok && unsafe.Sizeof(*new(T)) == 1 { // the sums fit in int32
+		narrow := unsafe.Slice((*int32)(pointer(sums)), n)
+		for o := range outer {
+			sumTaps(q.r.Level, narrow, src, line(o*q.r.Count*n, q.r.Count, n))
+			requantizeSums(q.r.Level, dst[o*n:][:n], narrow, int32(q.r.Count)*q.zx, q.m, q.zy, q.lo, q.hi)
+		}
+		return
+	}
 	sums = sums[:q.r.Out]
 	clear(sums)
 	q.r.each(func(o, i, n int, all, _ bool) {

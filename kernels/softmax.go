@@ -7,33 +7,49 @@ import "math"
 //	y[i] = e**(x[i]-max) / sum,  sum in 16 lanes (see [Sum16])
 //
 // dst may be src. An infinite maximum gives NaN, as the formula does.
-func Softmax[T Float](dst, src []T, n, from, to int) {
+func Softmax[T Float](dst, src []T, n, from, to int) { SoftmaxAt(Generic, dst, src, n, from, to) }
+
+// SoftmaxAt is [Softmax] with the kernels of a level.
+func SoftmaxAt[T Float](l Level, dst, src []T, n, from, to int) {
 	for r := from; r < to; r++ {
 		x, y := src[r*n:][:n], dst[r*n:][:n]
-		m := maxOf(x)
-		for i, v := range x {
-			y[i] = Exp(v - m)
-		}
-		s := Sum16(y)
-		for i := range y {
-			y[i] /= s
-		}
+		expAt(l, y, x, maxAt(l, x))
+		divideBy(l, y, y, sum16(l, y))
 	}
 }
 
 // LogSoftmax computes the rows [from, to) of n elements each:
 // y[i] = (x[i]-max) - log(sum of e**(x-max)). dst must not overlap src.
-func LogSoftmax[T Float](dst, src []T, n, from, to int) {
+func LogSoftmax[T Float](dst, src []T, n, from, to int) { LogSoftmaxAt(Generic, dst, src, n, from, to) }
+
+// LogSoftmaxAt is [LogSoftmax] with the kernels of a level.
+func LogSoftmaxAt[T Float](l Level, dst, src []T, n, from, to int) {
 	for r := from; r < to; r++ {
 		x, y := src[r*n:][:n], dst[r*n:][:n]
-		m := maxOf(x)
+		m := maxAt(l, x)
+		expAt(l, y, x, m)
+		s := Log(sum16(l, y))
 		for i, v := range x {
-			y[i] = Exp(v - m)
+			y[i] = (v - m) - s
 		}
-		l := Log(Sum16(y))
-		for i, v := range x {
-			y[i] = (v - m) - l
+	}
+}
+
+// expAt sets y[i] = e**(x[i]-m).
+func expAt[T Float](l Level, y, x []T, m T) {
+	done := 0
+	if f, ok := any(x).([]float32); ok {
+		d := any(y).([]float32)
+		for done < len(f) {
+			n := expFront(l, d[done:min(done+chunk, len(f))], f[done:], float32(m))
+			if n == 0 {
+				break
+			}
+			done += n
 		}
+	}
+	for i := done; i < len(x); i++ {
+		y[i] = Exp(x[i] - m)
 	}
 }
 
@@ -55,11 +71,12 @@ func maxOf[T Float | Integer](x []T) T {
 // dequantized, computed and quantized in float32. As x-max depends only on the
 // difference d of two codes, e**(-scale*d) comes from a table of 256.
 type QSoftmax struct {
-	n   int
-	log bool
-	in  QParams
-	out QParams
-	exp [256]float32
+	Level Level // of the kernels; the zero value is portable Go
+	n     int
+	log   bool
+	in    QParams
+	out   QParams
+	exp   [256]float32
 }
 
 // NewQSoftmax prepares the function over rows of n codes.
@@ -81,27 +98,26 @@ func RunQSoftmax[O int8 | int16](q *QSoftmax, dst []O, src []int8, e []float32, 
 	e = e[:q.n]
 	for r := from; r < to; r++ {
 		x := src[r*q.n:][:q.n]
-		m := maxOf(x)
+		m := maxCode(q.Level, x)
 		for i, v := range x {
 			e[i] = q.exp[uint8(int(m)-int(v))]
 		}
-		s := Sum16(e)
+		s := sum16(q.Level, e)
 		if q.log {
 			l := Log(s)
 			for i, v := range x {
 				e[i] = -float32(float32(int(m)-int(v))*q.in.Scale) - l
 			}
 		} else {
-			for i := range e {
-				e[i] /= s
-			}
+			divideBy(q.Level, e, e, s)
 		}
-		quantizeSmall(dst[r*q.n:][:q.n], e, q.out.Scale, q.out.Zero, low, high)
+		quantizeSmall(q.Level, dst[r*q.n:][:q.n], e, q.out.Scale, q.out.Zero, low, high)
 	}
 }
 
 // A Softmax16 is Softmax or LogSoftmax over int16 codes, through float32.
 type Softmax16 struct {
+	Level   Level // of the kernels; the zero value is portable Go
 	N       int
 	Log     bool
 	In, Out QParams
@@ -119,10 +135,10 @@ func (q *Softmax16) Run(dst, src []int16, buf []float32, from, to int) {
 			x[i] = float32(float32(int32(v)-q.In.Zero) * q.In.Scale)
 		}
 		if q.Log {
-			LogSoftmax(y, x, q.N, 0, 1)
+			LogSoftmaxAt(q.Level, y, x, q.N, 0, 1)
 		} else {
-			Softmax(y, x, q.N, 0, 1)
+			SoftmaxAt(q.Level, y, x, q.N, 0, 1)
 		}
-		quantizeSmall(dst[r*q.N:][:q.N], y, q.Out.Scale, q.Out.Zero, low, high)
+		quantizeSmall(q.Level, dst[r*q.N:][:q.N], y, q.Out.Scale, q.Out.Zero, low, high)
 	}
 }

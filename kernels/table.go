@@ -21,8 +21,13 @@ func MakeTable(f func(float32) float32, inScale float32, inZero int32, outScale 
 
 // Apply sets dst[i] to the table's value for src[i]. The slices have the same
 // length and are the same or do not overlap.
-func (t *Table8) Apply(dst, src []int8) {
+func (t *Table8) Apply(dst, src []int8) { t.ApplyAt(Generic, dst, src) }
+
+// ApplyAt is [Table8.Apply] with the kernels of a level.
+func (t *Table8) ApplyAt(l Level, dst, src []int8) {
 	dst = dst[:len(src)]
+	n := lookupFront(l, dst, src, t)
+	dst, src = dst[n:], src[n:]
 	for i, x := range src {
 		dst[i] = t[uint8(x)]
 	}

@@ -22,29 +22,22 @@ func bindBinary(n *node, l kernels.Level) (*step, error) {
 	s := &step{tasks: chunks(count)}
 	quantized := a.quant != nil && b.quant != nil && y.quant != nil
 	switch {
-	case a.typ == format.Float32 && op <= kernels.Mul && a.shape.Elems() == count && b.shape.Elems() == count:
-		lo, hi := n.clampF32()
-		s.run = func(m *mem, _ []byte, t0, t1 int) {
-			from, to := span(t0, t1, count)
-			kernels.Arith(l, op, m.f32(y)[from:to], m.f32(a)[from:to], m.f32(b)[from:to], lo, hi)
-		}
 	case a.typ == format.Float32:
+		lo, hi := n.clampF32()
+		if op != kernels.PowOp {
+			s.vector(l, n)
+		}
 		s.run = func(m *mem, _ []byte, t0, t1 int) {
 			from, to := span(t0, t1, count)
-			kernels.Binary(op, c, m.f32(y), m.f32(a), m.f32(b), from, to)
-		}
-		if n.clamp {
-			inner, u := s.run, kernels.Unary{Op: kernels.Clip, A: n.lo, B: n.hi}
-			s.run = func(m *mem, scratch []byte, t0, t1 int) {
-				inner(m, scratch, t0, t1)
-				from, to := span(t0, t1, count)
-				kernels.ApplyUnary(u, m.f32(y)[from:to], m.f32(y)[from:to])
-			}
+			kernels.Arith(l, op, c, m.f32(y), m.f32(a), m.f32(b), lo, hi, from, to)
 		}
 	case a.typ == format.Int8 && quantized:
 		lo, hi := n.clampCodes(-128, 127)
 		q := kernels.NewQBinary(op, c, a.params(), b.params(), y.params(), lo, hi)
 		q.Level = l
+		if op != kernels.PowOp {
+			s.vector(l, n)
+		}
 		s.run = func(m *mem, _ []byte, t0, t1 int) {
 			from, to := span(t0, t1, count)
 			q.Run(m.i8(y), m.i8(a), m.i8(b), from, to)

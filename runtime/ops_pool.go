@@ -8,11 +8,11 @@ import (
 )
 
 // bindPool binds MaxPool and AveragePool.
-func bindPool(n *node, _ kernels.Level) (*step, error) {
+func bindPool(n *node, l kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
 	kernel, stride, pads := pair(n.attrs.Ints("kernel_shape")), pair(n.attrs.Ints("strides")), n.attrs.Ints("pads")
 	p := kernels.PoolShape{N: x.shape[0], H: x.shape[1], W: x.shape[2], C: x.shape[3], KH: kernel[0], KW: kernel[1],
-		SH: stride[0], SW: stride[1], DH: 1, DW: 1, OH: y.shape[1], OW: y.shape[2]}
+		SH: stride[0], SW: stride[1], DH: 1, DW: 1, OH: y.shape[1], OW: y.shape[2], Level: l}
 	if len(pads) == 4 {
 		p.Top, p.Left = int(pads[0]), int(pads[1])
 	}
@@ -56,7 +56,7 @@ func bindPool(n *node, _ kernels.Level) (*step, error) {
 }
 
 // bindReduce binds ReduceMean, ReduceSum and ReduceMax.
-func bindReduce(n *node, _ kernels.Level) (*step, error) {
+func bindReduce(n *node, l kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
 	var axes []int
 	for _, a := range n.attrs.Ints("axes") {
@@ -66,6 +66,7 @@ func bindReduce(n *node, _ kernels.Level) (*step, error) {
 	if err != nil {
 		return nil, n.errf("%v", err)
 	}
+	r.Level = l
 	s := &step{}
 	switch {
 	case n.op == "ReduceMax":

@@ -24,15 +24,17 @@ func (v *value) affine() kernels.Affine {
 }
 
 // bindQuantize binds QuantizeLinear: float32 to the codes of the output.
-func bindQuantize(n *node, _ kernels.Level) (*step, error) {
+func bindQuantize(n *node, l kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
 	if x.typ != format.Float32 || y.quant == nil || y.quant.Block > 0 {
 		return nil, n.errf("no kernel from %v to %v", x.typ, y.typ)
 	}
 	a := y.affine()
+	a.Level = l
 	switch y.typ {
 	case format.Int8:
-		return &step{run: func(m *mem, _ []byte, _, _ int) { kernels.Quantize(&a, m.i8(y), m.f32(x)) }}, nil
+		s := &step{run: func(m *mem, _ []byte, _, _ int) { kernels.Quantize(&a, m.i8(y), m.f32(x)) }}
+		return s.vector(l, n), nil
 	case format.Int16:
 		return &step{run: func(m *mem, _ []byte, _, _ int) { kernels.Quantize(&a, m.i16(y), m.f32(x)) }}, nil
 	case format.Int32:
@@ -42,15 +44,17 @@ func bindQuantize(n *node, _ kernels.Level) (*step, error) {
 }
 
 // bindDequantize binds DequantizeLinear.
-func bindDequantize(n *node, _ kernels.Level) (*step, error) {
+func bindDequantize(n *node, l kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
 	if y.typ != format.Float32 || x.quant == nil || x.quant.Block > 0 {
 		return nil, n.errf("no kernel from %v to %v", x.typ, y.typ)
 	}
 	a := x.affine()
+	a.Level = l
 	switch x.typ {
 	case format.Int8:
-		return &step{run: func(m *mem, _ []byte, _, _ int) { kernels.Dequantize(&a, m.f32(y), m.i8(x)) }}, nil
+		s := &step{run: func(m *mem, _ []byte, _, _ int) { kernels.Dequantize(&a, m.f32(y), m.i8(x)) }}
+		return s.vector(l, n), nil
 	case format.Int16:
 		return &step{run: func(m *mem, _ []byte, _, _ int) { kernels.Dequantize(&a, m.f32(y), m.i16(x)) }}, nil
 	case format.Int32:
@@ -62,7 +66,7 @@ func bindDequantize(n *node, _ kernels.Level) (*step, error) {
 // bindRequantize binds Requantize: codes of one quantization to another's.
 // Between uint8 and int8 with the same values nothing is left to do: inside,
 // both are int8.
-func bindRequantize(n *node, _ kernels.Level) (*step, error) {
+func bindRequantize(n *node, l kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
 	if x.quant == nil || y.quant == nil {
 		return nil, n.errf("input and output need a quantization")
@@ -73,7 +77,7 @@ func bindRequantize(n *node, _ kernels.Level) (*step, error) {
 			y.alias = x
 			return nil, nil
 		}
-		return bindTable(n, r.Table()), nil
+		return bindTable(n, l, r.Table()), nil
 	}
 	s := &step{}
 	switch [2]format.DType{x.typ, y.typ} {

@@ -6,7 +6,7 @@ import (
 )
 
 // bindSoftmax binds Softmax and LogSoftmax along the innermost axis.
-func bindSoftmax(n *node, _ kernels.Level) (*step, error) {
+func bindSoftmax(n *node, l kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
 	rank := len(x.shape)
 	if a := n.attrs.Int("axis", -1); a != -1 && a != rank-1 {
@@ -23,13 +23,14 @@ func bindSoftmax(n *node, _ kernels.Level) (*step, error) {
 	s := &step{tasks: x.elems() / width}
 	switch {
 	case x.typ == format.Float32 && y.typ == format.Float32:
-		f := kernels.Softmax[float32]
+		f := kernels.SoftmaxAt[float32]
 		if log {
-			f = kernels.LogSoftmax[float32]
+			f = kernels.LogSoftmaxAt[float32]
 		}
-		s.run = func(m *mem, _ []byte, t0, t1 int) { f(m.f32(y), m.f32(x), width, t0, t1) }
+		s.run = func(m *mem, _ []byte, t0, t1 int) { f(l, m.f32(y), m.f32(x), width, t0, t1) }
 	case x.typ == format.Int8 && (y.typ == format.Int8 || y.typ == format.Int16):
 		q := kernels.NewQSoftmax(width, log, x.params(), y.params())
+		q.Level = l
 		s.scratch = 4 * q.Scratch()
 		if y.typ == format.Int8 {
 			s.run = func(m *mem, scratch []byte, t0, t1 int) {
@@ -41,7 +42,7 @@ func bindSoftmax(n *node, _ kernels.Level) (*step, error) {
 			}
 		}
 	case x.typ == format.Int16 && y.typ == format.Int16:
-		q := &kernels.Softmax16{N: width, Log: log, In: x.params(), Out: y.params()}
+		q := &kernels.Softmax16{Level: l, N: width, Log: log, In: x.params(), Out: y.params()}
 		s.scratch = 4 * q.Scratch()
 		s.run = func(m *mem, scratch []byte, t0, t1 int) {
 			q.Run(m.i16(y), m.i16(x), view[float32](scratch), t0, t1)
@@ -49,5 +50,5 @@ func bindSoftmax(n *node, _ kernels.Level) (*step, error) {
 	default:
 		return nil, n.errf("no kernel from %v to %v", x.typ, y.typ)
 	}
-	return s, nil
+	return s.vector(l, n), nil
 }

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"math"
+	"strings"
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/kernels"
@@ -53,12 +54,13 @@ func bindUnary(n *node, l kernels.Level) (*step, error) {
 	count := x.elems()
 	switch {
 	case x.typ == format.Float32:
-		return &step{tasks: chunks(count), run: func(m *mem, _ []byte, t0, t1 int) {
+		s := &step{tasks: chunks(count), run: func(m *mem, _ []byte, t0, t1 int) {
 			from, to := span(t0, t1, count)
 			kernels.ApplyUnaryAt(l, u, f, m.f32(y)[from:to], m.f32(x)[from:to])
-		}}, nil
+		}}
+		return s.vector(l, n), nil
 	case x.typ == format.Int8 && x.quant != nil && y.quant != nil:
-		return bindTable(n, kernels.MakeTable(f, x.scale(), x.zero(), y.scale(), y.zero())), nil
+		return bindTable(n, l, kernels.MakeTable(f, x.scale(), x.zero(), y.scale(), y.zero())), nil
 	case x.typ == format.Int16 && x.quant != nil && y.quant != nil:
 		sx, zx, sy, zy := x.scale(), x.zero(), y.scale(), y.zero()
 		return &step{tasks: chunks(count), run: func(m *mem, _ []byte, t0, t1 int) {
@@ -73,13 +75,29 @@ func bindUnary(n *node, l kernels.Level) (*step, error) {
 }
 
 // bindTable maps int8 codes to int8 codes.
-func bindTable(n *node, t *kernels.Table8) *step {
+func bindTable(n *node, l kernels.Level, t *kernels.Table8) *step {
 	x, y := n.in[0], n.out[0]
 	count := x.elems()
-	return &step{kernel: "table", tasks: chunks(count), run: func(m *mem, _ []byte, t0, t1 int) {
+	s := &step{tasks: chunks(count), run: func(m *mem, _ []byte, t0, t1 int) {
 		from, to := span(t0, t1, count)
-		t.Apply(m.i8(y)[from:to], m.i8(x)[from:to])
+		t.ApplyAt(l, m.i8(y)[from:to], m.i8(x)[from:to])
 	}}
+	s.vector(l, n)
+	if s.asm {
+		s.kernel = l.String() + " table"
+	} else {
+		s.kernel = "portable table"
+	}
+	return s
+}
+
+// vector says that the step's loop is a vector kernel of the level, or its
+// portable twin.
+func (s *step) vector(l kernels.Level, n *node) *step {
+	if l != kernels.Generic {
+		s.kernel, s.asm = l.String()+" "+strings.ToLower(n.op), true
+	}
+	return s
 }
 
 // plainUnary returns Abs and Neg on plain integers of a type.

@@ -62,11 +62,69 @@ func SigmoidAVX2(dst, src unsafe.Pointer, n uintptr)
 //go:noescape
 func TanhAVX2(dst, src unsafe.Pointer, n uintptr)
 
-// ExpAVX2 is e**x of n floats (a multiple of 8), by the operations of the
+// ExpAVX2 is e**(x-sub) of n floats (a multiple of 8), by the operations of the
 // portable Exp.
 //
 //go:noescape
-func ExpAVX2(dst, src unsafe.Pointer, n uintptr)
+func ExpAVX2(dst, src unsafe.Pointer, n uintptr, sub float32)
+
+// ErfAVX2, GeluAVX2, GeluTanhAVX2, LogAVX2, HardSwishAVX2, SqrtAVX2, RsqrtAVX2,
+// AbsAVX2 and NegAVX2 are the functions of these names on n floats (a multiple of
+// 8), by the operations of their portable twins.
+//
+//go:noescape
+func ErfAVX2(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func GeluAVX2(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func GeluTanhAVX2(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func LogAVX2(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func HardSwishAVX2(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func SqrtAVX2(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func RsqrtAVX2(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func AbsAVX2(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func NegAVX2(dst, src unsafe.Pointer, n uintptr)
+
+// EluAVX2 is x<0 ? alpha*(e**x-1) : x of n floats (a multiple of 8).
+//
+//go:noescape
+func EluAVX2(dst, src unsafe.Pointer, n uintptr, alpha float32)
+
+// LeakyAVX2 is x<0 ? alpha*x : x of n floats (a multiple of 8).
+//
+//go:noescape
+func LeakyAVX2(dst, src unsafe.Pointer, n uintptr, alpha float32)
+
+// ClampAVX2 is x<lo ? lo : x>hi ? hi : x of n floats (a multiple of 8).
+//
+//go:noescape
+func ClampAVX2(dst, src unsafe.Pointer, n uintptr, lo, hi float32)
+
+// DivideAVX2 is x/by of n floats (a multiple of 8).
+//
+//go:noescape
+func DivideAVX2(dst, src unsafe.Pointer, n uintptr, by float32)
+
+// CellAVX2 advances n cells of an LSTM (a multiple of 8):
+//
+//	c[k] = clamp(fma(i[k], z[k], f[k]*c[k]), lo, hi)
+//
+//go:noescape
+func CellAVX2(c, i, z, f unsafe.Pointer, n uintptr, lo, hi float32)
 
 // AddAVX2 adds n floats (a multiple of 8): dst[i] = clamp(a[i]+b[i], lo, hi).
 //
@@ -82,3 +140,121 @@ func SubAVX2(dst, a, b unsafe.Pointer, n uintptr, lo, hi float32)
 //
 //go:noescape
 func MulAVX2(dst, a, b unsafe.Pointer, n uintptr, lo, hi float32)
+
+// DivAVX2 is AddAVX2 for a[i]/b[i].
+//
+//go:noescape
+func DivAVX2(dst, a, b unsafe.Pointer, n uintptr, lo, hi float32)
+
+// MaxAVX2 is AddAVX2 for a[i]>b[i] ? a[i] : b[i].
+//
+//go:noescape
+func MaxAVX2(dst, a, b unsafe.Pointer, n uintptr, lo, hi float32)
+
+// MinAVX2 is AddAVX2 for a[i]<b[i] ? a[i] : b[i].
+//
+//go:noescape
+func MinAVX2(dst, a, b unsafe.Pointer, n uintptr, lo, hi float32)
+
+// SquaredDifferenceAVX2 is AddAVX2 for (a[i]-b[i])**2, both steps rounded.
+//
+//go:noescape
+func SquaredDifferenceAVX2(dst, a, b unsafe.Pointer, n uintptr, lo, hi float32)
+
+// QMulArgs are the parameters of [QMulAVX2].
+type QMulArgs struct {
+	M, Lo, Hi    float32 // multiplier; lowest and highest output code, minus Zero
+	Za, Zb, Zero int32   // zero points of a, b and the output
+}
+
+// QMulAVX2 multiplies two int8 tensors:
+//
+//	for i := range n { // n a multiple of 16
+//		x := float32((a[i]-Za)*(b[i]-Zb)) * M
+//		dst[i] = Zero + rne(clamp(x, Lo, Hi))
+//	}
+//
+//go:noescape
+func QMulAVX2(dst, a, b unsafe.Pointer, n uintptr, p *QMulArgs)
+
+// RequantizeArgs are the parameters of [RequantizeAVX2].
+type RequantizeArgs struct {
+	M, Lo, Hi float32 // multiplier; lowest and highest output code, minus Zero
+	Sub, Zero int32
+}
+
+// RequantizeAVX2 turns n int32 sums (a multiple of 16) into int8 codes:
+//
+//	dst[i] = Zero + rne(clamp(float32(sums[i]-Sub)*M, Lo, Hi))
+//
+//go:noescape
+func RequantizeAVX2(dst, sums unsafe.Pointer, n uintptr, p *RequantizeArgs)
+
+// QMeanArgs are the parameters of [QMeanAVX2].
+type QMeanArgs struct {
+	Count, Half     float32 // elements of a sum, and half of it rounded down
+	SumShift, Shift int32   // added to a sum, subtracted from a mean
+	Lo, Hi          int32   // lowest and highest output code
+}
+
+// QMeanAVX2 divides n int32 sums (a multiple of 16) by their count, half away
+// from zero; the shifted sums lie within ±(2**24 - Count):
+//
+//	x := (sums[i] + SumShift ± Half) / Count
+//	dst[i] = clamp(x-Shift, Lo, Hi)
+//
+//go:noescape
+func QMeanAVX2(dst, sums unsafe.Pointer, n uintptr, p *QMeanArgs)
+
+// QuantizeDivAVX2 quantizes n floats (a multiple of 16) to int8:
+//
+//	dst[i] = zero + rne(clamp(src[i]/scale, lo, hi)), NaN as 0
+//
+//go:noescape
+func QuantizeDivAVX2(dst, src unsafe.Pointer, n uintptr, scale, lo, hi float32, zero int32)
+
+// DequantizeAVX2 turns n codes (a multiple of 16) into floats:
+// dst[i] = float32(src[i]-zero) * scale.
+//
+//go:noescape
+func DequantizeAVX2(dst, src unsafe.Pointer, n uintptr, scale float32, zero int32)
+
+// LookupAVX2 maps n codes (a multiple of 64) through a table of 256 bytes:
+// dst[i] = table[uint8(src[i])].
+//
+//go:noescape
+func LookupAVX2(dst, src unsafe.Pointer, n uintptr, table unsafe.Pointer)
+
+// WindowArgs describes a reduction over the Rows by Cols taps of a window, for
+// each of N neighbouring channels. Tap (r, c) lies r*RowStep + c*ColStep bytes
+// from Src.
+type WindowArgs struct {
+	Dst, Src         unsafe.Pointer
+	N                uintptr
+	Rows, Cols       uintptr // at least 1
+	RowStep, ColStep uintptr
+	Count, Lo, Hi    float32 // of AvgWindowAVX2
+}
+
+// QSumAVX2 adds the int8 taps of N channels (a multiple of 16) to the int32
+// sums at Dst. There are at most 256 taps.
+//
+//go:noescape
+func QSumAVX2(a *WindowArgs)
+
+// QMaxAVX2 sets N int8 at Dst (a multiple of 16) to the greatest tap.
+//
+//go:noescape
+func QMaxAVX2(a *WindowArgs)
+
+// MaxWindowAVX2 sets N floats at Dst (a multiple of 8) to the greatest tap: from
+// the first one on, m = x>m ? x : m.
+//
+//go:noescape
+func MaxWindowAVX2(a *WindowArgs)
+
+// AvgWindowAVX2 sets N floats at Dst (a multiple of 8) to clamp(sum/Count, Lo,
+// Hi); the sum is a chain from +0.
+//
+//go:noescape
+func AvgWindowAVX2(a *WindowArgs)
