@@ -1,6 +1,7 @@
 package ondevice
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -18,6 +19,11 @@ type Gate struct {
 	// MinGain is how much the accuracy must at least rise; 0: it must not fall.
 	MinGain float64
 }
+
+// ErrUnjudged is wrapped by the error of a job whose result nothing could judge:
+// every class has too few sources of samples to hold one out. Options.ValData
+// mends it, and Options.Val below 0 does without.
+var ErrUnjudged = errors.New("ondevice: no sample can be held out to judge the result")
 
 func (g Gate) withDefaults() Gate {
 	def(&g.MaxClassDrop, 0.2)

@@ -170,6 +170,9 @@ func (j *Job) work(ctx context.Context, c *checkpoint) (*format.Delta, *Report, 
 	if len(s.train) == 0 {
 		return nil, nil, fmt.Errorf("ondevice: no samples are left to train on")
 	}
+	if len(s.judged()) == 0 && (p.opt.Val > 0 || p.opt.Folds > 0) {
+		return nil, nil, ErrUnjudged
+	}
 	digest := s.digest()
 	if c.rows == [32]byte{} {
 		c.rows = digest

@@ -538,11 +538,34 @@ func TestDeltaSize(t *testing.T) {
 			x.Name = long + x.Name
 		}
 	}
-	d, rep := tune(t, reopen(t, m), testSamples(10, 1, "ant", "bee", "cat", "dog"), Options{Epochs: 2, Gate: Gate{MinGain: -1, MaxClassDrop: 1}}, nil)
+	d, rep := tune(t, reopen(t, m), testSamples(10, 1, "ant", "bee", "cat", "dog"), Options{Epochs: 2, Gate: Gate{MinGain: -1, MaxClassDrop: 1}}, vfs.NewMem())
 	if d == nil {
 		t.Fatal(rep.Verdict)
 	}
 	if n := len(deltaBytes(t, d)); n > 21504 {
 		t.Errorf("the delta of a head of 4 x 1281 float32 has %d bytes", n)
+	}
+}
+
+// A result that nothing could judge is not a result, unless that was asked for.
+func TestUnjudged(t *testing.T) {
+	m := testModel(t, "ant", "bee")
+	d := testSamples(1, 1, "ant", "bee")
+	for _, o := range []Options{{Epochs: 1}, {Epochs: 1, Folds: 2}} {
+		o.fs = vfs.NewMem()
+		p, err := Plan(m, d, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j, err := Start(t.Context(), p, "t.job")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := j.Wait(t.Context()); !errors.Is(err, ErrUnjudged) {
+			t.Errorf("%d folds: %v", o.Folds, err)
+		}
+	}
+	if delta, rep := tune(t, m, d, Options{Epochs: 1, Val: -1}, vfs.NewMem()); delta == nil {
+		t.Errorf("with Val -1: %s", rep.Verdict)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +51,7 @@ type tuneEval struct {
 type tuneFlags struct {
 	modelFlags
 	data, val, out, tail, loss, memory, lr string
-	epochs                                 int
+	epochs, folds                          int
 	seed                                   uint64
 	resume                                 bool
 }
@@ -65,7 +66,8 @@ before it is frozen; its results are computed once and cached.
 
 The result is a delta: the model itself is not changed. It is written only if
 the tuned model does as well on the validation samples as the one it comes from;
-else the command says why not and exits 1.
+else the command says why not and exits 1. It does so too if there is nothing to
+judge by: --val none takes a result unseen.
 
 While it works, its state is kept in TUNED.whetd.job. After Ctrl-C, a kill or a
 power cut, the same command with --resume goes on and ends with the same bits.
@@ -79,12 +81,13 @@ TUNED.whetd.job.features is a cache and may be deleted.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.data, "data", "", "folder DIR/<label>/<files>, .csv with a header, or .npz with x and y")
 	fl.StringVarP(&f.out, "output", "o", "", "the .whetd to write")
-	fl.StringVar(&f.val, "val", "0.2", "data to judge the result on, or the fraction of --data to hold out for it")
+	fl.StringVar(&f.val, "val", "0.2", "data to judge the result on, the fraction of --data to hold out for it, or none")
+	fl.IntVar(&f.folds, "folds", 0, "judge by cross-validation over so many parts of --data instead, for few samples")
 	fl.StringVar(&f.tail, "tail", "head", "what to train; this version: head")
 	fl.StringVar(&f.loss, "loss", "ce", "ce (softmax cross-entropy) or mse (mean squared error)")
 	fl.StringVar(&f.memory, "memory", "", "the most memory the job may need, such as 64MiB (default: no limit)")
 	fl.StringVar(&f.lr, "lr", "auto", "learning rate")
-	fl.IntVar(&f.epochs, "epochs", 30, "passes over the data")
+	fl.IntVar(&f.epochs, "epochs", 0, "passes over the data (default: as many as make 600 steps, but at least 10)")
 	fl.Uint64Var(&f.seed, "seed", 0, "of the shuffling and of the split")
 	fl.BoolVar(&f.resume, "resume", false, "go on with the job that was interrupted; without one, start it")
 	return cmd
@@ -103,8 +106,10 @@ func (f *tuneFlags) options() (ondevice.Options, error) {
 			return o, usagef("--tail %s: this version trains the head only", f.tail)
 		}
 		return o, usagef("--tail %s is unknown; head is known", f.tail)
-	case f.epochs < 1:
-		return o, usagef("--epochs %d: at least 1 is needed", f.epochs)
+	case f.epochs < 0:
+		return o, usagef("--epochs %d: at least 1 is needed, or 0 for an automatic number", f.epochs)
+	case f.folds < 0 || f.folds == 1 || f.folds > 100:
+		return o, usagef("--folds %d: 2 to 100 are possible", f.folds)
 	}
 	switch f.loss {
 	case "ce":
@@ -129,7 +134,7 @@ func (f *tuneFlags) options() (ondevice.Options, error) {
 		o.Memory = n
 	}
 	run, err := f.modelFlags.options()
-	o.Runtime, o.Epochs, o.Seed = run, f.epochs, f.seed
+	o.Runtime, o.Epochs, o.Folds, o.Seed = run, f.epochs, f.folds, f.seed
 	return o, err
 }
 
@@ -147,17 +152,13 @@ func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
 	if err != nil {
 		return err
 	}
-	if frac, err := strconv.ParseFloat(f.val, 64); err == nil {
-		if !(frac > 0 && frac < 1) {
-			return usagef("--val %s: a fraction between 0 and 1 or a data set is needed", f.val)
-		}
-		opt.Val = frac
-	} else {
-		val, err := openData(m, f.val)
-		if err != nil {
-			return err
-		}
-		opt.ValData = tuneData{val}
+	if err := f.validation(cmd, m, &opt); err != nil {
+		return err
+	}
+	if opt.Memory > 0 {
+		// The collector works harder near the limit instead of letting the heap
+		// grow past what was planned.
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(opt.Memory))
 	}
 	bar := newProgress(cmd, data.Len(), phaseNames["extract"])
 	defer bar.done()
@@ -194,6 +195,9 @@ func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
 		if errors.Is(err, context.Canceled) {
 			return fmt.Errorf("%w; to go on, type the command again with --resume (the state is in %s)", err, jobFile)
 		}
+		if errors.Is(err, ondevice.ErrUnjudged) {
+			return fmt.Errorf("%s: %w: add samples, give some with --val DIR, or say --val none to go without", f.data, err)
+		}
 		return jobError(model, err)
 	}
 	r := newTuneResult(model, f.out, plan, report)
@@ -215,6 +219,31 @@ func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
 	if !report.Passed {
 		return fmt.Errorf("%s is not written: the gate refused the tuned model: %s", f.out, report.Verdict)
 	}
+	return nil
+}
+
+// validation says what the result is judged on.
+func (f *tuneFlags) validation(cmd *cobra.Command, m *format.Model, opt *ondevice.Options) error {
+	if f.folds > 0 {
+		if cmd.Flags().Changed("val") {
+			return usagef("--folds and --val cannot be combined")
+		}
+		return nil
+	}
+	if f.val == "none" {
+		opt.Val = -1
+		return nil
+	}
+	frac, err := strconv.ParseFloat(f.val, 64)
+	if err != nil {
+		val, err := openData(m, f.val)
+		opt.ValData = tuneData{val}
+		return err
+	}
+	if !(frac > 0 && frac < 1) {
+		return usagef("--val %s: a fraction between 0 and 1, a data set or none is needed", f.val)
+	}
+	opt.Val = frac
 	return nil
 }
 
@@ -255,7 +284,7 @@ func (r *tuneResult) text(w io.Writer) error {
 	if r.Base != nil {
 		row("accuracy", "%.4f, before %.4f, on %d validation samples", r.Tuned.Accuracy, r.Base.Accuracy, r.Val)
 	} else {
-		row("accuracy", "NOT JUDGED: too few samples to hold any out; give some with --val")
+		row("accuracy", "NOT JUDGED: --val none")
 	}
 	row("best epoch", "%d of %d, learning rate %.3g", r.BestEpoch, r.Epochs, r.LR)
 	row("time", "%s for the features, %s for training", time.Duration(r.ExtractNS).Round(time.Millisecond), time.Duration(r.TrainNS).Round(time.Millisecond))

@@ -406,6 +406,12 @@ func TestBadInput(t *testing.T) {
 	write(t, "bad.png", []byte("\x89PNG\r\n\x1a\n"))
 	write(t, "one.csv", []byte("1,2,3\n"))
 	writeArray(t, "shape.npy", format.Int8, 28, 27)
+	pair, err := demo.Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[int]bool{}
+	writeNPZ(t, "pair.npz", pair[1], func(class int) bool { first := class < 2 && !seen[class]; seen[class] = true; return first })
 	writeArray(t, "type.npy", format.Float32, 1, 28, 28, 1)
 	tests := []struct {
 		args string
@@ -448,7 +454,10 @@ func TestBadInput(t *testing.T) {
 		{"tune m.whet --data all.npz -o x.whetd --lr fast", exitUsage, []string{"--lr fast"}},
 		{"tune m.whet --data all.npz -o x.whetd --memory much", exitUsage, []string{"--memory much"}},
 		{"tune m.whet --data all.npz -o x.whetd --memory 64KiB", exitFailed, []string{"--memory", "MiB is enough"}},
-		{"tune m.whet --data all.npz -o x.whetd --epochs 0", exitUsage, []string{"--epochs"}},
+		{"tune m.whet --data all.npz -o x.whetd --epochs -1", exitUsage, []string{"--epochs"}},
+		{"tune m.whet --data all.npz -o x.whetd --folds 1", exitUsage, []string{"--folds"}},
+		{"tune m.whet --data all.npz -o x.whetd --folds 3 --val 0.2", exitUsage, []string{"--val"}},
+		{"tune m.whet --data pair.npz -o x.whetd", exitFailed, []string{"pair.npz", "no sample can be held out", "--val none"}},
 		{"tune m.whet --data all.npz -o x.whetd --val 1.5", exitUsage, []string{"--val 1.5"}},
 		{"tune m.whet --data all.npz -o missing/x.whetd", exitFailed, []string{"missing"}},
 		{"merge m.whet -o x.whet", exitUsage, []string{"--delta"}},
