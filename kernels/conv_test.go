@@ -135,9 +135,9 @@ var fences = sync.OnceValue(func() (f struct{ in, out, scratch []byte }) {
 	return f
 })
 
-// place returns n elements of mem: flush with its start or its end, or
+// fenced returns n elements of mem: flush with its start or its end, or
 // anywhere. intact tells whether the bytes around them are still as they were.
-func place[T int8 | float32](rng *rand.Rand, mem []byte, n int) (s []T, intact func() bool) {
+func fenced[T int8 | float32](rng *rand.Rand, mem []byte, n int) (s []T, intact func() bool) {
 	const margin, mark = 200, 0x5a
 	size := n * int(unsafe.Sizeof(*new(T)))
 	start := []int{0, len(mem) - size, rng.IntN(500) * 4}[rng.IntN(3)]
@@ -154,9 +154,9 @@ func place[T int8 | float32](rng *rand.Rand, mem []byte, n int) (s []T, intact f
 	}
 }
 
-// placeCopy puts a copy of the elements on the input fence.
-func placeCopy[T int8 | float32](rng *rand.Rand, src []T) []T {
-	s, _ := place[T](rng, fences().in, len(src))
+// fencedCopy puts a copy of the elements on the input fence.
+func fencedCopy[T int8 | float32](rng *rand.Rand, src []T) []T {
+	s, _ := fenced[T](rng, fences().in, len(src))
 	copy(s, src)
 	return s
 }
@@ -164,7 +164,7 @@ func placeCopy[T int8 | float32](rng *rand.Rand, src []T) []T {
 // runTasks runs all tasks of c, mostly in random order, on garbage in the scratch.
 func runTasks(t *testing.T, rng *rand.Rand, c runner, run func(scratch []byte, t0, t1 int)) {
 	t.Helper()
-	s, intact := place[int8](rng, fences().scratch, c.Scratch())
+	s, intact := fenced[int8](rng, fences().scratch, c.Scratch())
 	scratch := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s))
 	if rng.IntN(4) == 0 {
 		run(scratch, 0, c.Tasks())
@@ -342,12 +342,12 @@ func checkQConv(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
 			}
 		}
 	}
-	src := placeCopy(rng, randomInt8(rng, s.InLen()))
+	src := fencedCopy(rng, randomInt8(rng, s.InLen()))
 	c, err := NewQConv(l, &p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dst, intact := place[int8](rng, fences().out, s.OutLen())
+	dst, intact := fenced[int8](rng, fences().out, s.OutLen())
 	runTasks(t, rng, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scratch, t0, t1) })
 	if !intact() {
 		t.Error("wrote outside the output")
@@ -385,12 +385,12 @@ func checkConv(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
 	if rng.IntN(4) != 0 {
 		p.Bias = randomFloats(rng, s.O, false)
 	}
-	src := placeCopy(rng, randomFloats(rng, s.InLen(), rng.IntN(2) == 0))
+	src := fencedCopy(rng, randomFloats(rng, s.InLen(), rng.IntN(2) == 0))
 	c, err := NewConv(l, &p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dst, intact := place[float32](rng, fences().out, s.OutLen())
+	dst, intact := fenced[float32](rng, fences().out, s.OutLen())
 	runTasks(t, rng, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scratch, t0, t1) })
 	if !intact() {
 		t.Error("wrote outside the output")
@@ -411,13 +411,13 @@ func checkQDyn(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src := placeCopy(rng, randomInt8(rng, s.InLen()))
+	src := fencedCopy(rng, randomInt8(rng, s.InLen()))
 	scale, zero := make([]float32, c.Rows()), make([]int32, c.Rows())
 	for i := range scale {
 		scale[i], zero[i] = rng.Float32(), int32(rng.IntN(256)-128)
 	}
 	perRow := s.InLen() / s.C / c.Rows() // pixels that share a scale
-	dst, intact := place[float32](rng, fences().out, s.OutLen())
+	dst, intact := fenced[float32](rng, fences().out, s.OutLen())
 	runTasks(t, rng, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scale, zero, scratch, t0, t1) })
 	if !intact() {
 		t.Error("wrote outside the output")
