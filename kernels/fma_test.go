@@ -66,7 +66,7 @@ func BenchmarkFMA32(b *testing.B) {
 	for i := range b.N {
 		s = FMA32(float32(i), 0.5, s)
 	}
-	sink = s
+	fmaSink = s
 }
 
-var sink float32
+var fmaSink float32
