@@ -55,8 +55,8 @@ type Task struct {
 	Labels  []string // of the model: its classes
 	Options TrainOptions
 	Samples []uint64
-	Label   func(id uint64) (label string, ok bool)
-	Inputs  func(id uint64) ([][]byte, error)
+	Label   func(id uint64) (label string, ok bool) // not ok: deleted since; Train ends with an error
+	Inputs  func(id uint64) ([][]byte, error)       // not to be called by two goroutines at a time
 }
 
 // TrainOptions is the body of a request to train. Zero values leave the choice

@@ -163,6 +163,9 @@ func (j *jobs) next() {
 // work trains and deals with the outcome. It returns the job's last status.
 func (j *jobs) work(ctx context.Context, r *runningJob, st JobStatus, task savedTask, ids []uint64) *JobStatus {
 	o, base, err := j.train(ctx, &st, task, ids)
+	for errors.Is(err, errSampleGone) && ctx.Err() == nil {
+		o, base, err = j.train(ctx, &st, task, ids) // with those that are left
+	}
 	j.mu.Lock()
 	cancelled, stopped := r.cancelled, j.stopped
 	j.mu.Unlock()
@@ -211,6 +214,10 @@ func result(st *JobStatus) string {
 	return resultFailed
 }
 
+// errSampleGone is the error of a job of which a sample was deleted before the
+// trainer had read it.
+var errSampleGone = errors.New("a sample was deleted")
+
 // train trains. It also returns the digest of the model file that it read.
 func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []uint64) (o *Outcome, base string, err error) {
 	defer func() {
@@ -242,13 +249,16 @@ func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []u
 	if len(t.Samples) == 0 {
 		return nil, "", errors.New("no sample has the form of the model's inputs")
 	}
+	gone := false
 	t.Label = func(id uint64) (string, bool) {
 		i, ok := j.store.Info(id)
+		gone = gone || !ok
 		return i.Label, ok
 	}
 	t.Inputs = func(id uint64) ([][]byte, error) {
 		s, err := j.store.Get(id)
 		if err != nil {
+			gone = gone || errors.Is(err, store.ErrNotFound)
 			return nil, err
 		}
 		return j.inputs(m, s)
@@ -261,6 +271,9 @@ func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []u
 		j.last[st.Model] = &now
 		j.mu.Unlock()
 	})
+	if err != nil && gone {
+		err = errSampleGone
+	}
 	return o, m.Digest(), err
 }
 

@@ -100,6 +100,36 @@ func TestOneJobAtATimeAndCancel(t *testing.T) {
 	}
 }
 
+// TestSampleDeletedUnderAJob deletes a sample before the trainer has read it: it
+// must start again without.
+func TestSampleDeletedUnderAJob(t *testing.T) {
+	var s *Server
+	runs := 0
+	trainer := fakeTrainer(func(ctx context.Context, task Task, progress func(Progress)) (*Outcome, error) {
+		if runs++; runs == 1 {
+			if _, err := s.cfg.Store.Delete("m", task.Samples[1]); err != nil {
+				return nil, err
+			}
+		}
+		for _, id := range task.Samples {
+			if _, err := task.Inputs(id); err != nil {
+				return nil, fmt.Errorf("reading: %v", err)
+			}
+		}
+		return &Outcome{Reason: fmt.Sprintf("%d samples", len(task.Samples))}, nil
+	})
+	s = fakeServer(t, &fakeEngine{}, map[string]string{"m": "base"}, func(cfg *Config) { cfg.Trainer = trainer })
+	for _, l := range []string{"a", "b", "c"} {
+		fakeSample(t, s, l)
+	}
+	want(t, ask(s, "POST", "/v2/models/m/train", ""), 202, "")
+	s.wait()
+	want(t, ask(s, "GET", "/v2/models/m/train", ""), 200, `"reason":"2 samples"`)
+	if runs != 2 {
+		t.Errorf("it trained %d times", runs)
+	}
+}
+
 // TestJobGoesOnAfterARestart stops a server in the middle of a job; the next one
 // must take it up with the samples that it began with.
 func TestJobGoesOnAfterARestart(t *testing.T) {
