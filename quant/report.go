@@ -33,12 +33,12 @@ type Trial struct {
 // A Layer is what happened to the output of one node.
 type Layer struct {
 	Node   string `json:"node"`
-	Op     string `json:"op"`
+	Op     string `json:"op"` // with the activation that is fused into it, as in Conv+Relu
 	Tensor string `json:"tensor"`
 	Type   string `json:"type"` // int8, or float32 where the node stayed float
 
 	SQNR       float64  `json:"sqnr_db"`     // against the float model, errors of earlier layers included
-	Lost       float64  `json:"lost_db"`     // how much of it this layer lost: the least of its inputs' ratios less its own
+	Added      float64  `json:"noise_added"` // noise over signal, less that of the noisiest input: what this layer adds
 	Rounding   float64  `json:"rounding_db"` // of rounding and clipping this tensor alone
 	WeightSQNR *float64 `json:"weight_sqnr_db,omitempty"`
 	RMSE       float64  `json:"rmse_over_scale"` // root mean square error in steps of the tensor
@@ -56,11 +56,11 @@ type Channel struct {
 	SQNR  float64 `json:"sqnr_db"`
 }
 
-// Guilty lists the layers that lose the most, the worst first.
+// Guilty lists at most n layers that add noise, the worst first.
 func (r *Report) Guilty(n int) []Layer {
 	l := slices.Clone(r.Layers)
-	slices.SortStableFunc(l, func(a, b Layer) int { return cmp.Compare(b.Lost, a.Lost) })
-	l = slices.DeleteFunc(l, func(a Layer) bool { return a.Lost <= 0 })
+	slices.SortStableFunc(l, func(a, b Layer) int { return cmp.Compare(b.Added, a.Added) })
+	l = slices.DeleteFunc(l, func(a Layer) bool { return a.Added <= 0 })
 	return l[:min(n, len(l))]
 }
 
@@ -102,42 +102,70 @@ func (s *search) report(n int) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	float, quantized := byName(c.source), byName(c.model)
-	best := map[string]float64{} // signal-to-noise ratio of each tensor
-	for _, in := range c.source.Main().Inputs {
+	s.layers(r, tallies)
+	return r, nil
+}
+
+// layers fills in the report of each tensor that both models have.
+func (s *search) layers(r *Report, tallies map[string]*tally) {
+	source, model := s.best.source, s.best.model
+	float, quantized := byName(source), byName(model)
+	readers := users(source.Main())
+	made := producers(source.Main())
+	after := map[string]*format.Node{} // nodes of the quantized model, which keep their names
+	for _, n := range model.Main().Nodes {
+		after[n.Name] = n
+	}
+	ratio := map[string]float64{} // noise over signal of each tensor
+	for _, in := range source.Main().Inputs {
 		if t := tallies[in.Tensor]; t != nil {
-			best[in.Tensor] = decibels(sum(t.signal), sum(t.noise))
+			ratio[in.Tensor] = t.ratio()
 		}
 	}
-	codes := map[string]*format.Node{}
-	for _, q := range c.model.Main().Nodes {
-		codes[q.Name] = q
-	}
-	for _, node := range c.source.Main().Nodes {
+	for _, node := range source.Main().Nodes {
+		layer := node // the node before, where this one is fused into it
+		if p := made[node.Inputs[0]]; rules[node.Op] == bounds && p != nil && readers[node.Inputs[0]] == 1 {
+			layer = p
+		}
+		inputs := 0.0
+		for _, in := range layer.Inputs {
+			inputs = max(inputs, ratio[in])
+		}
 		for _, out := range node.Outputs {
 			t := tallies[out]
-			if t == nil {
+			if t == nil || readers[out] == 1 && s.boundedNext(source.Main(), out) {
 				continue
 			}
-			l := s.layer(node, out, t, quantized[out])
-			best[out] = l.SQNR
-			input := float64(maxDecibels)
-			for _, in := range node.Inputs {
-				if db, ok := best[in]; ok {
-					input = min(input, db)
-				}
+			ratio[out] = t.ratio()
+			l := s.layer(layer, out, t, quantized[out])
+			if layer != node {
+				l.Op += "+" + node.Op
 			}
-			l.Lost = input - l.SQNR
-			if linear(node) && plainConst(float[node.Inputs[1]]) {
-				if w := quantized[codes[node.Name].Inputs[1]]; w.Type == format.Int8 {
-					db := weightSQNR(float32s(float[node.Inputs[1]]), w)
+			l.Added = max(ratio[out]-inputs, 0)
+			if linear(layer) && plainConst(float[layer.Inputs[1]]) {
+				if w := quantized[after[layer.Name].Inputs[1]]; w.Type == format.Int8 {
+					db := weightSQNR(float32s(float[layer.Inputs[1]]), w)
 					l.WeightSQNR = &db
 				}
 			}
 			r.Layers = append(r.Layers, l)
 		}
 	}
-	return r, nil
+}
+
+// boundedNext reports whether a Relu or Clip reads the tensor: it is rounded to
+// the range behind that, and says nothing by itself.
+func (s *search) boundedNext(g *format.Graph, name string) bool {
+	return slices.ContainsFunc(g.Nodes, func(n *format.Node) bool { return rules[n.Op] == bounds && n.Inputs[0] == name })
+}
+
+// ratio is the power of the noise over that of the signal.
+func (t *tally) ratio() float64 {
+	signal, noise := sum(t.signal), sum(t.noise)
+	if signal == 0 {
+		return min(noise, 1)
+	}
+	return noise / signal
 }
 
 // compare runs both models on the samples and sums up the errors of all

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/quant"
 	"github.com/whet-edge/whet/runtime/pre"
 	"github.com/whet-edge/whet/tools/convert"
 )
@@ -22,7 +23,8 @@ import (
 // options are the flags.
 type options struct {
 	in, out                             string
-	quantize, labels, image             string
+	labels, image                       string
+	quantize                            quantizeFlags
 	title, description, license, author string
 	json                                bool
 }
@@ -35,12 +37,8 @@ func (o *options) check() error {
 	case filepath.Clean(o.in) == filepath.Clean(o.out):
 		return usageError{fmt.Errorf("%s would overwrite its own source: give another -o", o.out)}
 	}
-	switch o.quantize {
-	case "none":
-	case "dynamic", "int8", "int16x8", "int4", "fp16":
-		return usageError{fmt.Errorf("--quantize %s is not in this version: quantize in the source's framework and convert with --quantize none", o.quantize)}
-	default:
-		return usageError{fmt.Errorf("--quantize %s: this version knows none", o.quantize)}
+	if err := o.quantize.check(); err != nil {
+		return usageError{err}
 	}
 	return nil
 }
@@ -90,15 +88,20 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	say("")
+	m, quantization, err := o.quantize.apply(ctx, m, stderr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.in, err)
+	}
 	say("writing %s", o.out)
 	if err := format.WriteFile(o.out, m); err != nil {
 		return nil, err
 	}
 	say("")
-	return o.report(m)
+	return o.report(m, quantization)
 }
 
-func (o *options) report(m *format.Model) (*report, error) {
+func (o *options) report(m *format.Model, q *quant.Report) (*report, error) {
 	src, err := os.Stat(o.in)
 	if err != nil {
 		return nil, err
@@ -110,6 +113,7 @@ func (o *options) report(m *format.Model) (*report, error) {
 	r := &report{
 		Output: o.out, Bytes: dst.Size(), Source: o.in, SourceBytes: src.Size(), SourceHash: m.Header.Source.SHA256,
 		Nodes: len(m.Main().Nodes), Tensors: len(m.Tensors), States: len(m.States), Labels: len(m.Header.Labels),
+		Scheme: o.quantize.scheme, Quantization: q,
 	}
 	for _, t := range m.Tensors {
 		r.WeightBytes += int64(len(t.Data))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/whet-edge/whet/quant"
 	"github.com/whet-edge/whet/tools/convert"
 )
 
@@ -69,6 +70,9 @@ type report struct {
 	Labels      int      `json:"labels"`
 	Inputs      []tensor `json:"inputs"`
 	Outputs     []tensor `json:"outputs"`
+
+	Scheme       string        `json:"quantize"`
+	Quantization *quant.Report `json:"quantization,omitempty"`
 }
 
 type tensor struct {
@@ -117,7 +121,8 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 
 The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		Example: `  whet-convert mobilenet_v2.tflite -o mobilenet_v2.whet --labels labels.txt
-  whet-convert person.tflite -o person.whet --image mean=127.5,scale=0.0078431,size=96x96`,
+  whet-convert person.tflite -o person.whet --image mean=127.5,scale=0.0078431,size=96x96
+  whet-convert person.tflite -o person8.whet --image scale=0.0039216 --quantize int8 --calibrate photos --report person8.html`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -145,7 +150,14 @@ The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVarP(&o.out, "output", "o", "", "the .whet file to write (required)")
-	f.StringVar(&o.quantize, "quantize", "none", "quantization to apply: none keeps the numbers of the source")
+	q := &o.quantize
+	f.StringVar(&q.scheme, "quantize", "none", "none keeps the numbers of the source; int8: weights and activations; dynamic: int8 weights, activations quantized while it runs; fp16: weights stored as float16")
+	f.StringVar(&q.calibrate, "calibrate", "", "samples that int8 observes the model on: a folder of samples or of DIR/<label>/<files>, a .csv, or an .npz with x (and y), or with an array for each input")
+	f.IntVar(&q.samples, "samples", 256, "take at most this many of them, evenly spread")
+	f.StringVar(&q.method, "method", "auto", "how int8 chooses ranges: minmax, average, percentile, mse, entropy; auto measures which is the best")
+	f.BoolVar(&q.repair, "repair", true, "equalize channels and correct biases where that brings int8 nearer to float")
+	f.StringVar(&q.maxDrop, "max-drop", "", "keep the fewest layers in float32 with which the outputs' signal-to-noise ratio stays above (26dB), or accuracy falls by at most (0.005 or 0.5%) on the samples")
+	f.BoolVar(&q.strict, "strict-int8", false, "fail, naming the node, unless the result is int8 end to end")
 	f.StringVar(&o.labels, "labels", "", "text file with the names of the classes, one a line")
 	f.StringVar(&o.image, "image", "", "how a picture becomes the input: comma-separated mean=M, scale=S (real value = (pixel-mean)*scale; R/G/B for each channel), size=HxW, fit=stretch|crop, filter=bilinear|antialias, order=rgb|bgr|gray; none removes the steps that the source describes")
 	f.StringVar(&o.title, "name", "", "title of the model for its card")
@@ -174,7 +186,12 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return writeJSON(w, r)
 	}
-	_, err := fmt.Fprintf(w, "%s: %d nodes, %d weight bytes, %d bytes in all (source: %d)\n",
-		r.Output, r.Nodes, r.WeightBytes, r.Bytes, r.SourceBytes)
-	return err
+	if _, err := fmt.Fprintf(w, "%s: %d nodes, %d weight bytes, %d bytes in all (source: %d)\n",
+		r.Output, r.Nodes, r.WeightBytes, r.Bytes, r.SourceBytes); err != nil {
+		return err
+	}
+	if r.Quantization == nil {
+		return nil
+	}
+	return printQuantization(w, r.Quantization)
 }

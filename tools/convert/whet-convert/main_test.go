@@ -78,7 +78,7 @@ func TestFailures(t *testing.T) {
 		{"no input", []string{"-o", out}, exitUsage, "0 input files"},
 		{"no output", []string{good}, exitUsage, "-o OUT.whet"},
 		{"unknown flag", []string{good, "-o", out, "--bogus"}, exitUsage, "bogus"},
-		{"quantize", []string{good, "-o", out, "--quantize", "int8"}, exitUsage, "not in this version"},
+		{"quantize without samples", []string{good, "-o", out, "--quantize", "int8"}, exitUsage, "--calibrate"},
 		{"quantize nonsense", []string{good, "-o", out, "--quantize", "int3"}, exitUsage, "int3"},
 		{"onto itself", []string{good, "-o", good}, exitUsage, "overwrite"},
 		{"image key", []string{good, "-o", out, "--image", "colour=1"}, exitUsage, "keys are"},
