@@ -27,7 +27,7 @@ func qdwShape(l Level) dwShape {
 	if l == Generic {
 		return qdwShapeGo
 	}
-	return dwShape{cb: arm64.QDepthwiseNEONCB, mask: true}
+	return dwShape{cb: arm64.QDepthwiseNEONCB, mask: true, columns: true}
 }
 
 func fdwShape(l Level) dwShape {

@@ -28,6 +28,18 @@ func QDepthwiseNEON(a *QDWArgs)
 //go:noescape
 func QDepthwise9NEON(a *QDWArgs)
 
+// QDepthwiseColumnsNEON is QDepthwiseNEON for 3x3 windows at horizontal stride 1. Off
+// is [Pixels+2][3], the offsets of the input columns: pixel p has columns p to p+2,
+// tap 3*kh+kw is row kh of column p+kw.
+//
+//go:noescape
+func QDepthwiseColumnsNEON(a *QDWArgs)
+
+// QDepthwiseColumnsDotprod is QDepthwiseColumnsNEON for the dot product extension.
+//
+//go:noescape
+func QDepthwiseColumnsDotprod(a *QDWArgs)
+
 // DepthwiseNEON computes, for every pixel p < Pixels and channel c < C
 //
 //	acc := float32(0)

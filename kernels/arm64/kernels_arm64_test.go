@@ -329,26 +329,61 @@ func TestGemm(t *testing.T) {
 }
 
 func TestQDepthwise(t *testing.T) {
-	t.Run("QDepthwiseNEON", func(t *testing.T) { testQDepthwise(t, QDepthwiseNEON, false) })
-	t.Run("QDepthwise9NEON", func(t *testing.T) { testQDepthwise(t, QDepthwise9NEON, true) })
+	t.Run("QDepthwiseNEON", func(t *testing.T) { testQDepthwise(t, QDepthwiseNEON, dwAny) })
+	t.Run("QDepthwise9NEON", func(t *testing.T) { testQDepthwise(t, QDepthwise9NEON, dwNine) })
+	t.Run("QDepthwiseColumnsNEON", func(t *testing.T) { testQDepthwise(t, QDepthwiseColumnsNEON, dwColumns) })
+	t.Run("QDepthwiseColumnsDotprod", func(t *testing.T) {
+		if !cpu.ARM64.HasASIMDDP {
+			t.Skip("NOT RUN: this CPU has not the instructions")
+		}
+		testQDepthwise(t, QDepthwiseColumnsDotprod, dwColumns)
+	})
 }
 
-// testQDepthwise tests a kernel, one with nine in its name for nine taps only.
-func testQDepthwise(t *testing.T, run func(*QDWArgs), nine bool) {
+// What a depthwise kernel is for: any taps and channels, nine taps and whole blocks,
+// or 3x3 windows by columns.
+const (
+	dwAny = iota
+	dwNine
+	dwColumns
+)
+
+// windows returns the offsets [pixels][taps] that off stands for.
+func windows(off []int32, kind, pixels, taps int) []int32 {
+	if kind != dwColumns {
+		return off
+	}
+	var all []int32
+	for p := range pixels {
+		for t := range taps {
+			all = append(all, off[(p+t%3)*3+t/3])
+		}
+	}
+	return all
+}
+
+func testQDepthwise(t *testing.T, run func(*QDWArgs), kind int) {
 	const cb = QDepthwiseNEONCB
 	r := rand.New(rand.NewPCG(5, 6))
 	ga, gp, gw, gc, go1 := newGuarded(t, 1<<14), newGuarded(t, 1<<12), newGuarded(t, 1<<16), newGuarded(t, 1<<14), newGuarded(t, 1<<14)
 	for n := range cases() {
 		taps, channels, pixels := 1+r.IntN(26), 1+r.IntN(70), 1+r.IntN(9)
-		if nine {
+		switch kind {
+		case dwNine:
 			taps, channels = 9, cb+r.IntN(60)
+		case dwColumns:
+			taps = 9
 		}
 		blocks := (channels + cb - 1) / cb
 		a := slice[int8](ga, r, channels+r.IntN(4*channels))
 		pad := slice[int8](gp, r, channels)
 		fillInt8(r, a)
 		fillInt8(r, pad)
-		off := slice[int32](go1, r, pixels*taps)
+		offs := pixels * taps
+		if kind == dwColumns {
+			offs = (pixels + 2) * 3
+		}
+		off := slice[int32](go1, r, offs)
 		drawOffsets(r, off, 1, 1, len(a), channels, 1)
 		stride := (8 + 2*taps) * cb
 		packed := gw.bytes(r, blocks*stride)
@@ -372,17 +407,22 @@ func testQDepthwise(t *testing.T, run func(*QDWArgs), nine bool) {
 			Out: unsafe.Pointer(&c[0]), LDC: uintptr(ldc), Pixels: uintptr(pixels),
 		}
 		args.Lo, args.Hi, args.Zero = outputRange(r)
+		wide := r.IntN(2) == 0 // weights beyond int8
+		window := windows(off, kind, pixels, taps)
 		for ch := range channels {
 			*bias(ch) = r.Int32N(20001) - 10000
 			*scale(ch) = scaleFor(r, 8000*math.Sqrt(float64(taps)))
 			for tap := range taps {
-				*weight(tap, ch) = int16(r.IntN(511) - 255)
+				*weight(tap, ch) = int16(r.IntN(256) - 128)
+				if wide && r.IntN(100) == 0 {
+					*weight(tap, ch) = int16(r.IntN(511) - 255)
+				}
 			}
 			for p := range pixels {
 				acc := *bias(ch)
 				for tap := range taps {
 					x := pad
-					if o := off[p*taps+tap]; o >= 0 {
+					if o := window[p*taps+tap]; o >= 0 {
 						x = a[o:]
 					}
 					acc += int32(x[ch]) * int32(*weight(tap, ch))

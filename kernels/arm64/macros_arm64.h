@@ -4,16 +4,30 @@
 // from last to first, then the destination; i is a lane. The line above a macro
 // is the instruction it stands for; macros_test.go decodes the expansion of every
 // macro for many registers and compares the two. Base words: Arm ARM (DDI 0487),
-// chapters C4 and C7. (VBIT, VBIF and VFMLA exist;
-// BIT_16B, BIF_16B and FMLA_4S take numbers as the others do.)
+// chapters C4 and C7. (Some exist in the
+// assembler; those here take numbers as the others do.)
 
+// ldr d<t>, [x<n>, x<m>]
+#define LDRD_X(m, n, t) WORD $(0xfc606800 | (m)<<16 | (n)<<5 | (t))
 // ldr q<t>, [x<n>, x<m>]
 #define LDRQ_X(m, n, t) WORD $(0x3ce06800 | (m)<<16 | (n)<<5 | (t))
+// fmov d<d>, x<n>
+#define FMOVD_X(n, d) WORD $(0x9e670000 | (n)<<5 | (d))
 
 // smull v<d>.8h, v<n>.8b, v<m>.8b
 #define SMULL_8H(m, n, d) WORD $(0x0e20c000 | (m)<<16 | (n)<<5 | (d))
+// smlal v<d>.8h, v<n>.8b, v<m>.8b
+#define SMLAL_8H(m, n, d) WORD $(0x0e208000 | (m)<<16 | (n)<<5 | (d))
 // sadalp v<d>.4s, v<n>.8h
 #define SADALP_4S(n, d) WORD $(0x4e606800 | (n)<<5 | (d))
+// saddw v<d>.4s, v<n>.4s, v<m>.4h
+#define SADDW_4S(m, n, d) WORD $(0x0e601000 | (m)<<16 | (n)<<5 | (d))
+// saddw2 v<d>.4s, v<n>.4s, v<m>.8h
+#define SADDW2_4S(m, n, d) WORD $(0x4e601000 | (m)<<16 | (n)<<5 | (d))
+// zip1 v<d>.16b, v<n>.16b, v<m>.16b
+#define ZIP1_16B(m, n, d) WORD $(0x4e003800 | (m)<<16 | (n)<<5 | (d))
+// zip2 v<d>.16b, v<n>.16b, v<m>.16b
+#define ZIP2_16B(m, n, d) WORD $(0x4e007800 | (m)<<16 | (n)<<5 | (d))
 // saddlp v<d>.4s, v<n>.8h
 #define SADDLP_4S(n, d) WORD $(0x4e602800 | (n)<<5 | (d))
 // smlal v<d>.4s, v<n>.4h, v<m>.4h
@@ -34,6 +48,8 @@
 // sshr v<d>.4s, v<n>.4s, #1
 #define SSHR1_4S(n, d) WORD $(0x4f3f0400 | (n)<<5 | (d))
 
+// sdot v<d>.4s, v<n>.16b, v<m>.16b
+#define SDOT_4S(m, n, d) WORD $(0x4e809400 | (m)<<16 | (n)<<5 | (d))
 // sdot v<d>.4s, v<n>.16b, v<m>.4b[<i>]
 #define SDOT_4S_LANE(i, m, n, d) WORD $(0x4f80e000 | ((i)&1)<<21 | ((i)>>1)<<11 | (m)<<16 | (n)<<5 | (d))
 // smmla v<d>.4s, v<n>.16b, v<m>.16b
@@ -59,10 +75,14 @@
 #define FCMEQ_4S(m, n, d) WORD $(0x4e20e400 | (m)<<16 | (n)<<5 | (d))
 // fcmgt v<d>.4s, v<n>.4s, v<m>.4s
 #define FCMGT_4S(m, n, d) WORD $(0x6ea0e400 | (m)<<16 | (n)<<5 | (d))
+// sqneg v<d>.8b, v<n>.8b
+#define SQNEG_8B(n, d) WORD $(0x2e207800 | (n)<<5 | (d))
 // bit v<d>.16b, v<n>.16b, v<m>.16b
 #define BIT_16B(m, n, d) WORD $(0x6ea01c00 | (m)<<16 | (n)<<5 | (d))
 // bif v<d>.16b, v<n>.16b, v<m>.16b
 #define BIF_16B(m, n, d) WORD $(0x6ee01c00 | (m)<<16 | (n)<<5 | (d))
+// eor v<d>.16b, v<n>.16b, v<m>.16b
+#define EOR_16B(m, n, d) WORD $(0x6e201c00 | (m)<<16 | (n)<<5 | (d))
 // bic v<d>.16b, v<n>.16b, v<m>.16b
 #define BIC_16B(m, n, d) WORD $(0x4e601c00 | (m)<<16 | (n)<<5 | (d))
 // scvtf v<d>.4s, v<n>.4s

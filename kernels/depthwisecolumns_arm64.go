@@ -1,0 +1,20 @@
+//go:build arm64 && !purego
+
+package kernels
+
+import "github.com/whet-edge/whet/kernels/arm64"
+
+// qdwByColumns and dwByColumns do 3x3 windows at horizontal stride 1. Their Off
+// is [Pixels+2][3]: the offsets of every input column. For float32 no level has
+// such a kernel: fdwShape does not ask for columns.
+
+func qdwByColumns(l Level, a *qDWArgs) {
+	switch l {
+	case NEON:
+		arm64.QDepthwiseColumnsNEON((*arm64.QDWArgs)(a))
+	case Dotprod, I8MM:
+		arm64.QDepthwiseColumnsDotprod((*arm64.QDWArgs)(a))
+	}
+}
+
+func dwByColumns(Level, *dwArgs) {}
