@@ -62,9 +62,15 @@ func packQPanels(p *convPlan, weights []int8, bias []int32, scale []float32, inZ
 // panel's body, [taps][kc/kr][nr][kr].
 func packColumn[T int8 | int16](p *convPlan, body []T, w []int8, n int) {
 	nr, kr := p.tile.nr, p.tile.kr
+	narrow, _ := any(body).([]int8)
 	for t := range p.taps {
 		tap := w[t*p.run:][:p.run]
 		at := (t*p.kc/kr*nr + n) * kr
+		if kr == 4 && narrow != nil { // as in most levels: four bytes at once
+			for ; len(tap) >= 4; tap, at = tap[4:], at+4*nr {
+				*(*[4]int8)(narrow[at:]) = [4]int8(tap)
+			}
+		}
 		for len(tap) >= kr {
 			for j, v := range tap[:kr] {
 				body[at+j] = T(v)
