@@ -69,7 +69,7 @@ type QConv struct {
 	packed     []byte
 	pad        []int8 // a tap's worth of the input's zero point
 	weightZero int32
-	ones       []byte // with a weight zero point: a panel that sums x-zx
+	ones       []byte // with a weight zero point, at levels without row sums: a panel that sums x
 	lo, hi     float32
 	outZero    int32
 	dw         *qDepthwise // set for depthwise shapes; the rest is then unused
@@ -95,12 +95,12 @@ func NewQConv(l Level, p *QConvParams) (*QConv, error) {
 		outZero:    p.OutZero,
 	}
 	setAll(c.pad, int8(p.InZero))
-	if p.WeightZero != 0 {
+	if p.WeightZero != 0 && !hasRowSums(l) {
 		sum := *plan
 		sum.s.Groups, sum.og, sum.panels = 1, 1, 1
 		ones := make([]int8, plan.depth)
 		setAll(ones, 1)
-		c.ones = packQPanels(&sum, ones, nil, nil, p.InZero)
+		c.ones = packQPanels(&sum, ones, nil, nil, 0)
 	}
 	return c, nil
 }
@@ -173,13 +173,20 @@ func (c *QConv) Run(dst, src []int8, scratch []byte, t0, t1 int) {
 }
 
 // corrections computes what a weight zero point adds to the sums of each row
-// of the tile: -zw·Σ(x-zx). The sum is one more column, whose weights are 1.
+// of the tile: -zw·Σ(x-zx). Without a kernel for it, Σx is one more column,
+// whose weights are 1.
 func (c *QConv) corrections(corr []int32, a qGemmArgs) {
-	a.W, a.Cols, a.Raw, a.Corr = unsafe.Pointer(&c.ones[0]), 1, 1, nil
-	a.C, a.LDC = unsafe.Pointer(&corr[0]), unsafe.Sizeof(corr[0])
-	qgemm(c.level, &a)
+	a.Corr = nil
+	if c.ones == nil {
+		rowSums(&a, c.plan.run, corr)
+	} else {
+		a.W, a.Cols, a.Raw = unsafe.Pointer(&c.ones[0]), 1, 1
+		a.C, a.LDC = unsafe.Pointer(&corr[0]), unsafe.Sizeof(corr[0])
+		qgemm(c.level, &a)
+	}
+	zx := int32(c.plan.depth) * int32(c.pad[0])
 	for r := range corr[:a.Rows] {
-		corr[r] *= -c.weightZero
+		corr[r] = -c.weightZero * (corr[r] - zx)
 	}
 }
 

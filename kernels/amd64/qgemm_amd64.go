@@ -38,3 +38,14 @@ func QGemm12x16AVXVNNI(a *QGemmArgs)
 //
 //go:noescape
 func QGemm12x16VNNI256(a *QGemmArgs)
+
+// QRowSumsVNNI sums the input of each row of a tile of QGemm12x32VNNI, with
+// AVX-512 VNNI. It equals
+//
+//	for r := range Rows {
+//		sums[r] = 0
+//		for t := range Taps { for k := range run { sums[r] += A[Off[t][r]+k] } }
+//	}
+//
+//go:noescape
+func QRowSumsVNNI(a *QGemmArgs, run uintptr, sums *int32)
