@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,6 +94,11 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.in, err)
 	}
+	if quantization != nil {
+		if err := o.quantize.write(quantization, o.reportTitle()); err != nil {
+			return nil, err
+		}
+	}
 	say("writing %s", o.out)
 	if err := format.WriteFile(o.out, m); err != nil {
 		return nil, err
@@ -100,6 +106,9 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 	say("")
 	return o.report(m, quantization)
 }
+
+// reportTitle names the model on the page that --report writes.
+func (o *options) reportTitle() string { return cmp.Or(o.title, filepath.Base(o.in)) }
 
 func (o *options) report(m *format.Model, q *quant.Report) (*report, error) {
 	src, err := os.Stat(o.in)

@@ -157,6 +157,7 @@ The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong
 	f.StringVar(&q.method, "method", "auto", "how int8 chooses ranges: minmax, average, percentile, mse, entropy; auto measures which is the best")
 	f.BoolVar(&q.repair, "repair", true, "equalize channels and correct biases where that brings int8 nearer to float")
 	f.StringVar(&q.maxDrop, "max-drop", "", "keep the fewest layers in float32 with which the outputs' signal-to-noise ratio stays above (26dB), or accuracy falls by at most (0.005 or 0.5%) on the samples")
+	f.StringVar(&q.report, "report", "", "write where int8 loses what: a page, or JSON to a name that ends in .json")
 	f.BoolVar(&q.strict, "strict-int8", false, "fail, naming the node, unless the result is int8 end to end")
 	f.StringVar(&o.labels, "labels", "", "text file with the names of the classes, one a line")
 	f.StringVar(&o.image, "image", "", "how a picture becomes the input: comma-separated mean=M, scale=S (real value = (pixel-mean)*scale; R/G/B for each channel), size=HxW, fit=stretch|crop, filter=bilinear|antialias, order=rgb|bgr|gray; none removes the steps that the source describes")

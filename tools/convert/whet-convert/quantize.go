@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -158,6 +161,25 @@ func (f *quantizeFlags) static(ctx context.Context, m *format.Model, stderr io.W
 	}
 	r.Model.Header.Metrics = metrics
 	return r.Model, r.Report, nil
+}
+
+// write writes the report that --report asks for: JSON to a file of that name,
+// else a page.
+func (f *quantizeFlags) write(r *quant.Report, title string) error {
+	if f.report == "" {
+		return nil
+	}
+	var b bytes.Buffer
+	var err error
+	if strings.EqualFold(filepath.Ext(f.report), ".json") {
+		err = writeJSON(&b, r)
+	} else {
+		err = writePage(&b, r, title)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.report, err)
+	}
+	return os.WriteFile(f.report, b.Bytes(), 0o666)
 }
 
 // note adds to what the model says about its making.

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"compress/gzip"
+	"encoding/binary"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/quant"
+	"github.com/whet-edge/whet/runtime/pre"
+)
+
+// A network is a float model, the same one quantized by TensorFlow (if there
+// is one), and data for both, all in the material folder.
+type network struct {
+	name             string
+	float, published string
+	classifier       bool
+	pixels           bool // the input takes pixels, 0 to 255
+	data             func(dir string) (calibration, eval *data, err error)
+}
+
+const tiny = "mlperf-tiny/models/"
+
+var networks = []*network{
+	{name: "mnist CNN", float: "tinymaix/mnist_valid_f.tflite", published: "tinymaix/mnist_valid_q.tflite", classifier: true, data: mnist},
+	{name: "KWS DS-CNN", float: tiny + "keyword_spotting__kws_ref_model_float32.tflite", published: tiny + "keyword_spotting__kws_ref_model.tflite", data: kws},
+	{name: "IC ResNet8", float: tiny + "image_classification__pretrainedResnet.tflite", published: tiny + "image_classification__pretrainedResnet_quant.tflite", classifier: true, pixels: true, data: patches(32, 1)},
+	{name: "VWW MobileNet", float: tiny + "visual_wake_words__vww_96_float.tflite", published: tiny + "visual_wake_words__vww_96_int8.tflite", classifier: true, data: patches(96, 1.0/255)},
+	{name: "AD autoencoder", float: tiny + "anomaly_detection__ad01_fp32.tflite", published: tiny + "anomaly_detection__ad01_int8.tflite", data: sounds},
+}
+
+// ranges fixes the codes of an input that takes pixels.
+func (n *network) ranges(m *format.Model) quant.Ranges {
+	if !n.pixels {
+		return nil
+	}
+	return quant.Ranges{m.Main().Inputs[0].Tensor: {0, 255}}
+}
+
+// data is samples for one input, and their classes or nil.
+type data struct {
+	x     [][]float32
+	class []int
+}
+
+func (d *data) samples() quant.Samples {
+	return func(yield func(quant.Sample, error) bool) {
+		for _, x := range d.x {
+			if !yield(quant.Sample{x}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// every takes each nth sample for calibration and the others for evaluation.
+func (d *data) every(n int) (calibration, eval *data, err error) {
+	calibration, eval = &data{}, &data{}
+	for i, x := range d.x {
+		to := eval
+		if i%n == 0 {
+			to = calibration
+		}
+		to.x = append(to.x, x)
+		if d.class != nil {
+			to.class = append(to.class, d.class[i])
+		}
+	}
+	return calibration, eval, nil
+}
+
+func mnist(dir string) (calibration, eval *data, err error) {
+	x, err := unzip(filepath.Join(dir, "datasets/mnist/t10k-images-idx3-ubyte.gz"), 16)
+	if err != nil {
+		return nil, nil, err
+	}
+	y, err := unzip(filepath.Join(dir, "datasets/mnist/t10k-labels-idx1-ubyte.gz"), 8)
+	if err != nil {
+		return nil, nil, err
+	}
+	d := &data{}
+	for i, c := range y {
+		v := make([]float32, 28*28)
+		for k := range v {
+			v[k] = float32(x[i*28*28+k]) / 255
+		}
+		d.x, d.class = append(d.x, v), append(d.class, int(c))
+	}
+	return d.every(40)
+}
+
+// unzip returns the content of an idx file behind its header.
+func unzip(path string, header int) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	b, err := io.ReadAll(z)
+	if err != nil || len(b) < header {
+		return nil, fmt.Errorf("%s: %d bytes: %w", path, len(b), err)
+	}
+	return b[header:], nil
+}
+
+// kws are the keyword samples of MLPerf Tiny: int8 features at the scale and
+// zero point of the reference model's input.
+func kws(dir string) (calibration, eval *data, err error) {
+	const scale, zero = 0.5847029089927673, 83
+	folder := filepath.Join(dir, "mlperf-tiny/energyrunner/kws01")
+	f, err := os.Open(filepath.Join(folder, "y_labels.csv"))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	d := &data{}
+	for _, row := range rows {
+		b, err := os.ReadFile(filepath.Join(folder, strings.TrimSpace(row[0])))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // the list is of twice as many
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		class, err := strconv.Atoi(strings.TrimSpace(row[2]))
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", f.Name(), err)
+		}
+		x := make([]float32, len(b))
+		for i, c := range b {
+			x[i] = float32((float64(int8(c)) - zero) * scale)
+		}
+		d.x, d.class = append(d.x, x), append(d.class, class)
+	}
+	return d.every(5)
+}
+
+// sounds are windows of five frames of a machine's log mel spectrum.
+func sounds(dir string) (calibration, eval *data, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, "mlperf-tiny/data/normal_id_01_00000000_hist_librosa.bin"))
+	if err != nil {
+		return nil, nil, err
+	}
+	d := &data{}
+	for at := 0; at+640 <= len(b)/4; at += 128 {
+		x := make([]float32, 640)
+		for i := range x {
+			x[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*(at+i):]))
+		}
+		d.x = append(d.x, x)
+	}
+	return d.every(4)
+}
+
+// patches cuts squares out of photos at several reductions.
+func patches(size int, scale float32) func(dir string) (calibration, eval *data, err error) {
+	return func(dir string) (*data, *data, error) {
+		d := &data{}
+		for _, name := range []string{"coral/bird.bmp", "coral/cat.bmp", "coral/grace_hopper.bmp", "ultraface/1.jpg"} {
+			a, err := pre.ReadFile(filepath.Join(dir, name))
+			if err != nil {
+				return nil, nil, err
+			}
+			pixels, err := a.Float32s()
+			if err != nil {
+				return nil, nil, err
+			}
+			h, w := a.Shape[0], a.Shape[1]
+			for reduce := 1; h/reduce >= size && w/reduce >= size; reduce *= 2 {
+				step := size / 2
+				for y := 0; y+size <= h/reduce; y += step {
+					for x := 0; x+size <= w/reduce; x += step {
+						d.x = append(d.x, patch(pixels, w, y*reduce, x*reduce, size, reduce, scale))
+					}
+				}
+			}
+		}
+		if n := len(d.x) / 1500; n > 1 { // enough of them
+			d, _, _ = d.every(n)
+		}
+		return d.every(5)
+	}
+}
+
+// patch is the square at (y, x), each of its pixels the mean of reduce times
+// reduce.
+func patch(pixels []float32, w, y, x, size, reduce int, scale float32) []float32 {
+	out := make([]float32, size*size*3)
+	for i := range out {
+		c, px, py := i%3, i/3%size, i/3/size
+		sum := float32(0)
+		for dy := range reduce {
+			for dx := range reduce {
+				sum += pixels[((y+py*reduce+dy)*w+x+px*reduce+dx)*3+c]
+			}
+		}
+		out[i] = scale * float32(math.Round(float64(sum)/float64(reduce*reduce)))
+	}
+	return out
+}
