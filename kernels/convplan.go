@@ -113,7 +113,11 @@ func (p *convPlan) copyRows(n int) int { return (n-1)*p.s.SH + (p.s.KH-1)*p.s.DH
 // cutTasks picks how many row tiles and panels a task has. The cut depends on
 // the shape alone, never on the number of threads.
 func (p *convPlan) cutTasks() {
-	p.rowBlock, p.panelBlock = min(p.rowTiles, maxRowBlock), p.panels
+	p.rowBlock, p.panelBlock = maxRowBlock, p.panels
+	if p.bordered { // whole rows are copied: at least one should be used in full
+		p.rowBlock = max(maxRowBlock, ceilDiv(p.s.OW, p.tile.mr))
+	}
+	p.rowBlock = min(p.rowBlock, p.rowTiles)
 	tasks := func() int {
 		return p.images * p.s.Groups * ceilDiv(p.rowTiles, p.rowBlock) * ceilDiv(p.panels, p.panelBlock)
 	}
