@@ -17,8 +17,18 @@ func qaddFront(l Level, dst, a, b []int8, q *QBinary) int {
 	if l == Generic || n == 0 {
 		return 0
 	}
-	arm64.QAddNEON(unsafe.Pointer(&dst[0]), unsafe.Pointer(&a[0]), unsafe.Pointer(&b[0]), uintptr(n),
+	arm64.QAddNEON(pointer(dst), pointer(a), pointer(b), uintptr(n),
 		&arm64.QAddArgs{Ra: q.ra, Rb: q.rb, Lo: q.lo, Hi: q.hi, Za: q.za, Zb: q.zb, Zero: q.zero})
+	return n
+}
+
+func qmulFront(l Level, dst, a, b []int8, q *QBinary) int {
+	n := len(dst) &^ 15
+	if l == Generic || n == 0 {
+		return 0
+	}
+	arm64.QMulNEON(pointer(dst), pointer(a), pointer(b), uintptr(n),
+		&arm64.QMulArgs{M: q.m, Lo: q.lo, Hi: q.hi, Za: q.za, Zb: q.zb, Zero: q.zero})
 	return n
 }
 
@@ -27,7 +37,7 @@ func arithFront(l Level, op BinaryOp, dst, a, b []float32, lo, hi float32) int {
 	if l == Generic || n == 0 {
 		return 0
 	}
-	d, x, y := unsafe.Pointer(&dst[0]), unsafe.Pointer(&a[0]), unsafe.Pointer(&b[0])
+	d, x, y := pointer(dst), pointer(a), pointer(b)
 	switch op {
 	case Add:
 		arm64.AddNEON(d, x, y, uintptr(n), lo, hi)
@@ -35,6 +45,14 @@ func arithFront(l Level, op BinaryOp, dst, a, b []float32, lo, hi float32) int {
 		arm64.SubNEON(d, x, y, uintptr(n), lo, hi)
 	case Mul:
 		arm64.MulNEON(d, x, y, uintptr(n), lo, hi)
+	case Div:
+		arm64.DivNEON(d, x, y, uintptr(n), lo, hi)
+	case Max:
+		arm64.MaxNEON(d, x, y, uintptr(n), lo, hi)
+	case Min:
+		arm64.MinNEON(d, x, y, uintptr(n), lo, hi)
+	case SquaredDifference:
+		arm64.SquaredDifferenceNEON(d, x, y, uintptr(n), lo, hi)
 	default:
 		return 0
 	}
@@ -46,7 +64,7 @@ func spanFront(l Level, src []float32) (n int, lo, hi float32) {
 	if l == Generic || n == 0 {
 		return 0, 0, 0
 	}
-	lo, hi = arm64.SpanNEON(unsafe.Pointer(&src[0]), uintptr(n))
+	lo, hi = arm64.SpanNEON(pointer(src), uintptr(n))
 	return n, lo, hi
 }
 
@@ -55,7 +73,53 @@ func quantizeFront(l Level, dst []int8, src []float32, inv, lo, hi float32, zero
 	if l == Generic || n == 0 {
 		return 0
 	}
-	arm64.QuantizeNEON(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), uintptr(n), inv, lo, hi, zero)
+	arm64.QuantizeNEON(pointer(dst), pointer(src), uintptr(n), inv, lo, hi, zero)
+	return n
+}
+
+func quantizeDivFront(l Level, dst []int8, src []float32, scale, lo, hi float32, zero int32) int {
+	n := len(dst) &^ 15
+	if l == Generic || n == 0 {
+		return 0
+	}
+	arm64.QuantizeDivNEON(pointer(dst), pointer(src), uintptr(n), scale, lo, hi, zero)
+	return n
+}
+
+func dequantizeFront(l Level, dst []float32, src []int8, scale float32, zero int32) int {
+	n := len(dst) &^ 15
+	if l == Generic || n == 0 {
+		return 0
+	}
+	arm64.DequantizeNEON(pointer(dst), pointer(src), uintptr(n), scale, zero)
+	return n
+}
+
+func requantizeFront(l Level, dst []int8, sums []int32, sub int32, m, lo, hi float32, zero int32) int {
+	n := len(dst) &^ 15
+	if l == Generic || n == 0 {
+		return 0
+	}
+	arm64.RequantizeNEON(pointer(dst), pointer(sums), uintptr(n), &arm64.RequantizeArgs{M: m, Lo: lo, Hi: hi, Sub: sub, Zero: zero})
+	return n
+}
+
+func qmeanFront(l Level, dst []int8, sums []int32, count, shift, lo, hi int32) int {
+	n := len(dst) &^ 15
+	if l == Generic || n == 0 {
+		return 0
+	}
+	arm64.QMeanNEON(pointer(dst), pointer(sums), uintptr(n),
+		&arm64.QMeanArgs{Count: float32(count), Half: float32(count / 2), SumShift: count * shift, Shift: shift, Lo: lo, Hi: hi})
+	return n
+}
+
+func lookupFront(l Level, dst, src []int8, t *Table8) int {
+	n := len(dst) &^ 15
+	if l == Generic || n == 0 {
+		return 0
+	}
+	arm64.LookupNEON(pointer(dst), pointer(src), uintptr(n), unsafe.Pointer(t))
 	return n
 }
 
@@ -64,7 +128,7 @@ func dynFront(l Level, dst []float32, sums, wsum []int32, scale, bias []float32,
 	if l == Generic || n == 0 {
 		return 0
 	}
-	arm64.DynNEON(unsafe.Pointer(&dst[0]), unsafe.Pointer(&sums[0]), unsafe.Pointer(&wsum[0]), unsafe.Pointer(&scale[0]), unsafe.Pointer(&bias[0]),
+	arm64.DynNEON(pointer(dst), pointer(sums), pointer(wsum), pointer(scale), pointer(bias),
 		uintptr(n), &arm64.DynArgs{Scale: sx, Zero: zx, Lo: lo, Hi: hi})
 	return n
 }
@@ -74,42 +138,118 @@ func unaryFront(l Level, u Unary, dst, src []float32) int {
 	if l == Generic || n == 0 {
 		return 0
 	}
-	d, x := unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0])
+	d, x, a, b := pointer(dst), pointer(src), float32(u.A), float32(u.B)
 	switch u.Op {
+	case Relu:
+		arm64.ClampNEON(d, x, uintptr(n), 0, inf32)
+	case Clip:
+		arm64.ClampNEON(d, x, uintptr(n), a, b)
+	case LeakyRelu:
+		arm64.LeakyNEON(d, x, uintptr(n), a)
+	case Elu:
+		arm64.EluNEON(d, x, uintptr(n), a)
+	case HardSwish:
+		arm64.HardSwishNEON(d, x, uintptr(n))
 	case SigmoidOp:
 		arm64.SigmoidNEON(d, x, uintptr(n))
 	case TanhOp:
 		arm64.TanhNEON(d, x, uintptr(n))
 	case ExpOp:
-		arm64.ExpNEON(d, x, uintptr(n))
+		arm64.ExpNEON(d, x, uintptr(n), 0)
+	case LogOp:
+		arm64.LogNEON(d, x, uintptr(n))
+	case SqrtOp:
+		arm64.SqrtNEON(d, x, uintptr(n))
+	case Rsqrt:
+		arm64.RsqrtNEON(d, x, uintptr(n))
+	case Abs:
+		arm64.AbsNEON(d, x, uintptr(n))
+	case Neg:
+		arm64.NegNEON(d, x, uintptr(n))
+	case ErfOp:
+		arm64.ErfNEON(d, x, uintptr(n))
+	case Gelu:
+		arm64.GeluNEON(d, x, uintptr(n))
+	case GeluTanh:
+		arm64.GeluTanhNEON(d, x, uintptr(n))
 	default:
 		return 0
 	}
 	return n
 }
 
-func qmulFront(Level, []int8, []int8, []int8, *QBinary) int { return 0 }
+func expFront(l Level, dst, src []float32, sub float32) int {
+	n := len(dst) &^ 3
+	if l == Generic || n == 0 {
+		return 0
+	}
+	arm64.ExpNEON(pointer(dst), pointer(src), uintptr(n), sub)
+	return n
+}
 
-func quantizeDivFront(Level, []int8, []float32, float32, float32, float32, int32) int { return 0 }
+func divideFront(l Level, dst, src []float32, by float32) int {
+	n := len(dst) &^ 3
+	if l == Generic || n == 0 {
+		return 0
+	}
+	arm64.DivideNEON(pointer(dst), pointer(src), uintptr(n), by)
+	return n
+}
 
-func dequantizeFront(Level, []float32, []int8, float32, int32) int { return 0 }
+func cellFront(l Level, c, i, z, f []float32, lo, hi float32) int {
+	n := len(c) &^ 3
+	if l == Generic || n == 0 {
+		return 0
+	}
+	arm64.CellNEON(pointer(c), pointer(i), pointer(z), pointer(f), uintptr(n), lo, hi)
+	return n
+}
 
-func requantizeFront(Level, []int8, []int32, int32, float32, float32, float32, int32) int { return 0 }
+// windowArgs describes n channels, at least one vector, of a window.
+func windowArgs[D, S any](dst []D, src []S, n int, t *taps) arm64.WindowArgs {
+	size := int(unsafe.Sizeof(src[0]))
+	x := within(t, src, n)
+	return arm64.WindowArgs{Dst: pointer(dst), Src: pointer(x), N: uintptr(n), Rows: uintptr(t.rows), Cols: uintptr(t.cols),
+		RowStep: uintptr(t.rowStep * size), ColStep: uintptr(t.colStep * size)}
+}
 
-func qmeanFront(Level, []int8, []int32, int32, int32, int32, int32) int { return 0 }
+func qsumFront(l Level, dst []int32, src []int8, t *taps) int {
+	n := len(dst) &^ 15
+	if l == Generic || n == 0 {
+		return 0
+	}
+	a := windowArgs(dst, src, n, t)
+	arm64.QSumNEON(&a)
+	return n
+}
 
-func lookupFront(Level, []int8, []int8, *Table8) int { return 0 }
+func qmaxFront(l Level, dst, src []int8, t *taps) int {
+	n := len(dst) &^ 15
+	if l == Generic || n == 0 {
+		return 0
+	}
+	a := windowArgs(dst, src, n, t)
+	arm64.QMaxNEON(&a)
+	return n
+}
 
-func expFront(Level, []float32, []float32, float32) int { return 0 }
+func maxFront(l Level, dst, src []float32, t *taps) int {
+	n := len(dst) &^ 3
+	if l == Generic || n == 0 {
+		return 0
+	}
+	a := windowArgs(dst, src, n, t)
+	arm64.MaxWindowNEON(&a)
+	return n
+}
 
-func divideFront(Level, []float32, []float32, float32) int { return 0 }
-
-func cellFront(Level, []float32, []float32, []float32, []float32, float32, float32) int { return 0 }
-
-func qsumFront(Level, []int32, []int8, *taps) int { return 0 }
-
-func qmaxFront(Level, []int8, []int8, *taps) int { return 0 }
-
-func maxFront(Level, []float32, []float32, *taps) int { return 0 }
-
-func avgFront(Level, []float32, []float32, *taps, float32, float32, float32) int { return 0 }
+func avgFront(l Level, dst, src []float32, t *taps, count, lo, hi float32) int {
+	n := len(dst) &^ 3
+	if l == Generic || n == 0 {
+		return 0
+	}
+	a := windowArgs(dst, src, n, t)
+	a.Count, a.Lo, a.Hi = count, lo, hi
+	arm64.AvgWindowNEON(&a)
+	return n
+}

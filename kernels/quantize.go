@@ -100,17 +100,7 @@ func quantizeSmall[T Code](l Level, dst []T, src []float32, scale float32, zero 
 		dst, src = dst[done:], src[done:]
 	}
 	for i, x := range src {
-		q := x / scale
-		if q < lo {
-			q = lo
-		}
-		if q > hi {
-			q = hi
-		}
-		if q != q {
-			q = 0
-		}
-		dst[i] = T(zero + roundEven(q))
+		dst[i] = T(zero + roundEven(clampFloat(finite(x/scale), lo, hi)))
 	}
 }
 

@@ -156,19 +156,11 @@ quantizeDiv16:
 	VMOVUPS   32(SI), Y1
 	VDIVPS    Y8, Y0, Y0
 	VDIVPS    Y8, Y1, Y1
-	VMAXPS    Y0, Y10, Y0    // lo > x ? lo : x, so a NaN stays
-	VMAXPS    Y1, Y10, Y1
-	VMINPS    Y0, Y11, Y0
-	VMINPS    Y1, Y11, Y1
 	VCMPPS    $7, Y0, Y0, Y2 // not a NaN
 	VCMPPS    $7, Y1, Y1, Y3
 	VANDPS    Y2, Y0, Y0
 	VANDPS    Y3, Y1, Y1
-	VCVTPS2DQ Y0, Y0
-	VCVTPS2DQ Y1, Y1
-	VPADDD    Y14, Y0, Y0
-	VPADDD    Y14, Y1, Y1
-	PACK16
+	ROUND16
 	VMOVDQU   X0, (DI)
 	ADDQ      $64, SI
 	ADDQ      $16, DI

@@ -143,7 +143,10 @@ func TestUnary(t *testing.T) {
 		run  func(dst, src unsafe.Pointer, n uintptr)
 		f    func(float64) float64
 	}{
-		{"ExpNEON", ExpNEON, math.Exp},
+		{"ExpNEON", func(dst, src unsafe.Pointer, n uintptr) { ExpNEON(dst, src, n, 0) }, math.Exp},
+		{"LogNEON", LogNEON, math.Log},
+		{"ErfNEON", ErfNEON, math.Erf},
+		{"SqrtNEON", SqrtNEON, math.Sqrt},
 		{"SigmoidNEON", SigmoidNEON, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }},
 		{"TanhNEON", TanhNEON, math.Tanh},
 	} {

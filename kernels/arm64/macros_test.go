@@ -30,10 +30,20 @@ var (
 	template   = regexp.MustCompile(`<([a-z])>`)
 )
 
-// expandMacros expands every macro of the header for random operands.
+// expandMacros expands every macro of the headers for random operands.
 func expandMacros(t *testing.T) []instruction {
 	t.Helper()
-	src, err := os.ReadFile("macros_arm64.h")
+	var all []instruction
+	for _, file := range []string{"macros_arm64.h", "macros_elementwise_arm64.h"} {
+		all = append(all, expandHeader(t, file)...)
+	}
+	return all
+}
+
+// expandHeader expands every macro of one header.
+func expandHeader(t *testing.T, file string) []instruction {
+	t.Helper()
+	src, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +56,7 @@ func expandMacros(t *testing.T) []instruction {
 		}
 		m := defineLine.FindStringSubmatch(line)
 		if m == nil || !strings.HasPrefix(lines[i-1], "// ") {
-			t.Fatalf("macros_arm64.h:%d: not a WORD macro below a comment with its instruction: %s", i+1, line)
+			t.Fatalf("%s:%d: not a WORD macro below a comment with its instruction: %s", file, i+1, line)
 		}
 		for range 100 {
 			value := map[string]string{}
@@ -62,11 +72,11 @@ func expandMacros(t *testing.T) []instruction {
 			expr := argument.ReplaceAllStringFunc(m[3], func(p string) string { return value[p] })
 			tv, err := types.Eval(token.NewFileSet(), nil, token.NoPos, expr)
 			if err != nil {
-				t.Fatalf("macros_arm64.h:%d: %s: %v", i+1, expr, err)
+				t.Fatalf("%s:%d: %s: %v", file, i+1, expr, err)
 			}
 			word, ok := constant.Uint64Val(tv.Value)
 			if !ok || word>>32 != 0 {
-				t.Fatalf("macros_arm64.h:%d: %s is not a 32-bit word", i+1, expr)
+				t.Fatalf("%s:%d: %s is not a 32-bit word", file, i+1, expr)
 			}
 			text := template.ReplaceAllStringFunc(strings.TrimPrefix(lines[i-1], "// "), func(p string) string {
 				return value[p[1:2]]
@@ -75,7 +85,7 @@ func expandMacros(t *testing.T) []instruction {
 		}
 	}
 	if len(all) == 0 {
-		t.Fatal("no macros found")
+		t.Fatalf("%s: no macros found", file)
 	}
 	return all
 }
