@@ -164,8 +164,9 @@ def samples(shape):
 
 
 def tflite(model, int8):
-    fixed = tf.function(model).get_concrete_function(tf.TensorSpec((1,) + model.input_shape[1:], tf.float32))  # a batch of one
-    c = tf.lite.TFLiteConverter.from_concrete_functions([fixed], model)
+    one = tf.keras.models.clone_model(model, input_tensors=L.Input(model.input_shape[1:], batch_size=1))
+    one.set_weights(model.get_weights())
+    c = tf.lite.TFLiteConverter.from_keras_model(one)
     if int8:
         c.optimizations = [tf.lite.Optimize.DEFAULT]
         c.representative_dataset = lambda: ([x] for x in samples(model.input_shape[1:]))
