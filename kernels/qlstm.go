@@ -37,6 +37,7 @@ type QLSTMParams struct {
 // feeds each of them back. A QLSTM is immutable and may be used by many
 // goroutines.
 type QLSTM struct {
+	Level  Level // of the kernels that Run uses; the zero value is portable Go
 	p      QLSTMParams
 	wb, rb [4][]int32 // bias with the input's, the hidden state's zero point folded in
 	mw, mr [4]fixedMul
@@ -115,8 +116,8 @@ func (c *QLSTM) step(next, h []int8, cell []int16, x []int8) {
 	for u := range next {
 		var g [4]int32
 		for k := range g {
-			a := dot8(x, p.W[k][u*p.I:][:p.I]) + c.wb[k][u]
-			b := dot8(h, p.R[k][u*p.H:][:p.H]) + c.rb[k][u]
+			a := dot8(c.Level, x, p.W[k][u*p.I:][:p.I]) + c.wb[k][u]
+			b := dot8(c.Level, h, p.R[k][u*p.H:][:p.H]) + c.rb[k][u]
 			g[k] = int32(sat16(int32(sat16(c.mw[k].mul(a))) + c.mr[k].mul(b)))
 		}
 		i, f, z, o := sigmoidQ(g[0]), sigmoidQ(g[1]), tanhQ(g[2], 3), sigmoidQ(g[3])
@@ -127,8 +128,8 @@ func (c *QLSTM) step(next, h []int8, cell []int16, x []int8) {
 	}
 }
 
-// dot8 is the sum of x*w in int32.
-func dot8(x, w []int8) int32 {
+// dot8Go is the portable dot8.
+func dot8Go(x, w []int8) int32 {
 	w = w[:len(x)]
 	var a, b int32
 	for len(x) >= 2 && len(w) >= 2 {

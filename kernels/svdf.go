@@ -159,10 +159,12 @@ func (c *HybridSVDF) Run(y, next, x, state []float32, scratch []byte) {
 //
 // The first sum is int32, the second int64.
 type QSVDF[T int8 | int16] struct {
+	Level        Level // of the kernels that Run uses; the zero value is portable Go
 	s            SVDFShape
 	feature      []int8
 	featureBias  []int32 // -zx * (row sums of feature)
 	time         []T
+	timeBias     []int32 // of int8 weights that cannot overflow an int32 sum: -zs * (sums a unit)
 	bias         []int32
 	m1, m2       float32
 	state, y     QParams
@@ -176,14 +178,18 @@ func NewQSVDF[T int8 | int16](s SVDFShape, feature []int8, featureScale float32,
 		return nil, err
 	}
 	lo, hi := limits[T]()
-	return &QSVDF[T]{
+	c := &QSVDF[T]{
 		s: s, feature: feature, featureBias: foldZero(feature, nil, s.Filters(), x.Zero), time: time, bias: bias,
 		m1:    float32(float64(x.Scale) * float64(featureScale) / float64(state.Scale)),
 		m2:    float32(float64(state.Scale) * float64(timeScale) / float64(y.Scale)),
 		state: state, y: y,
 		stLo: float32(lo - state.Zero), stHi: float32(hi - state.Zero),
 		outLo: float32(-128 - y.Zero), outHi: float32(127 - y.Zero),
-	}, nil
+	}
+	if w, ok := any(time).([]int8); ok && s.Rank*s.M < 1<<15 { // 2**15 products of at most 2**15 and their zero point
+		c.timeBias = foldZero(w, nil, s.Units, state.Zero)
+	}
+	return c, nil
 }
 
 // Run computes y[N][U] and the next state from x[N][I] and the state; next must
@@ -195,7 +201,7 @@ func (c *QSVDF[T]) Run(y []int8, next []T, x []int8, state []T) {
 		in := x[n*s.I:][:s.I]
 		old, now := state[n*f*s.M:][:f*s.M], next[n*f*s.M:][:f*s.M]
 		for i := range f {
-			acc := dot8(in, c.feature[i*s.I:][:s.I]) + c.featureBias[i]
+			acc := dot8(c.Level, in, c.feature[i*s.I:][:s.I]) + c.featureBias[i]
 			d := now[i*s.M:][:s.M]
 			copy(d, old[i*s.M+1:][:s.M-1])
 			v := clampFloat(float32(float32(acc)*c.m1), c.stLo, c.stHi)
@@ -206,12 +212,22 @@ func (c *QSVDF[T]) Run(y []int8, next []T, x []int8, state []T) {
 			if c.bias != nil {
 				acc = int64(c.bias[u])
 			}
-			w := c.time[u*run:][:run]
-			for i, v := range now[u*run:][:run] {
-				acc += int64(w[i]) * int64(int32(v)-c.state.Zero)
-			}
+			acc += c.timeSum(now[u*run:][:run], u)
 			r := clampFloat(float32(float32(acc)*c.m2), c.outLo, c.outHi)
 			y[n*s.Units+u] = int8(c.y.Zero + roundEven(r))
 		}
 	}
+}
+
+// timeSum is the sum of unit u's time weights times (state-zs).
+func (c *QSVDF[T]) timeSum(state []T, u int) int64 {
+	w := c.time[u*len(state):][:len(state)]
+	if c.timeBias != nil {
+		return int64(dot8(c.Level, any(state).([]int8), any(w).([]int8))) + int64(c.timeBias[u])
+	}
+	var acc int64
+	for i, v := range state {
+		acc += int64(w[i]) * int64(int32(v)-c.state.Zero)
+	}
+	return acc
 }

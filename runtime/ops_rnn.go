@@ -85,7 +85,7 @@ func bindLSTM(n *node, l kernels.Level) (*step, error) {
 }
 
 // bindQLSTM binds the integer LSTM of TensorFlow Lite.
-func bindQLSTM(n *node, _ kernels.Level) (*step, error) {
+func bindQLSTM(n *node, l kernels.Level) (*step, error) {
 	x, h0, c0 := n.in[0], n.in[13], n.in[14]
 	for _, v := range n.in {
 		if v == nil || v.quant == nil && v.typ != format.Int32 {
@@ -121,7 +121,8 @@ func bindQLSTM(n *node, _ kernels.Level) (*step, error) {
 	y := n.kept(n.output(0), "y", format.Int8, p.N*p.T, p.H)
 	h := n.kept(n.output(1), "h", format.Int8, p.N, p.H)
 	cell := n.kept(n.output(2), "c", format.Int16, p.N, p.H)
-	return &step{kernel: "portable integer lstm", macs: int64(c.MACs()), weights: weights, scratch: c.Scratch(),
+	c.Level = l
+	return &step{kernel: l.String() + " integer lstm", asm: kernels.DotAsm(l), macs: int64(c.MACs()), weights: weights, scratch: c.Scratch(),
 		in: n.in, out: []*value{y, h, cell},
 		run: func(m *mem, scratch []byte, _, _ int) {
 			begin(m, h, h0)
@@ -164,11 +165,13 @@ func bindSVDF(n *node, l kernels.Level) (*step, error) {
 	case x.typ == format.Int8 && old.typ == format.Int16 && wt.typ == format.Int16:
 		var c *kernels.QSVDF[int16]
 		if c, err = kernels.NewQSVDF(s, wf.constI8(), wf.scale(), wt.constI16(), wt.scale(), biasI32(b), x.params(), old.params(), y.params()); err == nil {
+			c.Level, st.kernel, st.asm = l, l.String()+" integer svdf", kernels.DotAsm(l)
 			st.run = func(m *mem, _ []byte, _, _ int) { c.Run(m.i8(y), m.i16(state), m.i8(x), m.i16(old)) }
 		}
 	case x.typ == format.Int8 && old.typ == format.Int8 && wt.typ == format.Int8:
 		var c *kernels.QSVDF[int8]
 		if c, err = kernels.NewQSVDF(s, wf.constI8(), wf.scale(), wt.constI8(), wt.scale(), biasI32(b), x.params(), old.params(), y.params()); err == nil {
+			c.Level, st.kernel, st.asm = l, l.String()+" integer svdf", kernels.DotAsm(l)
 			st.run = func(m *mem, _ []byte, _, _ int) { c.Run(m.i8(y), m.i8(state), m.i8(x), m.i8(old)) }
 		}
 	default:
