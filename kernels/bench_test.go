@@ -41,6 +41,7 @@ var benchShapes = []benchShape{
 	square("cifar_16", 16, 32, 32, 3, 1, 1),
 	square("vww_first", 96, 3, 8, 3, 2, 1),
 	{"dense_1", GemmShape(1, 1000, 1280)},
+	{"lstm_512", GemmShape(1, 512, 128)},
 	{"dense_64", GemmShape(64, 512, 512)},
 }
 

@@ -39,6 +39,7 @@ func (p *ConvParams) check() error {
 type Conv struct {
 	level  Level
 	plan   *convPlan
+	row    bool // tiles are one row and done by gemv
 	packed []byte
 	pad    []float32 // a tap's worth of zeros
 	lo, hi float32
@@ -53,10 +54,17 @@ func NewConv(l Level, p *ConvParams) (*Conv, error) {
 	if p.Shape.depthwise() {
 		return &Conv{dw: newDepthwise(l, p)}, nil
 	}
-	plan := newConvPlan(p.Shape, fgemmShape(l), 4)
+	tile, row := fgemmShape(l), false
+	if p.Shape.OH*p.Shape.OW == 1 && (p.Shape.N == 1 || !p.Shape.pointwise()) {
+		if t, ok := fgemvShape(l); ok {
+			tile, row = t, true
+		}
+	}
+	plan := newConvPlan(p.Shape, tile, 4)
 	return &Conv{
 		level:  l,
 		plan:   plan,
+		row:    row,
 		packed: packPanels(plan, p.Weights, p.Bias),
 		pad:    make([]float32, plan.kc),
 		lo:     p.Lo + 0, // -0 becomes +0: relu gives +0
@@ -112,7 +120,11 @@ func (c *Conv) Run(dst, src []float32, scratch []byte, t0, t1 int) {
 				a.A, a.Off = p.tileSource(&rows, &t, m)
 				a.Rows = uintptr(p.tileRows(m))
 				a.C = unsafe.Pointer(&out[m*p.tile.mr*p.s.O+n*p.tile.nr])
-				gemm(c.level, &a)
+				if c.row {
+					gemv(c.level, &a)
+				} else {
+					gemm(c.level, &a)
+				}
 			}
 		}
 	}

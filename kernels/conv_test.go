@@ -226,13 +226,14 @@ func edgeShapes() []ConvShape {
 		list = append(list, GemmShape(15, n, 20))
 	}
 	for k := 1; k <= 70; k++ { // of depth
-		list = append(list, GemmShape(5, 17, k))
+		list = append(list, GemmShape(5, 17, k), GemmShape(1, 2*k, k))
 	}
 	first := ConvShape{N: 1, H: 23, W: 21, C: 3, O: 32, KH: 3, KW: 3, SH: 2, SW: 2, DH: 1, DW: 1, OH: 11, OW: 10, Groups: 1}
 	grey := ConvShape{N: 1, H: 49, W: 10, C: 1, O: 8, KH: 10, KW: 8, SH: 2, SW: 2, DH: 1, DW: 1, Top: 4, Left: 3, OH: 25, OW: 5, Groups: 1}
 	padded := ConvShape{N: 2, H: 2, W: 2, C: 32, O: 16, KH: 3, KW: 3, SH: 1, SW: 1, DH: 2, DW: 2, Top: 7, Left: 7, OH: 12, OW: 12, Groups: 1}
 	strided := ConvShape{N: 2, H: 9, W: 9, C: 32, O: 40, KH: 1, KW: 1, SH: 2, SW: 2, DH: 1, DW: 1, OH: 5, OW: 5, Groups: 1}
-	return append(list, first, grey, padded, strided, GemmShape(1, 1000, 1280), GemmShape(3, 5, 3000))
+	valid := ConvShape{N: 3, H: 3, W: 3, C: 20, O: 70, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, OH: 1, OW: 1, Groups: 1}
+	return append(list, first, grey, padded, strided, valid, GemmShape(1, 1000, 1280), GemmShape(3, 5, 3000))
 }
 
 func testShapes(t *testing.T, rng *rand.Rand, depthwise bool) []ConvShape {

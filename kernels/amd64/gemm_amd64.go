@@ -19,3 +19,9 @@ func Gemm12x32AVX512(a *GemmArgs)
 //
 //go:noescape
 func Gemm6x16AVX2(a *GemmArgs)
+
+// Gemv64AVX2 computes one row by at most 64 columns of a float32 product with
+// AVX2 and FMA: MR is 1 and NR 64. It equals the loop of Gemm12x32AVX512.
+//
+//go:noescape
+func Gemv64AVX2(a *GemmArgs)
