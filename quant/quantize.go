@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/whet-edge/whet/format"
 )
@@ -181,13 +182,6 @@ type candidate struct {
 	equalized int
 }
 
-// ranges are those that the candidate's method chooses, and the fixed ones.
-func (s *search) ranges(c *candidate) Ranges {
-	r := c.obs.Ranges(c.method)
-	maps.Copy(r, s.options.Ranges)
-	return r
-}
-
 // build quantizes and scores a candidate.
 func (s *search) build(c *candidate) error {
 	o := StaticOptions{Keep: c.keep}
@@ -197,8 +191,10 @@ func (s *search) build(c *candidate) error {
 			o.Means[name] = st.ChannelMean
 		}
 	}
+	ranges := c.obs.Ranges(c.method)
+	maps.Copy(ranges, s.options.Ranges)
 	var err error
-	if c.model, c.float, err = Static(c.source, s.ranges(c), o); err != nil {
+	if c.model, c.float, err = Static(c.source, ranges, o); err != nil {
 		return err
 	}
 	c.score, err = s.ref.score(s.ctx, c.model)
@@ -226,14 +222,22 @@ func (s *search) choose(m *format.Model, obs Observation, samples Samples) error
 	if s.options.Method == Auto {
 		methods = []Method{MinMax, MovingAverage, Percentile, MSE, Entropy}
 	}
-	for _, method := range methods {
-		s.stage("trying " + method.String())
-		if err := s.try(candidate{name: method.String(), source: m, obs: obs, method: method}); err != nil {
-			return err
+	tryAll := func(c candidate) error {
+		prefix := c.name
+		for _, c.method = range methods {
+			c.name = prefix + c.method.String()
+			s.stage("trying " + c.name)
+			if err := s.try(c); err != nil {
+				return err
+			}
 		}
+		return nil
 	}
 	if s.options.Plain {
-		return nil
+		return tryAll(candidate{source: m, obs: obs})
+	}
+	if err := tryAll(candidate{name: "bias corrected, ", source: m, obs: obs, correct: true}); err != nil {
+		return err
 	}
 	s.stage("equalizing")
 	if eq, n := Equalize(m, obs); n > 0 {
@@ -241,16 +245,12 @@ func (s *search) choose(m *format.Model, obs Observation, samples Samples) error
 		if err != nil {
 			return err
 		}
-		for _, method := range methods {
-			c := candidate{name: "equalized, " + method.String(), source: eq, obs: eqObs, method: method, equalized: n}
-			if err := s.try(c); err != nil {
-				return err
-			}
+		if err := tryAll(candidate{name: "equalized, bias corrected, ", source: eq, obs: eqObs, correct: true, equalized: n}); err != nil {
+			return err
 		}
 	}
-	s.stage("correcting biases")
 	c := s.best
-	c.name, c.correct = c.name+", bias corrected", true
+	c.name, c.correct = strings.Replace(c.name, "bias corrected, ", "", 1), false
 	return s.try(c)
 }
 
