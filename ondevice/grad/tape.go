@@ -1,0 +1,295 @@
+package grad
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/whet-edge/whet/format"
+)
+
+// A Tape runs a float graph forward and then backward. It has memory for one
+// run: samples go through it one after the other, and the gradients of what is
+// trained add up in their order. So a weight's gradient is one chain of fused
+// multiply-adds a sample over its positions, the samples added in order, or a
+// chain over the samples where there is one position a sample, whatever the
+// size of the batch.
+type Tape[T Float] struct {
+	tensors map[string]*Tensor[T]
+	outputs []*Tensor[T]
+	free    []*Tensor[T] // gradients that are cleared before each run backward
+	rules   []rule
+}
+
+// A Tensor is a value on a tape.
+type Tensor[T Float] struct {
+	Name  string
+	Shape []int
+	Data  []T
+	Grad  []T // as long as Data; nil where no gradient is asked for
+}
+
+// A rule is a node on a tape: forward computes its outputs' Data from its
+// inputs', backward adds to its inputs' Grad what its outputs' is worth there.
+type rule struct{ forward, backward func() }
+
+// bound is a node with its tensors, of which absent ones are nil.
+type bound[T Float] struct {
+	*format.Node
+	model   *format.Model
+	in, out []*Tensor[T]
+	product Product[T]
+}
+
+func (b *bound[T]) errorf(format string, args ...any) error {
+	return fmt.Errorf("grad: node %q (%s): %s", b.Name, b.Op, fmt.Sprintf(format, args...))
+}
+
+func (b *bound[T]) input(i int) *Tensor[T] {
+	if i < len(b.in) {
+		return b.in[i]
+	}
+	return nil
+}
+
+// NewTape makes a tape of a model's main graph, whose tensors must be float32.
+// Train names the constants and inputs that gradients are asked for; product
+// does the matrix products.
+func NewTape[T Float](m *format.Model, train []string, product Product[T]) (*Tape[T], error) {
+	t := &Tape[T]{tensors: map[string]*Tensor[T]{}}
+	g := m.Main()
+	trained := map[string]bool{}
+	for _, name := range train {
+		trained[name] = true
+	}
+	made := map[string]bool{}
+	for _, n := range g.Nodes {
+		for _, o := range n.Outputs {
+			made[o] = true
+		}
+	}
+	for _, name := range train {
+		if m.Tensor(name) == nil || made[name] {
+			return nil, fmt.Errorf("grad: %q is not a constant or input of the graph", name)
+		}
+	}
+	for _, n := range g.Nodes {
+		if why, ok := NoGradient[n.Op]; ok {
+			return nil, fmt.Errorf("grad: node %q (%s): %s", n.Name, n.Op, why)
+		}
+		b := &bound[T]{Node: n, model: m, product: product}
+		flows := false
+		for _, name := range n.Inputs {
+			x, err := t.tensor(m, name, trained[name])
+			if err != nil {
+				return nil, fmt.Errorf("grad: node %q (%s): %w", n.Name, n.Op, err)
+			}
+			flows = flows || x != nil && x.Grad != nil
+			b.in = append(b.in, x)
+		}
+		for _, name := range n.Outputs {
+			y, err := t.tensor(m, name, flows)
+			if err != nil {
+				return nil, fmt.Errorf("grad: node %q (%s): %w", n.Name, n.Op, err)
+			}
+			if flows && y != nil {
+				t.free = append(t.free, y)
+			}
+			b.out = append(b.out, y)
+		}
+		r, err := b.rule()
+		if err != nil {
+			return nil, err
+		}
+		if !flows {
+			r.backward = nil
+		}
+		t.rules = append(t.rules, r)
+	}
+	for _, name := range g.Outputs {
+		y, err := t.tensor(m, name, false)
+		if err != nil {
+			return nil, err
+		}
+		t.outputs = append(t.outputs, y)
+	}
+	return t, nil
+}
+
+// tensor returns the tensor of a name, nil for "". Tensors of whole numbers
+// (indices) have no Data.
+func (t *Tape[T]) tensor(m *format.Model, name string, flows bool) (*Tensor[T], error) {
+	if name == "" {
+		return nil, nil
+	}
+	if x := t.tensors[name]; x != nil {
+		return x, nil
+	}
+	f := m.Tensor(name)
+	switch {
+	case f == nil:
+		return nil, fmt.Errorf("there is no tensor %q", name)
+	case f.Type != format.Float32 && !(f.Const() && f.Quant == nil):
+		return nil, fmt.Errorf("tensor %q is %v: gradients need float32", name, f.Type)
+	}
+	n := f.Shape.Elems()
+	if n < 0 {
+		return nil, fmt.Errorf("tensor %q has the shape %v: sizes must be known", name, f.Shape)
+	}
+	x := &Tensor[T]{Name: name, Shape: f.Shape}
+	if f.Type == format.Float32 {
+		x.Data = make([]T, n)
+		for i := range f.Data[:len(f.Data)/4] {
+			if i >= n {
+				break
+			}
+			x.Data[i] = T(math.Float32frombits(binary.LittleEndian.Uint32(f.Data[4*i:])))
+		}
+		if flows {
+			x.Grad = make([]T, n)
+		}
+	}
+	t.tensors[name] = x
+	return x, nil
+}
+
+// Tensor returns the tensor of a name, or nil. Its Data may be changed before
+// Forward, its Grad before Backward.
+func (t *Tape[T]) Tensor(name string) *Tensor[T] { return t.tensors[name] }
+
+// Outputs returns the graph's outputs.
+func (t *Tape[T]) Outputs() []*Tensor[T] { return t.outputs }
+
+// Forward computes all tensors from the inputs and constants.
+func (t *Tape[T]) Forward() {
+	for _, r := range t.rules {
+		r.forward()
+	}
+}
+
+// Backward adds the gradient of what is trained. It takes that of the outputs
+// from seed, one slice an output: dL/dy in the order of its elements.
+func (t *Tape[T]) Backward(seed ...[]T) {
+	for _, x := range t.free {
+		clear(x.Grad)
+	}
+	for i, y := range t.outputs {
+		if i < len(seed) && y.Grad != nil {
+			copy(y.Grad, seed[i])
+		}
+	}
+	for i := len(t.rules) - 1; i >= 0; i-- {
+		if b := t.rules[i].backward; b != nil {
+			b()
+		}
+	}
+}
+
+// Bytes returns what the tape's tensors take.
+func (t *Tape[T]) Bytes() int64 {
+	var n, one int64
+	var v T
+	one = 4
+	if _, ok := any(v).(float64); ok {
+		one = 8
+	}
+	for _, x := range t.tensors {
+		n += int64(len(x.Data)+len(x.Grad)) * one
+	}
+	return n
+}
+
+// rule binds a node: one table, one line a kind of op.
+func (b *bound[T]) rule() (rule, error) {
+	switch b.Op {
+	case "Conv":
+		return b.conv()
+	case "Gemm":
+		return b.gemm()
+	case "MaxPool":
+		return b.maxPool()
+	case "AveragePool":
+		return b.averagePool()
+	case "Relu", "Clip", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Elu", "Exp", "Log", "Sqrt", "Rsqrt", "Abs", "Neg", "Erf", "Gelu":
+		return b.unary()
+	case "Softmax":
+		return b.softmax(), nil
+	case "LogSoftmax":
+		return b.logSoftmax(), nil
+	case "Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "SquaredDifference":
+		return b.binary()
+	case "ReduceMean", "ReduceSum", "ReduceMax":
+		return b.reduce()
+	case "Reshape":
+		return b.reshape(), nil
+	case "Transpose":
+		return b.transpose(), nil
+	case "Concat":
+		return b.concat()
+	case "Split":
+		return b.split()
+	case "Slice":
+		return b.slice()
+	case "Pad":
+		return b.pad()
+	case "Gather":
+		return b.gather()
+	case "LSTM":
+		return b.lstm()
+	}
+	return rule{}, b.errorf("this op has no gradient")
+}
+
+// NoGradient says of the ops without a gradient why they have none.
+var NoGradient = map[string]string{
+	"Cast":             "numbers are cast to or from whole ones, which have no slope",
+	"QuantizeLinear":   "a trained tail is float: rounding has no slope",
+	"DequantizeLinear": "a trained tail is float: what it reads was made real before",
+	"Requantize":       "a trained tail is float: rounding has no slope",
+	"QLSTM":            "its arithmetic is whole numbers; the float LSTM has a gradient",
+	"SVDF":             "its state lives from run to run, and a tape sees one",
+	"StateRead":        "a state lives from run to run, and a tape sees one",
+	"StateWrite":       "a state lives from run to run, and a tape sees one",
+}
+
+// axis returns the attribute of that name as an index of a shape of rank n.
+func (b *bound[T]) axis(name string, def, n int) int {
+	a := b.Attrs.Int(name, def)
+	if a < 0 {
+		a += n
+	}
+	return a
+}
+
+// strides returns the elements between neighbours along each axis.
+func strides(shape []int) []int {
+	s := make([]int, len(shape))
+	n := 1
+	for i := len(shape) - 1; i >= 0; i-- {
+		s[i] = n
+		n *= shape[i]
+	}
+	return s
+}
+
+func elems(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// walk calls f with the coordinates of every element of a shape, in order.
+func walk(shape []int, f func(at []int)) {
+	at := make([]int, len(shape))
+	for range elems(shape) {
+		f(at)
+		for i := len(at) - 1; i >= 0; i-- {
+			if at[i]++; at[i] < shape[i] {
+				break
+			}
+			at[i] = 0
+		}
+	}
+}
