@@ -198,7 +198,7 @@ func (s *Server) rollback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.metrics.trainRuns.WithLabelValues(resultRolledBack).Inc()
+	s.metrics.trainRuns.Inc(resultRolledBack)
 	writeJSON(w, http.StatusOK, changed{name, version, previous})
 	return nil
 }

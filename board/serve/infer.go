@@ -26,8 +26,8 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 	}
 	st.begin, st.answered = begin, time.Now()
 	n.stats.succeeded(st)
-	s.metrics.queue.WithLabelValues(name).Observe(st.queue.Seconds())
-	s.metrics.infer.WithLabelValues(name).Observe(st.run.Seconds())
+	s.metrics.queue.Observe(st.queue, name)
+	s.metrics.infer.Observe(st.run, name)
 	h := w.Header()
 	if jsonLen >= 0 {
 		h.Set(oip.HeaderLength, strconv.Itoa(jsonLen))

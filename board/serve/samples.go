@@ -43,7 +43,7 @@ func (s *Server) addSample(w http.ResponseWriter, r *http.Request) error {
 	sample.Model = name
 	id, err := s.cfg.Store.Add(*sample)
 	if errors.Is(err, store.ErrQuota) {
-		s.metrics.rejected.WithLabelValues("quota").Inc()
+		s.metrics.rejected.Inc("quota")
 	}
 	if err != nil {
 		return err
