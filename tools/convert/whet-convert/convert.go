@@ -61,7 +61,7 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 	}
 	say := progress(stderr)
 	say("reading %s", o.in)
-	m, err := convert.Import(o.in)
+	m, err := o.load()
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +105,18 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 	}
 	say("")
 	return o.report(m, quantization)
+}
+
+// load reads the source. A .whet model is one when it is to be quantized.
+func (o *options) load() (*format.Model, error) {
+	if o.quantize.scheme == "none" || !strings.EqualFold(filepath.Ext(o.in), ".whet") {
+		return convert.Import(o.in)
+	}
+	m, err := format.Open(o.in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.in, err)
+	}
+	return m, nil
 }
 
 // reportTitle names the model on the page that --report writes.
