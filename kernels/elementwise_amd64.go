@@ -172,6 +172,22 @@ func unaryFront(l Level, u Unary, dst, src []float32) int {
 		amd64.GeluAVX2(d, x, uintptr(n))
 	case GeluTanh:
 		amd64.GeluTanhAVX2(d, x, uintptr(n))
+	case HardSigmoid:
+		amd64.HardSigmoidAVX2(d, x, uintptr(n), a, b)
+	case Floor:
+		amd64.FloorAVX2(d, x, uintptr(n))
+	case Ceil:
+		amd64.CeilAVX2(d, x, uintptr(n))
+	case Round:
+		amd64.RoundAVX2(d, x, uintptr(n))
+	case Reciprocal:
+		amd64.ReciprocalAVX2(d, x, uintptr(n))
+	case Square:
+		amd64.MulAVX2(d, x, x, uintptr(n), -inf32, inf32)
+	case Softplus:
+		amd64.SoftplusAVX2(d, x, uintptr(n))
+	case Silu:
+		amd64.SiluAVX2(d, x, uintptr(n))
 	default:
 		return 0
 	}

@@ -172,6 +172,22 @@ func unaryFront(l Level, u Unary, dst, src []float32) int {
 		arm64.GeluNEON(d, x, uintptr(n))
 	case GeluTanh:
 		arm64.GeluTanhNEON(d, x, uintptr(n))
+	case HardSigmoid:
+		arm64.HardSigmoidNEON(d, x, uintptr(n), a, b)
+	case Floor:
+		arm64.FloorNEON(d, x, uintptr(n))
+	case Ceil:
+		arm64.CeilNEON(d, x, uintptr(n))
+	case Round:
+		arm64.RoundNEON(d, x, uintptr(n))
+	case Reciprocal:
+		arm64.ReciprocalNEON(d, x, uintptr(n))
+	case Square:
+		arm64.MulNEON(d, x, x, uintptr(n), -inf32, inf32)
+	case Softplus:
+		arm64.SoftplusNEON(d, x, uintptr(n))
+	case Silu:
+		arm64.SiluNEON(d, x, uintptr(n))
 	default:
 		return 0
 	}

@@ -97,6 +97,13 @@ func (r *Reduce) columns() (outer, n int, ok bool) {
 	return 0, 0, false
 }
 
+// Vector reports whether vector kernels do the reduction of float32 or int8:
+// down columns, and sums of floats along rows too.
+func (r *Reduce) Vector(floatSum bool) bool {
+	_, _, columns := r.columns()
+	return columns || floatSum && r.reduced[len(r.dims)-1]
+}
+
 // Sum16 is the sum of x as every level computes it: lane l of 16 starts from
 // +0 and adds x[l], x[l+16], ...; then lane l adds lane l+8, l+4, l+2, l+1.
 func Sum16[T Float](x []T) T {

@@ -20,6 +20,9 @@ func bindPool(n *node, l kernels.Level) (*step, error) {
 		return nil, n.errf("%v", err)
 	}
 	s := &step{tasks: p.Rows()}
+	if x.typ != format.Int16 {
+		s.vector(l, n)
+	}
 	switch {
 	case n.op == "MaxPool" && x.typ == format.Float32:
 		s.run = func(m *mem, _ []byte, t0, t1 int) { kernels.MaxPool(&p, m.f32(y), m.f32(x), t0, t1) }
@@ -68,6 +71,9 @@ func bindReduce(n *node, l kernels.Level) (*step, error) {
 	}
 	r.Level = l
 	s := &step{}
+	if r.Vector(x.typ == format.Float32 && n.op != "ReduceMax") && (x.typ == format.Float32 || x.typ == format.Int8 && x.quant != nil) {
+		s.vector(l, n)
+	}
 	switch {
 	case n.op == "ReduceMax":
 		f := reduceMax(x.typ)

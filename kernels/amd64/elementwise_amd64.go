@@ -68,9 +68,9 @@ func TanhAVX2(dst, src unsafe.Pointer, n uintptr)
 //go:noescape
 func ExpAVX2(dst, src unsafe.Pointer, n uintptr, sub float32)
 
-// ErfAVX2, GeluAVX2, GeluTanhAVX2, LogAVX2, HardSwishAVX2, SqrtAVX2, RsqrtAVX2,
-// AbsAVX2 and NegAVX2 are the functions of these names on n floats (a multiple of
-// 8), by the operations of their portable twins.
+// ErfAVX2, GeluAVX2, GeluTanhAVX2, LogAVX2, SoftplusAVX2, SiluAVX2, HardSwishAVX2, SqrtAVX2, RsqrtAVX2,
+// ReciprocalAVX2, AbsAVX2, NegAVX2, FloorAVX2, CeilAVX2 and RoundAVX2 are the functions of these
+// names on n floats (a multiple of 8), by the operations of their portable twins.
 //
 //go:noescape
 func ErfAVX2(dst, src unsafe.Pointer, n uintptr)
@@ -85,6 +85,12 @@ func GeluTanhAVX2(dst, src unsafe.Pointer, n uintptr)
 func LogAVX2(dst, src unsafe.Pointer, n uintptr)
 
 //go:noescape
+func SoftplusAVX2(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func SiluAVX2(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
 func HardSwishAVX2(dst, src unsafe.Pointer, n uintptr)
 
 //go:noescape
@@ -94,10 +100,27 @@ func SqrtAVX2(dst, src unsafe.Pointer, n uintptr)
 func RsqrtAVX2(dst, src unsafe.Pointer, n uintptr)
 
 //go:noescape
+func ReciprocalAVX2(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
 func AbsAVX2(dst, src unsafe.Pointer, n uintptr)
 
 //go:noescape
 func NegAVX2(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func FloorAVX2(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func CeilAVX2(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func RoundAVX2(dst, src unsafe.Pointer, n uintptr)
+
+// HardSigmoidAVX2 is clamp(fma(alpha, x, beta), 0, 1) of n floats (a multiple of 8).
+//
+//go:noescape
+func HardSigmoidAVX2(dst, src unsafe.Pointer, n uintptr, alpha, beta float32)
 
 // EluAVX2 is x<0 ? alpha*(e**x-1) : x of n floats (a multiple of 8).
 //

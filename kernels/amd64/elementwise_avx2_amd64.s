@@ -150,6 +150,18 @@ exp8:
 	VBLENDVPS Y2, f_inf<>(SB), Y1, Y1
 	MAP_NEXT(exp8)
 
+// SIGMOID sets Y1 to 1/(1+e**-Y6). Y8 is 1, Y9 0. Uses Y0 and Y2..Y5.
+#define SIGMOID \
+	VANDPS    f_abs<>(SB), Y6, Y0;      \
+	VSUBPS    Y0, Y9, Y0;               \ // -|x|
+	EXP;                                \ // e = e**-|x|
+	VCMPPS    $1, f_emin<>(SB), Y0, Y2; \
+	VANDNPS   Y1, Y2, Y1;               \
+	VCMPPS    $1, Y9, Y6, Y2;           \ // x < 0 ? e : 1
+	VBLENDVPS Y2, Y1, Y8, Y3;           \
+	VADDPS    Y1, Y8, Y1;               \
+	VDIVPS    Y1, Y3, Y1
+
 // func SigmoidAVX2(dst, src unsafe.Pointer, n uintptr)
 TEXT ·SigmoidAVX2(SB), NOSPLIT, $0-24
 	MAP_ARGS
@@ -157,17 +169,21 @@ TEXT ·SigmoidAVX2(SB), NOSPLIT, $0-24
 	VXORPS  Y9, Y9, Y9
 
 sigmoid8:
-	VMOVUPS   (SI), Y6
-	VANDPS    f_abs<>(SB), Y6, Y0
-	VSUBPS    Y0, Y9, Y0 // -|x|
-	EXP                  // e = e**-|x|
-	VCMPPS    $1, f_emin<>(SB), Y0, Y2
-	VANDNPS   Y1, Y2, Y1
-	VCMPPS    $1, Y9, Y6, Y2 // x < 0 ? e : 1
-	VBLENDVPS Y2, Y1, Y8, Y3
-	VADDPS    Y1, Y8, Y1
-	VDIVPS    Y1, Y3, Y1
+	VMOVUPS (SI), Y6
+	SIGMOID
 	MAP_NEXT(sigmoid8)
+
+// func SiluAVX2(dst, src unsafe.Pointer, n uintptr)
+TEXT ·SiluAVX2(SB), NOSPLIT, $0-24
+	MAP_ARGS
+	VMOVUPS f_one<>(SB), Y8
+	VXORPS  Y9, Y9, Y9
+
+silu8:
+	VMOVUPS (SI), Y6
+	SIGMOID
+	VMULPS  Y6, Y1, Y1
+	MAP_NEXT(silu8)
 
 // TANH sets Y1 to the hyperbolic tangent of Y6. Y8 is 1, Y9 all bits but the
 // sign. Uses Y0..Y5 and Y7.
@@ -312,47 +328,71 @@ elu8:
 	VBLENDVPS   Y2, Y1, Y0, Y1
 	MAP_NEXT(elu8)
 
+// LOG sets Y1 to the natural logarithm of Y6. Y11 is 0. Uses Y0, Y2..Y4 and Y7.
+// (log32 of package kernels)
+#define LOG \
+	VCMPPS      $1, f_least<>(SB), Y6, Y2; \ // x < 2**-126: 2**25*x, e = -25
+	VMULPS      f_2p25<>(SB), Y6, Y3;      \
+	VBLENDVPS   Y2, Y3, Y6, Y0;            \
+	VANDPS      f_m25<>(SB), Y2, Y7;       \
+	VPSUBD      f_rsqrt2<>(SB), Y0, Y2;    \ // x = 2**k * (1+f)
+	VPSRAD      $23, Y2, Y2;               \
+	VCVTDQ2PS   Y2, Y3;                    \
+	VADDPS      Y3, Y7, Y7;                \
+	VPSLLD      $23, Y2, Y2;               \
+	VPSUBD      Y2, Y0, Y0;                \
+	VSUBPS      f_one<>(SB), Y0, Y0;       \
+	VMOVUPS     f_l0<>(SB), Y1;            \
+	VFMADD213PS f_l1<>(SB), Y0, Y1;        \
+	VFMADD213PS f_l2<>(SB), Y0, Y1;        \
+	VFMADD213PS f_l3<>(SB), Y0, Y1;        \
+	VFMADD213PS f_l4<>(SB), Y0, Y1;        \
+	VFMADD213PS f_l5<>(SB), Y0, Y1;        \
+	VFMADD213PS f_l6<>(SB), Y0, Y1;        \
+	VFMADD213PS f_l7<>(SB), Y0, Y1;        \
+	VFMADD213PS f_l8<>(SB), Y0, Y1;        \
+	VMULPS      Y0, Y0, Y3;                \ // z = f*f
+	VMULPS      Y3, Y0, Y4;                \ // y = f*z*p
+	VMULPS      Y4, Y1, Y1;                \
+	VFMADD231PS f_ln2lo<>(SB), Y7, Y1;     \
+	VFMADD231PS f_mhalf<>(SB), Y3, Y1;     \
+	VADDPS      Y0, Y1, Y1;                \
+	VFMADD231PS f_ln2hi<>(SB), Y7, Y1;     \
+	VCMPPS      $0, Y11, Y6, Y2;           \ // 0: -infinity
+	VBLENDVPS   Y2, f_ninf<>(SB), Y1, Y1;  \
+	VCMPPS      $1, Y11, Y6, Y2;           \ // below: NaN
+	VBLENDVPS   Y2, f_nan<>(SB), Y1, Y1;   \
+	VCMPPS      $6, f_fmax<>(SB), Y6, Y2;  \ // infinity and NaN stay
+	VBLENDVPS   Y2, Y6, Y1, Y1
+
 // func LogAVX2(dst, src unsafe.Pointer, n uintptr)
 TEXT ·LogAVX2(SB), NOSPLIT, $0-24
 	MAP_ARGS
 	VXORPS Y11, Y11, Y11
 
 log8:
-	VMOVUPS     (SI), Y6
-	VCMPPS      $1, f_least<>(SB), Y6, Y2 // x < 2**-126: 2**25*x, e = -25
-	VMULPS      f_2p25<>(SB), Y6, Y3
-	VBLENDVPS   Y2, Y3, Y6, Y0
-	VANDPS      f_m25<>(SB), Y2, Y7
-	VPSUBD      f_rsqrt2<>(SB), Y0, Y2    // x = 2**k * (1+f)
-	VPSRAD      $23, Y2, Y2
-	VCVTDQ2PS   Y2, Y3
-	VADDPS      Y3, Y7, Y7
-	VPSLLD      $23, Y2, Y2
-	VPSUBD      Y2, Y0, Y0
-	VSUBPS      f_one<>(SB), Y0, Y0
-	VMOVUPS     f_l0<>(SB), Y1
-	VFMADD213PS f_l1<>(SB), Y0, Y1
-	VFMADD213PS f_l2<>(SB), Y0, Y1
-	VFMADD213PS f_l3<>(SB), Y0, Y1
-	VFMADD213PS f_l4<>(SB), Y0, Y1
-	VFMADD213PS f_l5<>(SB), Y0, Y1
-	VFMADD213PS f_l6<>(SB), Y0, Y1
-	VFMADD213PS f_l7<>(SB), Y0, Y1
-	VFMADD213PS f_l8<>(SB), Y0, Y1
-	VMULPS      Y0, Y0, Y3                // z = f*f
-	VMULPS      Y3, Y0, Y4                // y = f*z*p
-	VMULPS      Y4, Y1, Y1
-	VFMADD231PS f_ln2lo<>(SB), Y7, Y1
-	VFMADD231PS f_mhalf<>(SB), Y3, Y1
-	VADDPS      Y0, Y1, Y1
-	VFMADD231PS f_ln2hi<>(SB), Y7, Y1
-	VCMPPS      $0, Y11, Y6, Y2           // 0: -infinity
-	VBLENDVPS   Y2, f_ninf<>(SB), Y1, Y1
-	VCMPPS      $1, Y11, Y6, Y2           // below: NaN
-	VBLENDVPS   Y2, f_nan<>(SB), Y1, Y1
-	VCMPPS      $6, f_fmax<>(SB), Y6, Y2  // infinity and NaN stay
-	VBLENDVPS   Y2, Y6, Y1, Y1
+	VMOVUPS (SI), Y6
+	LOG
 	MAP_NEXT(log8)
+
+// func SoftplusAVX2(dst, src unsafe.Pointer, n uintptr)
+TEXT ·SoftplusAVX2(SB), NOSPLIT, $0-24
+	MAP_ARGS
+	VXORPS Y11, Y11, Y11
+
+softplus8:
+	VMOVUPS   (SI), Y10
+	VANDPS    f_abs<>(SB), Y10, Y0
+	VSUBPS    Y0, Y11, Y0 // -|x|
+	EXP
+	VCMPPS    $1, f_emin<>(SB), Y0, Y2
+	VANDNPS   Y1, Y2, Y1
+	VADDPS    f_one<>(SB), Y1, Y6
+	LOG
+	VADDPS    Y10, Y1, Y2 // x > 0 ? x + log(1 + e**-|x|) : log(1 + e**-|x|)
+	VCMPPS    $14, Y11, Y10, Y3
+	VBLENDVPS Y3, Y2, Y1, Y1
+	MAP_NEXT(softplus8)
 
 // func ClampAVX2(dst, src unsafe.Pointer, n uintptr, lo, hi float32)
 TEXT ·ClampAVX2(SB), NOSPLIT, $0-32
@@ -394,6 +434,21 @@ hardSwish8:
 	VDIVPS  Y9, Y1, Y1
 	MAP_NEXT(hardSwish8)
 
+// func HardSigmoidAVX2(dst, src unsafe.Pointer, n uintptr, alpha, beta float32)
+TEXT ·HardSigmoidAVX2(SB), NOSPLIT, $0-32
+	MAP_ARGS
+	VBROADCASTSS alpha+24(FP), Y8
+	VBROADCASTSS beta+28(FP), Y9
+	VXORPS       Y10, Y10, Y10
+	VMOVUPS      f_one<>(SB), Y11
+
+hardSigmoid8:
+	VMOVUPS     (SI), Y1
+	VFMADD213PS Y9, Y8, Y1
+	VMAXPS      Y1, Y10, Y1
+	VMINPS      Y1, Y11, Y1
+	MAP_NEXT(hardSigmoid8)
+
 // func DivideAVX2(dst, src unsafe.Pointer, n uintptr, by float32)
 TEXT ·DivideAVX2(SB), NOSPLIT, $0-28
 	MAP_ARGS
@@ -421,6 +476,39 @@ rsqrt8:
 	VSQRTPS (SI), Y1
 	VDIVPS  Y1, Y8, Y1
 	MAP_NEXT(rsqrt8)
+
+// func ReciprocalAVX2(dst, src unsafe.Pointer, n uintptr)
+TEXT ·ReciprocalAVX2(SB), NOSPLIT, $0-24
+	MAP_ARGS
+	VMOVUPS f_one<>(SB), Y8
+
+reciprocal8:
+	VDIVPS (SI), Y8, Y1
+	MAP_NEXT(reciprocal8)
+
+// func FloorAVX2(dst, src unsafe.Pointer, n uintptr)
+TEXT ·FloorAVX2(SB), NOSPLIT, $0-24
+	MAP_ARGS
+
+floor8:
+	VROUNDPS $9, (SI), Y1
+	MAP_NEXT(floor8)
+
+// func CeilAVX2(dst, src unsafe.Pointer, n uintptr)
+TEXT ·CeilAVX2(SB), NOSPLIT, $0-24
+	MAP_ARGS
+
+ceil8:
+	VROUNDPS $10, (SI), Y1
+	MAP_NEXT(ceil8)
+
+// func RoundAVX2(dst, src unsafe.Pointer, n uintptr)
+TEXT ·RoundAVX2(SB), NOSPLIT, $0-24
+	MAP_ARGS
+
+round8:
+	VROUNDPS $8, (SI), Y1
+	MAP_NEXT(round8)
 
 // func AbsAVX2(dst, src unsafe.Pointer, n uintptr)
 TEXT ·AbsAVX2(SB), NOSPLIT, $0-24

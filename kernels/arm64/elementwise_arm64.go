@@ -83,9 +83,9 @@ func DynNEON(dst, sums, wsum, scale, bias unsafe.Pointer, n uintptr, p *DynArgs)
 //go:noescape
 func ExpNEON(dst, src unsafe.Pointer, n uintptr, sub float32)
 
-// ErfNEON, GeluNEON, GeluTanhNEON, LogNEON, HardSwishNEON, SqrtNEON, RsqrtNEON,
-// AbsNEON and NegNEON are the functions of these names on n floats (a multiple of
-// 4, not 0), by the operations of their portable twins.
+// ErfNEON, GeluNEON, GeluTanhNEON, LogNEON, SoftplusNEON, SiluNEON, HardSwishNEON, SqrtNEON, RsqrtNEON,
+// ReciprocalNEON, AbsNEON, NegNEON, FloorNEON, CeilNEON and RoundNEON are the functions of these
+// names on n floats (a multiple of 4, not 0), by the operations of their portable twins.
 //
 //go:noescape
 func ErfNEON(dst, src unsafe.Pointer, n uintptr)
@@ -100,6 +100,12 @@ func GeluTanhNEON(dst, src unsafe.Pointer, n uintptr)
 func LogNEON(dst, src unsafe.Pointer, n uintptr)
 
 //go:noescape
+func SoftplusNEON(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func SiluNEON(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
 func HardSwishNEON(dst, src unsafe.Pointer, n uintptr)
 
 //go:noescape
@@ -109,10 +115,27 @@ func SqrtNEON(dst, src unsafe.Pointer, n uintptr)
 func RsqrtNEON(dst, src unsafe.Pointer, n uintptr)
 
 //go:noescape
+func ReciprocalNEON(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
 func AbsNEON(dst, src unsafe.Pointer, n uintptr)
 
 //go:noescape
 func NegNEON(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func FloorNEON(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func CeilNEON(dst, src unsafe.Pointer, n uintptr)
+
+//go:noescape
+func RoundNEON(dst, src unsafe.Pointer, n uintptr)
+
+// HardSigmoidNEON is clamp(fma(alpha, x, beta), 0, 1) of n floats (a multiple of 4, not 0).
+//
+//go:noescape
+func HardSigmoidNEON(dst, src unsafe.Pointer, n uintptr, alpha, beta float32)
 
 // EluNEON is x<0 ? alpha*(e**x-1) : x of n floats (a multiple of 4, not 0).
 //

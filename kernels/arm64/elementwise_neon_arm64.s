@@ -416,6 +416,19 @@ exp4:
 	BIT_16B(2, 29, 1)
 	MAP_NEXT(exp4)
 
+// SIGMOID sets V1 to 1/(1+e**-V6). V7 is 0. Clobbers V0 and V2-V5.
+#define SIGMOID \
+	FABS_4S(6, 0); \
+	FNEG_4S(0, 0); \
+	EXP; \                             // e = e**-|x|
+	FCMGT_4S(0, 28, 2); \
+	BIC_16B(2, 1, 1); \
+	FCMGT_4S(6, 7, 2); \               // x < 0 ? e : 1
+	VMOV V25.B16, V3.B16; \
+	BIT_16B(2, 1, 3); \
+	FADD_4S(1, 25, 1); \
+	FDIV_4S(1, 3, 1)
+
 // func SigmoidNEON(dst, src unsafe.Pointer, n uintptr)
 TEXT ·SigmoidNEON(SB), NOSPLIT, $0-24
 	MAP_ARGS
@@ -424,17 +437,20 @@ TEXT ·SigmoidNEON(SB), NOSPLIT, $0-24
 
 sigmoid4:
 	FMOVQ.P 16(R1), F6
-	FABS_4S(6, 0)
-	FNEG_4S(0, 0)
-	EXP                                // e = e**-|x|
-	FCMGT_4S(0, 28, 2)
-	BIC_16B(2, 1, 1)
-	FCMGT_4S(6, 7, 2)                  // x < 0 ? e : 1
-	VMOV V25.B16, V3.B16
-	BIT_16B(2, 1, 3)
-	FADD_4S(1, 25, 1)
-	FDIV_4S(1, 3, 1)
+	SIGMOID
 	MAP_NEXT(sigmoid4)
+
+// func SiluNEON(dst, src unsafe.Pointer, n uintptr)
+TEXT ·SiluNEON(SB), NOSPLIT, $0-24
+	MAP_ARGS
+	EXP_CONSTANTS
+	VMOVI $0, V7.B16
+
+silu4:
+	FMOVQ.P 16(R1), F6
+	SIGMOID
+	FMUL_4S(6, 1, 1)
+	MAP_NEXT(silu4)
 
 #define TANH_CONSTANTS \
 	EXP_CONSTANTS; \
@@ -628,101 +644,110 @@ elu4:
 	BIF_16B(2, 0, 1)
 	MAP_NEXT(elu4)
 
-// The constants of log, in the order in which they are loaded.
-DATA log<>+0(SB)/4, $0x3d8a3a76  // V8: the polynomial
-DATA log<>+4(SB)/4, $0xbdef2c32  // V9: -0.116783515
-DATA log<>+8(SB)/4, $0x3df37908  // V10: 0.11888319
-DATA log<>+12(SB)/4, $0xbdfe0e63 // V11: -0.12405088
-DATA log<>+16(SB)/4, $0x3e119b73 // V12: 0.14219455
-DATA log<>+20(SB)/4, $0xbe2aae3b // V13: -0.16668026
-DATA log<>+24(SB)/4, $0x3e4cd25f // V14: 0.20002125
-DATA log<>+28(SB)/4, $0xbe800003 // V15: -0.2500001
-DATA log<>+32(SB)/4, $0x3eaaaaa4 // V16: 0.33333313
-DATA log<>+36(SB)/4, $0x00800000 // V17: 2**-126, the least normal number
-DATA log<>+40(SB)/4, $0x4c000000 // V18: 2**25
-DATA log<>+44(SB)/4, $0xc1c80000 // V19: -25
-DATA log<>+48(SB)/4, $0x3f3504f3 // V20: sqrt(1/2)
-DATA log<>+52(SB)/4, $0x3f800000 // V21: 1
-DATA log<>+56(SB)/4, $0xb95e8083 // V22: ln 2, low part
-DATA log<>+60(SB)/4, $0xbf000000 // V23: -0.5
-DATA log<>+64(SB)/4, $0x3f318000 // V24: ln 2, high part with trailing zeros
-DATA log<>+68(SB)/4, $0xff800000 // V25: -infinity
-DATA log<>+72(SB)/4, $0x7fc00000 // V26: NaN
-DATA log<>+76(SB)/4, $0x7f7fffff // V27: the greatest finite number
+// The constants of log, in the order in which they are used.
+DATA log<>+0(SB)/4, $0x00800000  // 2**-126, the least normal number
+DATA log<>+4(SB)/4, $0x4c000000  // 2**25
+DATA log<>+8(SB)/4, $0xc1c80000  // -25
+DATA log<>+12(SB)/4, $0x3f3504f3 // sqrt(1/2)
+DATA log<>+16(SB)/4, $0x3f800000 // 1
+DATA log<>+20(SB)/4, $0x3d8a3a76 // the polynomial
+DATA log<>+24(SB)/4, $0xbdef2c32 // -0.116783515
+DATA log<>+28(SB)/4, $0x3df37908 // 0.11888319
+DATA log<>+32(SB)/4, $0xbdfe0e63 // -0.12405088
+DATA log<>+36(SB)/4, $0x3e119b73 // 0.14219455
+DATA log<>+40(SB)/4, $0xbe2aae3b // -0.16668026
+DATA log<>+44(SB)/4, $0x3e4cd25f // 0.20002125
+DATA log<>+48(SB)/4, $0xbe800003 // -0.2500001
+DATA log<>+52(SB)/4, $0x3eaaaaa4 // 0.33333313
+DATA log<>+56(SB)/4, $0xb95e8083 // ln 2, low part
+DATA log<>+60(SB)/4, $0xbf000000 // -0.5
+DATA log<>+64(SB)/4, $0x3f318000 // ln 2, high part with trailing zeros
+DATA log<>+68(SB)/4, $0xff800000 // -infinity
+DATA log<>+72(SB)/4, $0x7fc00000 // NaN
+DATA log<>+76(SB)/4, $0x7f7fffff // the greatest finite number
 GLOBL log<>(SB), RODATA|NOPTR, $80
+
+// LOG sets V1 to the natural logarithm of V6. V15 is 0. Clobbers V0, V2-V5, V7 and
+// R4. (log32 of package kernels)
+#define LOG \
+	MOVD $log<>(SB), R4; \
+	VLD1R.P 4(R4), [V2.S4]; \
+	VLD1R.P 4(R4), [V3.S4]; \
+	VLD1R.P 4(R4), [V7.S4]; \
+	FCMGT_4S(6, 2, 2); \               // x < 2**-126: 2**25*x, e = -25
+	FMUL_4S(3, 6, 3); \
+	VMOV V6.B16, V0.B16; \
+	BIT_16B(2, 3, 0); \
+	VAND V2.B16, V7.B16, V7.B16; \
+	VLD1R.P 4(R4), [V5.S4]; \
+	VLD1R.P 4(R4), [V4.S4]; \
+	VSUB V5.S4, V0.S4, V2.S4; \        // x = 2**k * (1+f)
+	SSHR23_4S(2, 2); \
+	SCVTF_4S(2, 3); \
+	FADD_4S(3, 7, 7); \
+	VSHL $23, V2.S4, V2.S4; \
+	VSUB V2.S4, V0.S4, V0.S4; \
+	FSUB_4S(4, 0, 0); \
+	VLD1R.P 4(R4), [V1.S4]; \
+	TERM(1, 0, V2, 2); \
+	TERM(2, 0, V1, 1); \
+	TERM(1, 0, V2, 2); \
+	TERM(2, 0, V1, 1); \
+	TERM(1, 0, V2, 2); \
+	TERM(2, 0, V1, 1); \
+	TERM(1, 0, V2, 2); \
+	TERM(2, 0, V1, 1); \
+	FMUL_4S(0, 0, 3); \                // z = f*f
+	FMUL_4S(3, 0, 4); \                // y = f*z*p
+	FMUL_4S(4, 1, 1); \
+	VLD1R.P 4(R4), [V2.S4]; \
+	FMLA_4S(2, 7, 1); \
+	VLD1R.P 4(R4), [V2.S4]; \
+	FMLA_4S(2, 3, 1); \
+	FADD_4S(0, 1, 1); \
+	VLD1R.P 4(R4), [V2.S4]; \
+	FMLA_4S(2, 7, 1); \
+	VLD1R.P 4(R4), [V3.S4]; \
+	FCMEQ_4S(15, 6, 2); \              // 0: -infinity
+	BIT_16B(2, 3, 1); \
+	VLD1R.P 4(R4), [V3.S4]; \
+	FCMGT_4S(6, 15, 2); \              // below: NaN
+	BIT_16B(2, 3, 1); \
+	VLD1R (R4), [V3.S4]; \
+	FCMGT_4S(3, 6, 2); \               // infinity and NaN stay
+	BIT_16B(2, 6, 1); \
+	FCMEQ_4S(6, 6, 2); \
+	BIF_16B(2, 6, 1)
 
 // func LogNEON(dst, src unsafe.Pointer, n uintptr)
 TEXT ·LogNEON(SB), NOSPLIT, $0-24
 	MAP_ARGS
-	MOVD $log<>(SB), R3
-	VLD1R.P 4(R3), [V8.S4]
-	VLD1R.P 4(R3), [V9.S4]
-	VLD1R.P 4(R3), [V10.S4]
-	VLD1R.P 4(R3), [V11.S4]
-	VLD1R.P 4(R3), [V12.S4]
-	VLD1R.P 4(R3), [V13.S4]
-	VLD1R.P 4(R3), [V14.S4]
-	VLD1R.P 4(R3), [V15.S4]
-	VLD1R.P 4(R3), [V16.S4]
-	VLD1R.P 4(R3), [V17.S4]
-	VLD1R.P 4(R3), [V18.S4]
-	VLD1R.P 4(R3), [V19.S4]
-	VLD1R.P 4(R3), [V20.S4]
-	VLD1R.P 4(R3), [V21.S4]
-	VLD1R.P 4(R3), [V22.S4]
-	VLD1R.P 4(R3), [V23.S4]
-	VLD1R.P 4(R3), [V24.S4]
-	VLD1R.P 4(R3), [V25.S4]
-	VLD1R.P 4(R3), [V26.S4]
-	VLD1R (R3), [V27.S4]
-	VMOVI $0, V28.B16
+	VMOVI $0, V15.B16
 
 log4:
 	FMOVQ.P 16(R1), F6
-	FCMGT_4S(6, 17, 2)                 // x < 2**-126: 2**25*x, e = -25
-	FMUL_4S(18, 6, 3)
-	VMOV V6.B16, V0.B16
-	BIT_16B(2, 3, 0)
-	VAND V2.B16, V19.B16, V7.B16
-	VSUB V20.S4, V0.S4, V2.S4          // x = 2**k * (1+f)
-	SSHR23_4S(2, 2)
-	SCVTF_4S(2, 3)
-	FADD_4S(3, 7, 7)
-	VSHL $23, V2.S4, V2.S4
-	VSUB V2.S4, V0.S4, V0.S4
-	FSUB_4S(21, 0, 0)
-	VMOV V9.B16, V1.B16
-	FMLA_4S(8, 0, 1)
-	VMOV V10.B16, V2.B16
-	FMLA_4S(1, 0, 2)
-	VMOV V11.B16, V1.B16
-	FMLA_4S(2, 0, 1)
-	VMOV V12.B16, V2.B16
-	FMLA_4S(1, 0, 2)
-	VMOV V13.B16, V1.B16
-	FMLA_4S(2, 0, 1)
-	VMOV V14.B16, V2.B16
-	FMLA_4S(1, 0, 2)
-	VMOV V15.B16, V1.B16
-	FMLA_4S(2, 0, 1)
-	VMOV V16.B16, V2.B16
-	FMLA_4S(1, 0, 2)
-	FMUL_4S(0, 0, 3)                   // z = f*f
-	FMUL_4S(3, 0, 4)                   // y = f*z*p
-	FMUL_4S(4, 2, 1)
-	FMLA_4S(22, 7, 1)
-	FMLA_4S(23, 3, 1)
-	FADD_4S(0, 1, 1)
-	FMLA_4S(24, 7, 1)
-	FCMEQ_4S(28, 6, 2)                 // 0: -infinity
-	BIT_16B(2, 25, 1)
-	FCMGT_4S(6, 28, 2)                 // below: NaN
-	BIT_16B(2, 26, 1)
-	FCMGT_4S(27, 6, 2)                 // infinity and NaN stay
-	BIT_16B(2, 6, 1)
-	FCMEQ_4S(6, 6, 2)
-	BIF_16B(2, 6, 1)
+	LOG
 	MAP_NEXT(log4)
+
+// func SoftplusNEON(dst, src unsafe.Pointer, n uintptr)
+TEXT ·SoftplusNEON(SB), NOSPLIT, $0-24
+	MAP_ARGS
+	EXP_CONSTANTS
+	VMOVI $0, V15.B16
+
+softplus4:
+	FMOVQ.P 16(R1), F8
+	FABS_4S(8, 0)
+	FNEG_4S(0, 0)
+	EXP
+	FCMGT_4S(0, 28, 2)
+	BIC_16B(2, 1, 1)
+	FADD_4S(25, 1, 6)
+	LOG
+	FADD_4S(8, 1, 2)                   // x > 0 ? x + log(1 + e**-|x|) : log(1 + e**-|x|)
+	FCMGT_4S(15, 8, 3)
+	BIT_16B(3, 2, 1)
+	MAP_NEXT(softplus4)
 
 // func ClampNEON(dst, src unsafe.Pointer, n uintptr, lo, hi float32)
 TEXT ·ClampNEON(SB), NOSPLIT, $0-32
@@ -774,6 +799,27 @@ hardSwish4:
 	FDIV_4S(9, 1, 1)
 	MAP_NEXT(hardSwish4)
 
+// func HardSigmoidNEON(dst, src unsafe.Pointer, n uintptr, alpha, beta float32)
+TEXT ·HardSigmoidNEON(SB), NOSPLIT, $0-32
+	MAP_ARGS
+	FMOVS alpha+24(FP), F8
+	FMOVS beta+28(FP), F9
+	FMOVS $1.0, F11
+	VDUP V8.S[0], V8.S4
+	VDUP V9.S[0], V9.S4
+	VDUP V11.S[0], V11.S4
+	VMOVI $0, V10.B16
+
+hardSigmoid4:
+	FMOVQ.P 16(R1), F0
+	VMOV V9.B16, V1.B16
+	FMLA_4S(8, 0, 1)
+	FCMGT_4S(1, 10, 2)
+	BIT_16B(2, 10, 1)
+	FCMGT_4S(11, 1, 2)
+	BIT_16B(2, 11, 1)
+	MAP_NEXT(hardSigmoid4)
+
 // func DivideNEON(dst, src unsafe.Pointer, n uintptr, by float32)
 TEXT ·DivideNEON(SB), NOSPLIT, $0-28
 	MAP_ARGS
@@ -805,6 +851,44 @@ rsqrt4:
 	FSQRT_4S(1, 1)
 	FDIV_4S(1, 8, 1)
 	MAP_NEXT(rsqrt4)
+
+// func ReciprocalNEON(dst, src unsafe.Pointer, n uintptr)
+TEXT ·ReciprocalNEON(SB), NOSPLIT, $0-24
+	MAP_ARGS
+	FMOVS $1.0, F8
+	VDUP V8.S[0], V8.S4
+
+reciprocal4:
+	FMOVQ.P 16(R1), F1
+	FDIV_4S(1, 8, 1)
+	MAP_NEXT(reciprocal4)
+
+// func FloorNEON(dst, src unsafe.Pointer, n uintptr)
+TEXT ·FloorNEON(SB), NOSPLIT, $0-24
+	MAP_ARGS
+
+floor4:
+	FMOVQ.P 16(R1), F1
+	FRINTM_4S(1, 1)
+	MAP_NEXT(floor4)
+
+// func CeilNEON(dst, src unsafe.Pointer, n uintptr)
+TEXT ·CeilNEON(SB), NOSPLIT, $0-24
+	MAP_ARGS
+
+ceil4:
+	FMOVQ.P 16(R1), F1
+	FRINTP_4S(1, 1)
+	MAP_NEXT(ceil4)
+
+// func RoundNEON(dst, src unsafe.Pointer, n uintptr)
+TEXT ·RoundNEON(SB), NOSPLIT, $0-24
+	MAP_ARGS
+
+round4:
+	FMOVQ.P 16(R1), F1
+	FRINTN_4S(1, 1)
+	MAP_NEXT(round4)
 
 // func AbsNEON(dst, src unsafe.Pointer, n uintptr)
 TEXT ·AbsNEON(SB), NOSPLIT, $0-24

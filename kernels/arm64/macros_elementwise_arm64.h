@@ -13,3 +13,9 @@
 #define SSHR23_4S(n, d) WORD $(0x4f290400 | (n)<<5 | (d))
 // fsqrt v<d>.4s, v<n>.4s
 #define FSQRT_4S(n, d) WORD $(0x6ea1f800 | (n)<<5 | (d))
+// frintn v<d>.4s, v<n>.4s
+#define FRINTN_4S(n, d) WORD $(0x4e218800 | (n)<<5 | (d))
+// frintm v<d>.4s, v<n>.4s
+#define FRINTM_4S(n, d) WORD $(0x4e219800 | (n)<<5 | (d))
+// frintp v<d>.4s, v<n>.4s
+#define FRINTP_4S(n, d) WORD $(0x4ea18800 | (n)<<5 | (d))
