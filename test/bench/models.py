@@ -8,10 +8,11 @@ runtime, made by that runtime's own tools.
 
 A twin is the same float32 network; its int8 form is the other runtime's own:
 quantize_static for onnxruntime (QDQ, unsigned activations, signed weights per
-channel: its fast path on x86) and NNCF for OpenVINO. MNN converts the int8
-.tflite, for the mnnquant of its package ends with a C++ exception; ncnn's quantizer is
-not in its package, so ncnn runs float32 only. The .tflite of --material that
-exist in int8 alone get an ONNX twin of the same quantized graph.
+channel: its fast path on x86) and NNCF for OpenVINO. MNN and ncnn run float32, their
+fastest precision, beside int8 too: ncnn's quantizer is not in its package, MNN's
+ends there with a C++ exception, and what MNN converts from an int8 .tflite crashes
+or refuses to run. The .tflite of --material that exist in int8 alone get an ONNX
+twin of the same quantized graph.
 DIR/index.json lists what was made; a twin that could not be made is named there
 with the reason, and the program goes on.
 
@@ -226,9 +227,9 @@ def openvino_int8(src, dst, shape):
     ov.save_model(m, dst)
 
 
-def mnn_of(src, dst, kind="ONNX"):
+def mnn_of(src, dst):
     """Calls the extension module: the command mnnconvert wants to install a logger and to send the model's size to its makers."""
-    run(sys.executable, "-c", "import sys, _tools; _tools.mnnconvert(sys.argv)", "-f", kind, "--modelFile", src, "--MNNModel", dst + ".tmp", "--bizCode", "bench")
+    run(sys.executable, "-c", "import sys, _tools; _tools.mnnconvert(sys.argv)", "-f", "ONNX", "--modelFile", src, "--MNNModel", dst + ".tmp", "--bizCode", "bench")
     os.replace(dst + ".tmp", dst)
 
 
@@ -294,16 +295,16 @@ def twins(ix, base, f32, int8, source, shape):
     """Files of the other runtimes from the float32 .tflite source; f32 and int8 are the entries they belong to."""
     onnx = base + ".onnx"
     if not ix.make(f32, "onnxruntime", onnx, lambda: onnx_of(source, onnx)):
-        for e, r in ((f32, "openvino"), (f32, "mnn"), (f32, "ncnn"), (int8, "onnxruntime"), (int8, "openvino"), (int8, "mnn")):
-            e["missing"][r] = "no ONNX twin"
+        for e in (f32, int8):
+            e["missing"].update({r: "no ONNX twin" for r in ("onnxruntime", "openvino", "mnn", "ncnn") if r not in e["missing"]})
         return
     f32["files"]["openvino"] = f32["files"]["onnxruntime"]
     ix.make(int8, "onnxruntime", base + "_int8.onnx", lambda: onnx_int8(onnx, base + "_int8.onnx", shape))
     ix.make(int8, "openvino", base + "_int8.xml", lambda: openvino_int8(onnx, base + "_int8.xml", shape))
-    ix.make(f32, "mnn", base + ".mnn", lambda: mnn_of(onnx, base + ".mnn"))
-    if "tflite" in int8["files"]:
-        ix.make(int8, "mnn", base + "_int8.mnn", lambda: mnn_of(int8["files"]["tflite"], base + "_int8.mnn", "TFLITE"))
-    ix.make(f32, "ncnn", base + ".param", lambda: ncnn_of(onnx, base + ".param", shape))
+    for runtime, path, build in (("mnn", base + ".mnn", lambda: mnn_of(onnx, base + ".mnn")),
+                                 ("ncnn", base + ".param", lambda: ncnn_of(onnx, base + ".param", shape))):
+        if ix.make(f32, runtime, path, build):
+            ix.make(int8, runtime, path, None)
 
 
 def write(path, data):

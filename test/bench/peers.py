@@ -234,12 +234,13 @@ def report(rows, peers, peaks, threads):
     for kind in ("int8", "f32"):
         some = [r for r in rows if r["type"] == kind and "ratio" in r]
         if some:
-            whole = [r for r in some if not r["model"].startswith("layer_")]
-            for what, part in (("models", whole), ("single layers", [r for r in some if r not in whole])):
+            sort = lambda r: "single layers" if r["model"].startswith("layer_") else "calls of nothing" if r["model"] == "one_op" else "models"
+            for what in ("models", "single layers", "calls of nothing"):
+                part = [r for r in some if sort(r) == what]
                 if part:
                     g = lambda k: statistics.geometric_mean(r[k] for r in part)
                     print(f"{kind}, {len(part)} {what}: geometric mean of best peer / whet {g('ratio'):.2f} (medians), {g('ratio_min'):.2f} (least times); "
-                          f"slower than the best peer on {sum(r['ratio_min'] < 1 for r in part)}")
+                          f"behind the best peer on {sum(r['ratio_min'] < 1 for r in part)}")
     for r in sorted((r for r in rows if r.get("ratio_min", 1) < 1), key=lambda r: r["ratio_min"]):
         print(f"  behind: {r['model']} {r['type']}: {r['ratio_min']:.2f} of least times, {r['ratio']:.2f} of medians, best is {r['best']}")
     by = {(r["model"], r["type"]): r for r in rows if "whet" in r["results"]}
