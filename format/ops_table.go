@@ -64,7 +64,13 @@ var Ops = table(
 		Attrs: []AttrSpec{{Name: "transB", Kind: KindInt, Required: true, Ints: []int64{1}, Doc: "B is stored transposed: the only form"}},
 		Types: matmulTypes, infer: inferGemm},
 
-	// Pooling.
+	opMatMul,
+
+	// Normalization.
+	opLayerNorm, opRMSNorm,
+
+	// Pooling and sampling.
+	opResize, opGridSample,
 	pool("MaxPool", "The greatest element of each window; padding never wins.", "T -> T"),
 	pool("AveragePool", "The mean of each window's elements. Padding is not counted.", "A -> A"),
 
@@ -86,6 +92,24 @@ var Ops = table(
 	unaryOp("Erf", "The error function."),
 	with(unaryOp("Gelu", "x/2 · (1 + erf(x/sqrt(2))), or its approximation by a hyperbolic tangent."),
 		AttrSpec{Name: "approximate", Kind: KindString, Default: "none", Strings: []string{"none", "tanh"}}),
+	opHardSigmoid,
+	unaryOp("Softplus", "log(1 + exp(x))."),
+	unaryOp("Reciprocal", "1 / x."),
+	unaryOp("Floor", "The greatest integer that is not above x."),
+	unaryOp("Ceil", "The least integer that is not below x."),
+	unaryOp("Round", "The nearest integer; of two, the even one."),
+	unaryOp("Sign", "-1, 0 or 1.", "N -> N"),
+	unaryOp("Sin", "The sine.", "float32 -> float32"),
+	unaryOp("Cos", "The cosine.", "float32 -> float32"),
+	unaryOp("Tan", "The tangent.", "float32 -> float32"),
+	unaryOp("Asin", "The arcsine.", "float32 -> float32"),
+	unaryOp("Acos", "The arccosine.", "float32 -> float32"),
+	unaryOp("Atan", "The arctangent.", "float32 -> float32"),
+	unaryOp("Sinh", "The hyperbolic sine.", "float32 -> float32"),
+	unaryOp("Cosh", "The hyperbolic cosine.", "float32 -> float32"),
+	unaryOp("Asinh", "The inverse hyperbolic sine.", "float32 -> float32"),
+	unaryOp("Acosh", "The inverse hyperbolic cosine.", "float32 -> float32"),
+	unaryOp("Atanh", "The inverse hyperbolic tangent.", "float32 -> float32"),
 	with(unaryOp("Softmax", "exp(x - max) / sum(exp(x - max)) along the axis.", "A -> A", "qint8 -> qint16"), attrInner),
 	with(unaryOp("LogSoftmax", "The logarithm of Softmax.", "A -> A", "qint8 -> qint16"), attrInner),
 
@@ -98,11 +122,25 @@ var Ops = table(
 	binaryOp("Min", "b < a ? b : a."),
 	binaryOp("Pow", "a to the power of b."),
 	binaryOp("SquaredDifference", "(a - b)²."),
+	opMod,
+
+	// Logic.
+	unaryOp("Not", "Not x.", "bool -> bool"),
+	logical("And", "a and b.", "bool bool -> bool"),
+	logical("Or", "a or b.", "bool bool -> bool"),
+	logical("Xor", "Either a or b.", "bool bool -> bool"),
+	logical("Equal", "a == b.", "N N -> bool", "bool bool -> bool"),
+	logical("Less", "a < b.", "N N -> bool"),
+	logical("LessOrEqual", "a <= b.", "N N -> bool"),
+	opWhere,
 
 	// Reductions.
 	reduce("ReduceMean", "The mean over the axes.", "A -> A", "N -> N"),
 	reduce("ReduceSum", "The sum over the axes.", "A -> A", "N -> N"),
 	reduce("ReduceMax", "The greatest element over the axes.", "T -> T"),
+	reduce("ReduceMin", "The least element over the axes.", "T -> T"),
+	reduce("ReduceProd", "The product over the axes.", "N -> N"),
+	opArgMax, opArgMin, opTopK, opCumSum, opCumProd,
 
 	// Data movement. The output has the type and quantization of the input.
 	&OpSpec{Name: "Reshape", Doc: "The same elements in the same order with another shape.",
@@ -135,6 +173,7 @@ var Ops = table(
 		Inputs: []string{"data", "indices"}, Outputs: []string{"Y"},
 		Attrs: []AttrSpec{{Name: "axis", Kind: KindInt, Default: int64(0)}},
 		Types: []string{"T int32 -> T", "T int64 -> T"}, infer: inferGather},
+	opExpand, opGatherElements, opGatherND, opScatterElements, opScatterND,
 
 	// Types.
 	unaryOp("Cast", "The same numbers as another type: floats to integers truncate towards zero, integers wrap, bool is 0 or 1 and != 0.", "N -> M", "bool -> N", "N -> bool"),
@@ -143,7 +182,7 @@ var Ops = table(
 	unaryOp("Requantize", "A quantized tensor to the output's type and quantization.", "Q -> R"),
 
 	// Recurrent layers and state.
-	opLSTM, opQLSTM, opSVDF,
+	opLSTM, opGRU, opRNN, opQLSTM, opSVDF,
 	&OpSpec{Name: "StateRead", Doc: "The value of a state. It is the value before this run's StateWrite if it comes earlier in the list of nodes than that, else the new one.",
 		Outputs: []string{"Y"}, Attrs: []AttrSpec{attrState}, Types: []string{"-> T"}, infer: inferStateRead},
 	&OpSpec{Name: "StateWrite", Doc: "Sets the value of a state, from this node on and for the runs to come.",

@@ -49,14 +49,49 @@ func binderOf(op string) binder {
 		return bindGemm
 	case "MaxPool", "AveragePool":
 		return bindPool
-	case "Relu", "Clip", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Elu", "Exp", "Log", "Sqrt", "Rsqrt", "Abs", "Neg", "Erf", "Gelu":
+	case "Relu", "Clip", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Elu", "Exp", "Log", "Sqrt", "Rsqrt", "Abs", "Neg", "Erf", "Gelu",
+		"HardSigmoid", "Softplus", "Reciprocal", "Floor", "Ceil", "Round":
 		return bindUnary
+	case "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh":
+		return bindTrig
 	case "Softmax", "LogSoftmax":
 		return bindSoftmax
 	case "Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "SquaredDifference":
 		return bindBinary
+	case "Equal", "Less", "LessOrEqual", "Mod":
+		return bindCompare
+	case "And", "Or", "Xor":
+		return bindLogic
+	case "Not":
+		return bindNot
+	case "Sign":
+		return bindSign
+	case "Where":
+		return bindWhere
+	case "MatMul":
+		return bindMatMul
+	case "LayerNormalization", "RMSNormalization":
+		return bindNorm
+	case "Resize":
+		return bindResize
+	case "GridSample":
+		return bindGridSample
 	case "ReduceMean", "ReduceSum", "ReduceMax":
 		return bindReduce
+	case "ReduceMin", "ReduceProd":
+		return bindFold
+	case "ArgMax", "ArgMin":
+		return bindArg
+	case "TopK":
+		return bindTopK
+	case "CumSum", "CumProd":
+		return bindCumulate
+	case "Expand":
+		return bindExpand
+	case "GatherElements", "GatherND":
+		return bindGatherElements
+	case "ScatterElements", "ScatterND":
+		return bindScatter
 	case "Reshape":
 		return bindReshape
 	case "Transpose":
@@ -81,6 +116,8 @@ func binderOf(op string) binder {
 		return bindRequantize
 	case "LSTM":
 		return bindLSTM
+	case "GRU", "RNN":
+		return bindGRU
 	case "QLSTM":
 		return bindQLSTM
 	case "SVDF":
@@ -138,9 +175,17 @@ func (s *step) complete(n *node) {
 	}
 }
 
-func bindFlip(n *node, _ kernels.Level) (*step, error) {
+func bindFlip(n *node, l kernels.Level) (*step, error) {
 	in, out := n.in[0], n.out[0]
-	return &step{run: func(m *mem, _ []byte, _, _ int) { flip(m.bytes(out), m.bytes(in)) }}, nil
+	s := &step{tasks: chunks(in.size)}
+	s.run = func(m *mem, _ []byte, t0, t1 int) {
+		from, to := span(t0, t1, in.size)
+		kernels.FlipSigns(l, m.bytes(out)[from:to], m.bytes(in)[from:to])
+	}
+	if l != kernels.Generic {
+		s.kernel, s.asm = l.String()+" flip", true
+	}
+	return s, nil
 }
 
 // bindReshape makes the output an alias of the input where both are computed

@@ -24,6 +24,8 @@ func unaryOf(n *node) (kernels.Unary, bool) {
 		"Relu": kernels.Relu, "Clip": kernels.Clip, "LeakyRelu": kernels.LeakyRelu, "Elu": kernels.Elu, "HardSwish": kernels.HardSwish,
 		"Sigmoid": kernels.SigmoidOp, "Tanh": kernels.TanhOp, "Exp": kernels.ExpOp, "Log": kernels.LogOp, "Sqrt": kernels.SqrtOp,
 		"Rsqrt": kernels.Rsqrt, "Abs": kernels.Abs, "Neg": kernels.Neg, "Erf": kernels.ErfOp, "Gelu": kernels.Gelu,
+		"HardSigmoid": kernels.HardSigmoid, "Softplus": kernels.Softplus, "Reciprocal": kernels.Reciprocal,
+		"Floor": kernels.Floor, "Ceil": kernels.Ceil, "Round": kernels.Round,
 	}
 	op, ok := ops[n.op]
 	u := kernels.Unary{Op: op}
@@ -34,6 +36,8 @@ func unaryOf(n *node) (kernels.Unary, bool) {
 		u.A = n.attrs.Float("alpha", 0.01)
 	case "Elu":
 		u.A = n.attrs.Float("alpha", 1)
+	case "HardSigmoid":
+		u.A, u.B = n.attrs.Float("alpha", 0.2), n.attrs.Float("beta", 0.5)
 	case "Gelu":
 		if n.attrs.Str("approximate", "none") == "tanh" {
 			u.Op = kernels.GeluTanh

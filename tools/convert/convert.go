@@ -11,6 +11,7 @@ import (
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/tools/convert/internal/build"
+	"github.com/whet-edge/whet/tools/convert/internal/onnx"
 	"github.com/whet-edge/whet/tools/convert/internal/tflite"
 )
 
@@ -19,7 +20,21 @@ const Tool = "whet-convert"
 
 // ErrFormat is in the chain of the error for a file that is of no format that
 // can be converted.
-var ErrFormat = errors.New("only .tflite files can be converted by this version")
+var ErrFormat = errors.New("only .tflite and .onnx files can be converted by this version")
+
+// An Option settles what a source file leaves open.
+type Option func(*onnx.Options)
+
+// WithDim gives a symbolic dimension of an ONNX model a size; others are 1.
+func WithDim(name string, size int) Option {
+	return func(o *onnx.Options) { o.Dims[name] = size }
+}
+
+// WithConst makes an input of an ONNX model a constant, which the converted
+// model no longer takes.
+func WithConst(input string, values ...float64) Option {
+	return func(o *onnx.Options) { o.Const[input] = values }
+}
 
 // An UnsupportedError lists all operators of a file that cannot be converted.
 type UnsupportedError = build.UnsupportedError
@@ -34,7 +49,7 @@ type UnsupportedOp = build.UnsupportedOp
 // The error is a *UnsupportedError if the file is sound but holds operators
 // that whet does not have, and wraps [ErrFormat] if the format is not one that
 // can be converted.
-func Import(path string) (*format.Model, error) {
+func Import(path string, opts ...Option) (*format.Model, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -45,14 +60,15 @@ func Import(path string) (*format.Model, error) {
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return nil, err
 	}
-	switch kind := sniff(path, head[:n]); kind {
-	case tfLite:
+	kind := sniff(path, head[:n])
+	switch kind {
+	case tfLite, onnxFormat:
 	case "":
-		return nil, fmt.Errorf("%s: unknown format: %w; export the model from its framework as .tflite", path, ErrFormat)
+		return nil, fmt.Errorf("%s: unknown format: %w; export the model from its framework as one of these", path, ErrFormat)
 	case whet:
 		return nil, fmt.Errorf("%s: already a .whet model: %w", path, ErrFormat)
 	default:
-		return nil, fmt.Errorf("%s: %s: %w; export the model from its framework as .tflite", path, kind, ErrFormat)
+		return nil, fmt.Errorf("%s: %s: %w; export the model from its framework as one of these", path, kind, ErrFormat)
 	}
 	fi, err := f.Stat()
 	if err != nil {
@@ -65,7 +81,17 @@ func Import(path string) (*format.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	m, err := tflite.Import(path, append(head[:n], rest...))
+	b := append(head[:n], rest...)
+	var m *format.Model
+	if kind == onnxFormat {
+		o := onnx.Options{Dir: filepath.Dir(path), Dims: map[string]int{}, Const: map[string][]float64{}}
+		for _, opt := range opts {
+			opt(&o)
+		}
+		m, err = onnx.Import(path, b, o)
+	} else {
+		m, err = tflite.Import(path, b)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -81,8 +107,9 @@ const maxSource = 2 << 30
 
 // What sniff knows.
 const (
-	tfLite = "TensorFlow Lite"
-	whet   = "whet"
+	tfLite     = "TensorFlow Lite"
+	onnxFormat = "ONNX"
+	whet       = "whet"
 )
 
 // sniff returns the name of the file's format, "" if it is not known.
@@ -102,7 +129,7 @@ func sniff(path string, b []byte) string {
 	case ".tflite":
 		return tfLite
 	case ".onnx":
-		return "ONNX"
+		return onnxFormat
 	case ".h5", ".hdf5":
 		return "HDF5 (Keras)"
 	case ".keras":
@@ -116,5 +143,5 @@ func sniff(path string, b []byte) string {
 // Operators returns the names of the operators that can be converted, by
 // source format, sorted.
 func Operators() map[string][]string {
-	return map[string][]string{"tflite": tflite.Operators()}
+	return map[string][]string{"tflite": tflite.Operators(), "onnx": onnx.Operators()}
 }

@@ -95,7 +95,6 @@ func TestUnsupported(t *testing.T) {
 func TestFormats(t *testing.T) {
 	dir := t.TempDir()
 	for _, tt := range []struct{ name, data, want string }{
-		{"a.onnx", "\x08\x07", "ONNX"},
 		{"a.keras", "PK", "Keras"},
 		{"a.h5", "", "HDF5"},
 		{"noname", "\x89HDF\r\n\x1a\n", "HDF5"},

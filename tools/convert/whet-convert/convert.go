@@ -28,6 +28,7 @@ type options struct {
 	quantize                            quantizeFlags
 	title, description, license, author string
 	json                                bool
+	source                              sourceFlags
 }
 
 // check finds what is wrong with the flags alone, before any work.
@@ -110,7 +111,11 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 // load reads the source. A .whet model is one when it is to be quantized.
 func (o *options) load() (*format.Model, error) {
 	if o.quantize.scheme == "none" || !strings.EqualFold(filepath.Ext(o.in), ".whet") {
-		return convert.Import(o.in)
+		opts, err := o.source.options()
+		if err != nil {
+			return nil, err
+		}
+		return convert.Import(o.in, opts...)
 	}
 	m, err := format.Open(o.in)
 	if err != nil {

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -117,7 +119,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "whet-convert IN -o OUT.whet",
 		Short: "Turn a model of another framework into a .whet file",
-		Long: `whet-convert turns a TensorFlow Lite model (.tflite) into a .whet file, and
+		Long: `whet-convert turns a TensorFlow Lite or ONNX model (.tflite, .onnx) into a .whet file, and
 quantizes it where asked to; then a float .whet will do as the source, too.
 
 The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong usage.`,
@@ -166,6 +168,7 @@ The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong
 	f.StringVar(&o.description, "description", "", "description for its card")
 	f.StringVar(&o.license, "license", "", "licence for its card")
 	f.StringVar(&o.author, "author", "", "author for its card")
+	o.source.register(f)
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.BoolVar(&listOps, "list-ops", false, "print the operators that can be converted, and stop")
 	return cmd
@@ -176,9 +179,11 @@ func printOps(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return writeJSON(w, ops)
 	}
-	for _, op := range ops["tflite"] {
-		if _, err := fmt.Fprintln(w, op); err != nil {
-			return err
+	for _, source := range slices.Sorted(maps.Keys(ops)) {
+		for _, op := range ops[source] {
+			if _, err := fmt.Fprintln(w, source, op); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -89,7 +89,7 @@ func TestFailures(t *testing.T) {
 		{"image on a vector", []string{source("accumulator.tflite"), "-o", out, "--image", "mean=1"}, exitFailed, "a picture needs"},
 		{"missing", []string{filepath.Join(dir, "no.tflite"), "-o", out}, exitFailed, "no.tflite"},
 		{"missing labels", []string{good, "-o", out, "--labels", filepath.Join(dir, "no.txt")}, exitFailed, "no.txt"},
-		{"onnx", []string{onnx, "-o", out}, exitFailed, "only .tflite"},
+		{"onnx", []string{onnx, "-o", out}, exitFailed, "not an ONNX model"},
 		{"unsupported", []string{source("unsupported.tflite"), "-o", out}, exitFailed, `node 0 SIN, output "y"`},
 		{"no such folder", []string{good, "-o", filepath.Join(dir, "no", "out.whet")}, exitFailed, "out.whet"},
 	} {
@@ -118,8 +118,8 @@ func TestFailureAsJSON(t *testing.T) {
 
 func TestListOps(t *testing.T) {
 	code, stdout, _ := call("--list-ops")
-	ops := strings.Fields(stdout)
-	if code != 0 || !slices.IsSorted(ops) || !slices.Contains(ops, "CONV_2D") || slices.Contains(ops, "SIN") {
+	ops := strings.Split(strings.TrimSpace(stdout), "\n")
+	if code != 0 || !slices.IsSorted(ops) || !slices.Contains(ops, "tflite CONV_2D") || !slices.Contains(ops, "onnx Conv") || slices.Contains(ops, "tflite SIN") {
 		t.Errorf("exit %d, %q", code, ops)
 	}
 }

@@ -4,6 +4,7 @@ package build
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -97,11 +98,11 @@ func (b *Builder) State(s *format.State) string {
 	return s.Name
 }
 
-// Node adds a node. It is called after its first output, or after want if it
-// has none.
+// Node adds a node. It is called after its first output that is used, or after
+// want if it has none.
 func (b *Builder) Node(want, op string, inputs, outputs []string, attrs format.Attrs) {
-	if len(outputs) > 0 {
-		want = outputs[0]
+	if i := slices.IndexFunc(outputs, func(s string) bool { return s != "" }); i >= 0 {
+		want = outputs[i]
 	}
 	b.Graph.Nodes = append(b.Graph.Nodes, &format.Node{
 		Name: b.nodes.unique(want), Op: op, Inputs: inputs, Outputs: outputs, Attrs: attrs,

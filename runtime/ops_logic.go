@@ -1,0 +1,180 @@
+package runtime
+
+import (
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/kernels"
+)
+
+// bindTrig binds the trigonometric and hyperbolic functions, in float32.
+func bindTrig(n *node, _ kernels.Level) (*step, error) {
+	ops := map[string]kernels.TrigOp{"Sin": kernels.Sin, "Cos": kernels.Cos, "Tan": kernels.Tan,
+		"Asin": kernels.Asin, "Acos": kernels.Acos, "Atan": kernels.Atan, "Sinh": kernels.Sinh, "Cosh": kernels.Cosh,
+		"Asinh": kernels.Asinh, "Acosh": kernels.Acosh, "Atanh": kernels.Atanh}
+	f := kernels.TrigFunc(ops[n.op])
+	x, y := n.in[0], n.out[0]
+	count := x.elems()
+	return &step{tasks: chunks(count), run: func(m *mem, _ []byte, t0, t1 int) {
+		from, to := span(t0, t1, count)
+		kernels.ApplyTrig(f, m.f32(y)[from:to], m.f32(x)[from:to])
+	}}, nil
+}
+
+// bindNot binds Not on bools.
+func bindNot(n *node, _ kernels.Level) (*step, error) {
+	x, y := n.in[0], n.out[0]
+	return &step{run: func(m *mem, _ []byte, _, _ int) { kernels.Not(m.bytes(y), m.bytes(x)) }}, nil
+}
+
+// bindLogic binds And, Or and Xor on bools.
+func bindLogic(n *node, _ kernels.Level) (*step, error) {
+	op := map[string]kernels.LogicOp{"And": kernels.And, "Or": kernels.Or, "Xor": kernels.Xor}[n.op]
+	a, b, y := n.in[0], n.in[1], n.out[0]
+	c, err := kernels.NewBcast(a.shape, b.shape)
+	if err != nil {
+		return nil, n.errf("%v", err)
+	}
+	return &step{tasks: chunks(c.Elems), run: func(m *mem, _ []byte, t0, t1 int) {
+		from, to := span(t0, t1, c.Elems)
+		kernels.Logic(op, c, m.bytes(y), m.bytes(a), m.bytes(b), from, to)
+	}}, nil
+}
+
+// numeric are the functions of this file for one type of elements.
+type numeric struct {
+	sign    func(dst, src []byte)
+	mod     func(truncated bool, c *kernels.Bcast, dst, a, b []byte, from, to int)
+	compare func(op kernels.CompareOp, c *kernels.Bcast, dst, a, b []byte, from, to int)
+	min     reduceFunc
+	prod    reduceFunc
+	arg     func(a kernels.Along, dst, src []byte, least, last bool)
+	topK    func(a kernels.Along, k int, values, indices, src []byte, least bool, heap []int32)
+	cum     func(a kernels.Along, product, exclusive, reverse bool, dst, src []byte)
+	matmul  func(p *kernels.MatMul, dst, a, b []byte, from, to int)
+	scatter func(e *kernels.Elements, s *kernels.Slices, op kernels.Combine, dst, idx, updates []byte, wide bool)
+}
+
+// numericOf returns them, nil for a type that has none. Codes are ordered as the
+// real numbers that they stand for.
+func numericOf(t format.DType) *numeric {
+	switch t {
+	case format.Float64:
+		return numericOn[float64]()
+	case format.Float32:
+		return numericOn[float32]()
+	case format.Int64:
+		return numericOn[int64]()
+	case format.Int32:
+		return numericOn[int32]()
+	case format.Int16:
+		return numericOn[int16]()
+	case format.Int8:
+		return numericOn[int8]()
+	case format.Uint64:
+		return numericOn[uint64]()
+	case format.Uint32:
+		return numericOn[uint32]()
+	case format.Uint16:
+		return numericOn[uint16]()
+	case format.Uint8, format.Bool:
+		return numericOn[uint8]()
+	}
+	return nil
+}
+
+func numericOn[T kernels.Float | kernels.Integer]() *numeric {
+	return &numeric{
+		sign: func(dst, src []byte) { kernels.Sign(view[T](dst), view[T](src)) },
+		mod: func(truncated bool, c *kernels.Bcast, dst, a, b []byte, from, to int) {
+			kernels.Mod(truncated, c, view[T](dst), view[T](a), view[T](b), from, to)
+		},
+		compare: func(op kernels.CompareOp, c *kernels.Bcast, dst, a, b []byte, from, to int) {
+			kernels.Compare(op, c, dst, view[T](a), view[T](b), from, to)
+		},
+		min:  func(r *kernels.Reduce, dst, src []byte) { kernels.ReduceMin(r, view[T](dst), view[T](src)) },
+		prod: func(r *kernels.Reduce, dst, src []byte) { kernels.ReduceProd(r, view[T](dst), view[T](src)) },
+		arg: func(a kernels.Along, dst, src []byte, least, last bool) {
+			kernels.ArgExtreme(a, view[int64](dst), view[T](src), least, last)
+		},
+		topK: func(a kernels.Along, k int, values, indices, src []byte, least bool, heap []int32) {
+			kernels.TopK(a, k, view[T](values), view[int64](indices), view[T](src), least, heap)
+		},
+		cum: func(a kernels.Along, product, exclusive, reverse bool, dst, src []byte) {
+			kernels.Cumulate(a, product, exclusive, reverse, view[T](dst), view[T](src))
+		},
+		matmul: func(p *kernels.MatMul, dst, a, b []byte, from, to int) {
+			kernels.MatMulRows(p, view[T](dst), view[T](a), view[T](b), from, to)
+		},
+		scatter: func(e *kernels.Elements, s *kernels.Slices, op kernels.Combine, dst, idx, updates []byte, wide bool) {
+			d, u := view[T](dst), view[T](updates)
+			switch {
+			case e != nil && wide:
+				kernels.ScatterElements(e, op, d, view[int64](idx), u)
+			case e != nil:
+				kernels.ScatterElements(e, op, d, view[int32](idx), u)
+			case wide:
+				kernels.ScatterND(s, op, d, view[int64](idx), u)
+			default:
+				kernels.ScatterND(s, op, d, view[int32](idx), u)
+			}
+		},
+	}
+}
+
+// numeric returns the functions for the type of v.
+func (n *node) numeric(v *value) (*numeric, error) {
+	if f := numericOf(v.typ); f != nil {
+		return f, nil
+	}
+	return nil, n.errf("no kernel for %v", v.typ)
+}
+
+// bindCompare binds the comparisons and Mod.
+func bindCompare(n *node, _ kernels.Level) (*step, error) {
+	a, b, y := n.in[0], n.in[1], n.out[0]
+	f, err := n.numeric(a)
+	if err != nil {
+		return nil, err
+	}
+	c, err := kernels.NewBcast(a.shape, b.shape)
+	if err != nil {
+		return nil, n.errf("%v", err)
+	}
+	if n.op == "Mod" {
+		truncated := n.attrs.Int("fmod", 0) == 1
+		return &step{tasks: chunks(c.Elems), run: func(m *mem, _ []byte, t0, t1 int) {
+			from, to := span(t0, t1, c.Elems)
+			f.mod(truncated, c, m.bytes(y), m.bytes(a), m.bytes(b), from, to)
+		}}, nil
+	}
+	op := map[string]kernels.CompareOp{"Equal": kernels.Equal, "Less": kernels.Less, "LessOrEqual": kernels.LessOrEqual}[n.op]
+	return &step{tasks: chunks(c.Elems), run: func(m *mem, _ []byte, t0, t1 int) {
+		from, to := span(t0, t1, c.Elems)
+		f.compare(op, c, m.bytes(y), m.bytes(a), m.bytes(b), from, to)
+	}}, nil
+}
+
+// bindSign binds Sign.
+func bindSign(n *node, _ kernels.Level) (*step, error) {
+	x, y := n.in[0], n.out[0]
+	f, err := n.numeric(x)
+	if err != nil {
+		return nil, err
+	}
+	return &step{run: func(m *mem, _ []byte, _, _ int) { f.sign(m.bytes(y), m.bytes(x)) }}, nil
+}
+
+// bindWhere binds Where; the elements' type does not matter.
+func bindWhere(n *node, _ kernels.Level) (*step, error) {
+	cond, a, b, y := n.in[0], n.in[1], n.in[2], n.out[0]
+	size, whole := a.elemBytes()
+	if !whole {
+		return nil, n.errf("no kernel for %v", a.typ)
+	}
+	w, err := kernels.NewWhere(cond.shape, a.shape, b.shape)
+	if err != nil {
+		return nil, n.errf("%v", err)
+	}
+	return &step{run: func(m *mem, _ []byte, _, _ int) {
+		w.Run(m.bytes(y), m.bytes(cond), m.bytes(a), m.bytes(b), size)
+	}}, nil
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/kernels"
+	"github.com/whet-edge/whet/runtime"
+	"github.com/whet-edge/whet/tools/convert"
+)
+
+// Verdicts.
+const (
+	pass = "pass"
+	fail = "FAIL"
+	skip = "skip"
+)
+
+// A result is one line of the table.
+type result struct {
+	Name    string   `json:"name"`
+	Verdict string   `json:"verdict"`
+	Reason  string   `json:"reason,omitempty"`
+	Ops     []string `json:"unsupported,omitempty"`     // operators that kept the model from being converted
+	Fixed   []string `json:"constant_inputs,omitempty"` // inputs that were made constants
+}
+
+// A testCase is a folder.
+type testCase struct{ name, dir string }
+
+// find lists the cases below a folder, by name.
+func find(dir string) ([]testCase, error) {
+	var cases []testCase
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "model.onnx" {
+			cases = append(cases, testCase{filepath.Base(filepath.Dir(p)), filepath.Dir(p)})
+		}
+		return err
+	})
+	return cases, err
+}
+
+// check runs all data sets of a case.
+func (c testCase) check() (r result) {
+	r = result{Name: c.name, Verdict: pass}
+	defer func() {
+		if p := recover(); p != nil {
+			r.Verdict, r.Reason = fail, fmt.Sprintf("panic: %v", p)
+		}
+	}()
+	sets, err := filepath.Glob(filepath.Join(c.dir, "test_data_set_*"))
+	if err != nil || len(sets) == 0 {
+		r.Verdict, r.Reason = skip, "it has no data"
+		return r
+	}
+	for _, set := range sets {
+		if err := c.run(set, &r); err != nil {
+			r.Reason = strings.ReplaceAll(err.Error(), "\n", "; ")
+			if r.Verdict == pass {
+				r.Verdict = fail
+			}
+			return r
+		}
+	}
+	return r
+}
+
+// fixable finds the input that a conversion asks to be a constant.
+var fixable = regexp.MustCompile(`--const (\S+)=VALUE`)
+
+// run runs one data set.
+func (c testCase) run(set string, r *result) error {
+	in, err := tensors(set, "input")
+	if err == nil && len(in) == 0 {
+		in, err = nil, nil // a model without inputs
+	}
+	var want []*format.Tensor
+	if err == nil {
+		want, err = tensors(set, "output")
+	}
+	if err != nil {
+		r.Verdict = skip
+		return err
+	}
+	m, err := c.convert(in, r)
+	if err != nil {
+		r.Verdict = skip
+		var u *convert.UnsupportedError
+		if errors.As(err, &u) {
+			var reasons []string
+			for _, o := range u.Ops {
+				r.Ops = append(r.Ops, o.Op)
+				reasons = append(reasons, o.Op+": "+o.Reason)
+			}
+			return errors.New(strings.Join(reasons, "; "))
+		}
+		return err
+	}
+	p, err := runtime.Compile(m, runtime.WithThreads(1), runtime.WithLevel(kernels.Best()))
+	if err != nil {
+		return err
+	}
+	s := p.NewSession()
+	defer s.Close()
+	for i, x := range p.Inputs() {
+		k := slices.IndexFunc(in, func(t *format.Tensor) bool { return t.Name == x.Name })
+		if k < 0 {
+			return fmt.Errorf("the data set has no input %q", x.Name)
+		}
+		if t := s.Input(i); in[k].Type != t.Type || !in[k].Shape.Equal(t.Shape) {
+			return fmt.Errorf("input %q is %v %v, the data %v %v", x.Name, t.Type, t.Shape, in[k].Type, in[k].Shape)
+		}
+		copy(s.Input(i).Bytes(), in[k].Data)
+	}
+	if err := s.Run(context.Background()); err != nil {
+		return err
+	}
+	outs := p.Outputs()
+	if len(outs) != len(want) {
+		return fmt.Errorf("%d outputs, the data has %d", len(outs), len(want))
+	}
+	for i, o := range outs {
+		if err := compare(o, s.Output(i).Bytes(), want[i]); err != nil {
+			return fmt.Errorf("output %q: %w", o.Name, err)
+		}
+	}
+	return nil
+}
+
+// convert imports the model, and makes constants of the inputs that it must know.
+func (c testCase) convert(in []*format.Tensor, r *result) (*format.Model, error) {
+	var opts []convert.Option
+	r.Fixed = nil
+	for {
+		m, err := convert.Import(filepath.Join(c.dir, "model.onnx"), opts...)
+		if err == nil {
+			return m, nil
+		}
+		more := false
+		for _, found := range fixable.FindAllStringSubmatch(err.Error(), -1) {
+			k := slices.IndexFunc(in, func(t *format.Tensor) bool { return t.Name == found[1] })
+			if k < 0 || slices.Contains(r.Fixed, found[1]) {
+				continue
+			}
+			v, err := numbers(in[k].Type, in[k].Data)
+			if err != nil {
+				return nil, err
+			}
+			opts = append(opts, convert.WithConst(found[1], v...))
+			r.Fixed = append(r.Fixed, found[1])
+			more = true
+		}
+		if !more {
+			return nil, err
+		}
+	}
+}
+
+// tensors reads NAME_0.pb, NAME_1.pb ...
+func tensors(set, name string) ([]*format.Tensor, error) {
+	var list []*format.Tensor
+	for i := 0; ; i++ {
+		t, err := convert.ReadONNXTensor(filepath.Join(set, fmt.Sprintf("%s_%d.pb", name, i)))
+		if errors.Is(err, os.ErrNotExist) {
+			return list, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, t)
+	}
+}
+
+// compare says how an output differs from what is expected.
+func compare(o runtime.Info, got []byte, want *format.Tensor) error {
+	if o.Type != want.Type || !o.Shape.Equal(want.Shape) {
+		return fmt.Errorf("it is %v %v, expected %v %v", o.Type, o.Shape, want.Type, want.Shape)
+	}
+	a, err := numbers(o.Type, got)
+	if err != nil {
+		return err
+	}
+	b, err := numbers(want.Type, want.Data)
+	if err != nil {
+		return err
+	}
+	rel, abs := 0.0, 0.0
+	if o.Type.Float() {
+		rel, abs = 1e-3, 1e-5
+	}
+	for i := range b {
+		if a[i] == b[i] || math.IsNaN(a[i]) && math.IsNaN(b[i]) {
+			continue
+		}
+		if d := math.Abs(a[i] - b[i]); !(d <= abs+rel*math.Abs(b[i])) || math.IsInf(b[i], 0) {
+			return fmt.Errorf("element %d of %v is %g, expected %g", i, o.Shape, a[i], b[i])
+		}
+	}
+	return nil
+}

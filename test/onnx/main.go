@@ -1,0 +1,129 @@
+// Command onnx runs folders of ONNX node tests: every folder that holds a
+// model.onnx and test_data_set_N folders with input_N.pb and output_N.pb.
+//
+//	go run ./test/onnx [--filter TEXT] [--all] [--json] DIR...
+//
+// A case passes if every output of every data set has the type and shape that is
+// expected, equal integers and bools, and floats within 1e-3 relative and 1e-5
+// absolute, the limits of ONNX's own runner. Where the shape of a result depends
+// on an input, that input is made a constant of the case's value; the table says
+// so. A case whose model cannot be converted is skipped with the reasons. The
+// exit code is 1 if a case fails.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// report is the outcome for all cases.
+type report struct {
+	Passed  int      `json:"passed"`
+	Failed  int      `json:"failed"`
+	Skipped int      `json:"skipped"`
+	Results []result `json:"results"`
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	fs := flag.NewFlagSet("onnx", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	filter := fs.String("filter", "", "only cases whose name contains this")
+	all := fs.Bool("all", false, "list the cases that pass, too")
+	asJSON := fs.Bool("json", false, "print everything as JSON")
+	if err := fs.Parse(args); err != nil {
+		return 2
+	}
+	if fs.NArg() == 0 {
+		fmt.Fprintln(stderr, "onnx: give one or more folders of node tests")
+		return 2
+	}
+	rep, err := check(fs.Args(), *filter)
+	if err != nil {
+		fmt.Fprintln(stderr, "onnx:", err)
+		return 1
+	}
+	if *asJSON {
+		e := json.NewEncoder(stdout)
+		e.SetIndent("", "  ")
+		err = e.Encode(rep)
+	} else {
+		err = rep.table(stdout, *all)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "onnx:", err)
+		return 1
+	}
+	if rep.Failed > 0 {
+		return 1
+	}
+	return 0
+}
+
+func check(dirs []string, filter string) (*report, error) {
+	rep := &report{}
+	for _, dir := range dirs {
+		cases, err := find(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range cases {
+			if !strings.Contains(c.name, filter) {
+				continue
+			}
+			r := c.check()
+			rep.Results = append(rep.Results, r)
+			switch r.Verdict {
+			case pass:
+				rep.Passed++
+			case fail:
+				rep.Failed++
+			default:
+				rep.Skipped++
+			}
+		}
+	}
+	if len(rep.Results) == 0 {
+		return nil, fmt.Errorf("%s: no model.onnx in a folder whose name contains %q", strings.Join(dirs, ", "), filter)
+	}
+	return rep, nil
+}
+
+func (r *report) table(w io.Writer, all bool) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "case\tverdict\treason")
+	why := map[string]int{}
+	for _, l := range r.Results {
+		reason := l.Reason
+		if len(l.Fixed) > 0 {
+			reason = strings.TrimSpace(reason + " [constant: " + strings.Join(l.Fixed, ", ") + "]")
+		}
+		for _, op := range l.Ops {
+			why[op]++
+		}
+		if l.Verdict == pass && !all {
+			continue
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\n", l.Name, l.Verdict, reason)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	var ops []string
+	for op, n := range why {
+		ops = append(ops, fmt.Sprintf("%s %d", op, n))
+	}
+	slices.Sort(ops)
+	if len(ops) > 0 {
+		fmt.Fprintf(w, "\nskipped for: %s\n", strings.Join(ops, ", "))
+	}
+	_, err := fmt.Fprintf(w, "%d passed, %d failed, %d skipped\n", r.Passed, r.Failed, r.Skipped)
+	return err
+}

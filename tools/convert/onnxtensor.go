@@ -1,0 +1,24 @@
+package convert
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/tools/convert/internal/onnx"
+)
+
+// ReadONNXTensor reads a file that holds one serialized TensorProto, as the ONNX
+// test suites keep inputs and outputs. The result has the name, type and shape
+// that stand in the file.
+func ReadONNXTensor(path string) (*format.Tensor, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	t, err := onnx.Tensor(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
