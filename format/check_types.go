@@ -137,7 +137,7 @@ func checkSums(op string, in, out []*Tensor) error {
 		}
 		return sumFits(in[0], in[1], at(2), in[1].Shape[0])
 	case "QLSTM":
-		for g := 0; g < 4; g++ {
+		for g := range 4 {
 			if err := sumFits(in[0], in[1+g], in[9+g], in[1].Shape[0]); err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 
@@ -130,9 +131,7 @@ func (d *Delta) diffHeader(base, tuned *Header) error {
 	}
 	if !same(func(e *encoder) { e.metrics(base.Metrics) }, func(e *encoder) { e.metrics(tuned.Metrics) }) {
 		d.Metrics = map[string]float64{}
-		for k, v := range tuned.Metrics {
-			d.Metrics[k] = v
-		}
+		maps.Copy(d.Metrics, tuned.Metrics)
 	}
 	if base.PeakBytes != tuned.PeakBytes {
 		d.Peak = tuned.PeakBytes

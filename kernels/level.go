@@ -3,6 +3,7 @@ package kernels
 import (
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 )
 
@@ -50,12 +51,7 @@ func ParseLevel(name string) (Level, error) {
 
 // Has reports whether this process may use the level.
 func Has(l Level) bool {
-	for _, x := range Levels() {
-		if x == l {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(Levels(), l)
 }
 
 // Levels returns the levels that this machine has and the environment allows,

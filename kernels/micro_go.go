@@ -201,12 +201,3 @@ func dwGo(a *dwArgs) {
 		}
 	}
 }
-
-// rowSumGo returns the sum of the elements.
-func rowSumGo(x []int8) int32 {
-	var s int32
-	for _, v := range x {
-		s += int32(v)
-	}
-	return s
-}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -29,12 +30,12 @@ func groups(shape, axes []int) [][]int {
 	g := make([][]int, outs)
 	for e := range product(shape) {
 		o, step, rest := 0, 1, e
-		for i := len(shape) - 1; i >= 0; i-- {
-			j := rest % shape[i]
-			rest /= shape[i]
+		for i, s := range slices.Backward(shape) {
+			j := rest % s
+			rest /= s
 			if !red[i] {
 				o += j * step
-				step *= shape[i]
+				step *= s
 			}
 		}
 		g[o] = append(g[o], e)

@@ -2,6 +2,7 @@ package quant
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/whet-edge/whet/kernels"
@@ -80,9 +81,9 @@ func (s *Stats) percentile() (lo, hi float32) {
 		}
 	}
 	sum = 0
-	for i := len(bins) - 1; i >= 0; i-- {
-		if sum += bins[i].n; sum > out || bins[i].center <= 0 {
-			h = min(h, max(bins[i].center+half, 0))
+	for _, bin := range slices.Backward(bins) {
+		if sum += bin.n; sum > out || bin.center <= 0 {
+			h = min(h, max(bin.center+half, 0))
 			break
 		}
 	}

@@ -146,9 +146,9 @@ func reference(m *format.Model, in []byte) []byte {
 			least = zy
 		}
 		out := make([]byte, h*w*o)
-		for i := 0; i < h; i++ {
-			for j := 0; j < w; j++ {
-				for n := 0; n < o; n++ {
+		for i := range h {
+			for j := range w {
+				for n := range o {
 					acc := bv(n)
 					for a := 0; a < k; a++ {
 						for b := 0; b < k; b++ {
@@ -156,7 +156,7 @@ func reference(m *format.Model, in []byte) []byte {
 							if y < 0 || z < 0 || y >= h || z >= w {
 								continue
 							}
-							for ch := 0; ch < c; ch++ {
+							for ch := range c {
 								acc += (xv((y*w+z)*c+ch) - xt.Quant.ZeroPoint()) * (wv(((n*k+a)*k+b)*c+ch) - wt.Quant.ZeroPoint())
 							}
 						}

@@ -48,8 +48,7 @@ func status(err error) int {
 
 // writeError answers with the protocol's error object.
 func writeError(w http.ResponseWriter, code int, err error) {
-	var b *busy
-	if errors.As(err, &b) {
+	if b, ok := errors.AsType[*busy](err); ok {
 		w.Header().Set("Retry-After", strconv.Itoa(b.after))
 	}
 	writeJSON(w, code, struct {

@@ -139,11 +139,11 @@ var npyTypes = map[format.DType]string{
 // npyHeader writes the head of a version 1.0 .npy file (NumPy enhancement
 // proposal 1): its length is a multiple of 64.
 func npyHeader(w io.Writer, descr string, shape []int) error {
-	dims := ""
+	var dims strings.Builder
 	for _, d := range shape {
-		dims += fmt.Sprintf("%d,", d)
+		dims.WriteString(fmt.Sprintf("%d,", d))
 	}
-	dict := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, dims)
+	dict := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, dims.String())
 	const magic = "\x93NUMPY\x01\x00"
 	pad := 63 - (len(magic)+2+len(dict))%64
 	dict += strings.Repeat(" ", pad) + "\n"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -136,9 +137,7 @@ func ask(s *Server, method, target, body string) *httptest.ResponseRecorder {
 func askWith(s *Server, method, target string, body io.Reader, h http.Header) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, body)
 	r.Host = "localhost"
-	for k, v := range h {
-		r.Header[k] = v
-	}
+	maps.Copy(r.Header, h)
 	rec := httptest.NewRecorder()
 	s.Handler().ServeHTTP(rec, r)
 	return rec
@@ -269,9 +268,7 @@ func TestSwapsLoseNoRequest(t *testing.T) {
 	stop := make(chan struct{})
 	var count atomic.Int64
 	for range 4 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for {
 				select {
 				case <-stop:
@@ -288,7 +285,7 @@ func TestSwapsLoseNoRequest(t *testing.T) {
 				}
 				count.Add(1)
 			}
-		}()
+		})
 	}
 	for i := range 60 {
 		for had := count.Load(); count.Load() < had+3; { // let some requests meet each version

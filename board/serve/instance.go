@@ -117,8 +117,7 @@ func (n *instance) infer(ctx context.Context, in [][]byte) (out [][]byte, t timi
 	start = time.Now()
 	vals, err := guard(ctx, s, in)
 	t.run = time.Since(start)
-	var p *panicked
-	if errors.As(err, &p) {
+	if _, ok := errors.AsType[*panicked](err); ok {
 		// What a panic left in the session is unknown. Better one fewer than a bad one.
 		s.Close()
 		fresh, ferr := n.NewSession()

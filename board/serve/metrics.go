@@ -64,8 +64,7 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) error {
 
 // request counts an answered request.
 func (m *metrics) request(model, version string, code int, took time.Duration, err error) {
-	var b *busy
-	if errors.As(err, &b) {
+	if b, ok := errors.AsType[*busy](err); ok {
 		m.rejected.Inc(b.reason)
 	}
 	if model == "" {

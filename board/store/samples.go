@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"syscall"
 )
@@ -238,9 +239,7 @@ func (s *Store) Counts(model string) Counts {
 	c := Counts{Labels: map[string]int{}}
 	if m := s.models[model]; m != nil {
 		c.Samples, c.Bytes = len(m.list), m.bytes
-		for l, n := range m.labels {
-			c.Labels[l] = n
-		}
+		maps.Copy(c.Labels, m.labels)
 	}
 	return c
 }

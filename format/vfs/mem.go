@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"path"
 	"path/filepath"
@@ -105,9 +106,7 @@ func (m *Mem) Crash(seed uint64, keep float64) *Mem {
 	defer m.mu.Unlock()
 	rng := rand.New(rand.NewPCG(seed, 1))
 	names := tree{}
-	for name, node := range m.durable {
-		names[name] = node
-	}
+	maps.Copy(names, m.durable)
 	for _, o := range m.pending {
 		if rng.Float64() < keep {
 			o.apply(names)

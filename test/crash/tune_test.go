@@ -97,7 +97,7 @@ func TestTuneKilled(t *testing.T) {
 				if err := cmd.Process.Kill(); err != nil {
 					t.Fatal(err)
 				}
-				_ = <-exit // that it was killed
+				<-exit // that it was killed
 				done++
 				if phase(t, out+".job") == trainingPhase {
 					inside++

@@ -10,9 +10,6 @@ import (
 	"github.com/whet-edge/whet/format"
 )
 
-// maxRank bounds how deep the arrays of a tensor's data may nest.
-const maxRank = 16
-
 // parseData reads the JSON value of a "data" field, flat or nested as the shape
 // says, into little-endian bytes appended to dst.
 //

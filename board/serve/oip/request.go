@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/whet-edge/whet/format"
@@ -313,14 +314,14 @@ func parseOutputs(given []outputJSON, allBinary bool, specs []Spec) ([]Output, e
 }
 
 func names(specs []Spec) string {
-	s := ""
+	var s strings.Builder
 	for i := range specs {
 		if i > 0 {
-			s += ", "
+			s.WriteString(", ")
 		}
-		s += strconv.Quote(specs[i].Name)
+		s.WriteString(strconv.Quote(specs[i].Name))
 	}
-	return s
+	return s.String()
 }
 
 // MaxBody returns how long a request body for these inputs can reasonably be:
@@ -337,8 +338,7 @@ func MaxBody(in []Spec) int64 {
 
 // Status returns the HTTP status that belongs to an error of this package.
 func Status(err error) int {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Status
 	}
 	return http.StatusInternalServerError
