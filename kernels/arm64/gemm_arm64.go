@@ -36,3 +36,12 @@ func Gemm4x8NEON(a *GemmArgs)
 //
 //go:noescape
 func Gemm1x8NEON(a *GemmArgs)
+
+// GemvNEONNR is the number of columns of [Gemv32NEON].
+const GemvNEONNR = 32
+
+// Gemv32NEON is the kernel for products of one row: Rows is 1, Off has one entry a
+// tap and a panel 32 columns.
+//
+//go:noescape
+func Gemv32NEON(a *GemmArgs)

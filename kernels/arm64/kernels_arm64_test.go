@@ -268,12 +268,17 @@ func sameFloats(a, b []float32) error {
 }
 
 func TestGemm(t *testing.T) {
-	const mr, nr = GemmNEONMR, GemmNEONNR
 	for _, k := range []struct {
-		name string
-		run  func(*GemmArgs)
-		rows int
-	}{{"Gemm8x8NEON", Gemm8x8NEON, 8}, {"Gemm4x8NEON", Gemm4x8NEON, 4}, {"Gemm1x8NEON", Gemm1x8NEON, 1}} {
+		name         string
+		run          func(*GemmArgs)
+		mr, nr, rows int // mr is the stride of Off, rows the most that it computes
+	}{
+		{"Gemm8x8NEON", Gemm8x8NEON, 8, 8, 8},
+		{"Gemm4x8NEON", Gemm4x8NEON, 8, 8, 4},
+		{"Gemm1x8NEON", Gemm1x8NEON, 8, 8, 1},
+		{"Gemv32NEON", Gemv32NEON, 1, 32, 1},
+	} {
+		mr, nr := k.mr, k.nr
 		t.Run(k.name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(3, 4))
 			ga, gp, gw, gc, go1 := newGuarded(t, 1<<16), newGuarded(t, 1<<14), newGuarded(t, 1<<18), newGuarded(t, 1<<14), newGuarded(t, 1<<12)
