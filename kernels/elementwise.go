@@ -7,6 +7,18 @@ import "unsafe"
 // element.
 const chunk = 2048
 
+// Elementwise returns the level of the kernels that do the elementwise functions,
+// poolings and reductions at l: wider vectors gain nothing where memory decides.
+func (l Level) Elementwise() Level {
+	switch {
+	case l >= NEON:
+		return NEON
+	case l >= AVX2:
+		return AVX2
+	}
+	return Generic
+}
+
 func pointer[T any](s []T) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(s)) }
 
 // taps are the positions that a reduction goes over, the same ones for

@@ -114,6 +114,15 @@ func qmeanFront(l Level, dst []int8, sums []int32, count, shift, lo, hi int32) i
 	return n
 }
 
+func flipFront(l Level, dst, src []byte) int {
+	n := len(src) &^ 63
+	if l == Generic || n == 0 {
+		return 0
+	}
+	arm64.FlipNEON(pointer(dst), pointer(src), uintptr(n))
+	return n
+}
+
 func lookupFront(l Level, dst, src []int8, t *Table8) int {
 	n := len(dst) &^ 15
 	if l == Generic || n == 0 {

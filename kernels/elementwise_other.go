@@ -22,6 +22,8 @@ func requantizeFront(Level, []int8, []int32, int32, float32, float32, float32, i
 
 func qmeanFront(Level, []int8, []int32, int32, int32, int32, int32) int { return 0 }
 
+func flipFront(Level, []byte, []byte) int { return 0 }
+
 func lookupFront(Level, []int8, []int8, *Table8) int { return 0 }
 
 func dynFront(Level, []float32, []int32, []int32, []float32, []float32, float32, int32, float32, float32) int {

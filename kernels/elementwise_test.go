@@ -197,6 +197,17 @@ func TestCodeLevels(t *testing.T) {
 		Dequantize(&at, f, a)
 		sameRow(t, "dequantized", f, g)
 
+		u, v := take[byte](m, n), make([]byte, n)
+		for i := range v {
+			v[i] = byte(a[i])
+		}
+		FlipSigns(l, u, v)
+		for i := range v {
+			if u[i] != v[i]+128 {
+				t.Fatalf("%#x flipped is %#x", v[i], u[i])
+			}
+		}
+
 		var table Table8
 		for i := range table {
 			table[i] = int8(m.r.IntN(256))

@@ -1,6 +1,9 @@
 package kernels
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Integer is the types that hold codes of quantized tensors and indices.
 type Integer interface {
@@ -238,4 +241,19 @@ func finite(x float32) float32 {
 		return 0
 	}
 	return x
+}
+
+// FlipSigns sets dst[i] = src[i] ^ 0x80, which makes int8 codes of uint8 ones
+// with a zero point 128 less, or the other way round. dst is as long as src.
+func FlipSigns(l Level, dst, src []byte) {
+	dst = dst[:len(src)]
+	n := flipFront(l, dst, src)
+	dst, src = dst[n:], src[n:]
+	for len(src) >= 8 {
+		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src)^0x8080808080808080)
+		dst, src = dst[8:], src[8:]
+	}
+	for i, x := range src {
+		dst[i] = x ^ 0x80
+	}
 }

@@ -177,15 +177,11 @@ func (s *step) complete(n *node) {
 
 func bindFlip(n *node, l kernels.Level) (*step, error) {
 	in, out := n.in[0], n.out[0]
-	s := &step{tasks: chunks(in.size)}
-	s.run = func(m *mem, _ []byte, t0, t1 int) {
+	s := &step{tasks: chunks(in.size), run: func(m *mem, _ []byte, t0, t1 int) {
 		from, to := span(t0, t1, in.size)
 		kernels.FlipSigns(l, m.bytes(out)[from:to], m.bytes(in)[from:to])
-	}
-	if l != kernels.Generic {
-		s.kernel, s.asm = l.String()+" flip", true
-	}
-	return s, nil
+	}}
+	return s.named(l, "flip"), nil
 }
 
 // bindReshape makes the output an alias of the input where both are computed

@@ -284,17 +284,8 @@ func flipped(b []byte) []byte {
 	return r
 }
 
-// flip sets dst to src with every sign bit turned: uint8 codes to int8 ones
-// and back.
-func flip(dst, src []byte) {
-	for len(src) >= 8 && len(dst) >= 8 {
-		le.PutUint64(dst, le.Uint64(src)^0x8080808080808080)
-		src, dst = src[8:], dst[8:]
-	}
-	for i, x := range src {
-		dst[i] = x ^ 0x80
-	}
-}
+// flip turns uint8 codes to int8 ones and back, once and for all.
+func flip(dst, src []byte) { kernels.FlipSigns(kernels.Generic, dst, src) }
 
 // aligned returns b, or a copy of it, at an address that its element type may
 // have: a model embedded in a program can lie anywhere.

@@ -184,6 +184,7 @@ func bindConvHybrid(n *node, l kernels.Level, s kernels.ConvShape, bias *value) 
 			sc[r], ze[r] = kernels.QuantizeRowAt(l, dst[r*depth:(r+1)*depth], src[r*depth:(r+1)*depth])
 		}
 	}}
+	quantize.named(l, "quantize rows")
 	return &step{first: quantize, in: []*value{codes, scale, zero}, out: []*value{y},
 		kernel: productKernel(l, s) + " hybrid", asm: l != kernels.Generic, weights: c.PackedBytes(), tasks: c.Tasks(), scratch: c.Scratch(),
 		run: func(m *mem, scratch []byte, t0, t1 int) {

@@ -86,20 +86,18 @@ func bindTable(n *node, l kernels.Level, t *kernels.Table8) *step {
 		from, to := span(t0, t1, count)
 		t.ApplyAt(l, m.i8(y)[from:to], m.i8(x)[from:to])
 	}}
-	s.vector(l, n)
-	if s.asm {
-		s.kernel = l.String() + " table"
-	} else {
-		s.kernel = "portable table"
-	}
-	return s
+	return s.named(l, "table")
 }
 
-// vector says that the step's loop is a vector kernel of the level, or its
-// portable twin.
-func (s *step) vector(l kernels.Level, n *node) *step {
-	if l != kernels.Generic {
-		s.kernel, s.asm = l.String()+" "+strings.ToLower(n.op), true
+// vector says that the step's loop is a vector kernel of the level, or at
+// Generic its portable twin.
+func (s *step) vector(l kernels.Level, n *node) *step { return s.named(l, strings.ToLower(n.op)) }
+
+func (s *step) named(l kernels.Level, kind string) *step {
+	s.asm = l != kernels.Generic
+	s.kernel = "portable " + kind
+	if s.asm {
+		s.kernel = l.Elementwise().String() + " " + kind
 	}
 	return s
 }

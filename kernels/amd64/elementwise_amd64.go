@@ -242,6 +242,12 @@ func QuantizeDivAVX2(dst, src unsafe.Pointer, n uintptr, scale, lo, hi float32, 
 //go:noescape
 func DequantizeAVX2(dst, src unsafe.Pointer, n uintptr, scale float32, zero int32)
 
+// FlipAVX2 turns the sign bits of n bytes (a multiple of 64):
+// dst[i] = src[i] ^ 0x80.
+//
+//go:noescape
+func FlipAVX2(dst, src unsafe.Pointer, n uintptr)
+
 // LookupAVX2 maps n codes (a multiple of 64) through a table of 256 bytes:
 // dst[i] = table[uint8(src[i])].
 //

@@ -14,6 +14,10 @@
 	VEXTRACTI128 $1, Y0, X1;    \
 	VPACKSSWB    X1, X0, X0
 
+DATA codes<>+0(SB)/8, $0x1010101010101010 // the codes in a row of a table
+DATA codes<>+8(SB)/8, $0x8080808080808080 // their sign
+GLOBL codes<>(SB), RODATA|NOPTR, $16
+
 // ROUND16 makes 16 codes in X0 of the numbers in Y0 and Y1: clamped to Y10 and
 // Y11, rounded, Y14 added. Uses X1.
 #define ROUND16 \
@@ -195,6 +199,25 @@ dequantize16:
 	VZEROUPPER
 	RET
 
+// func FlipAVX2(dst, src unsafe.Pointer, n uintptr)
+TEXT ·FlipAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VPBROADCASTQ codes<>+8(SB), Y8
+
+flip64:
+	VPXOR   (SI), Y8, Y0
+	VPXOR   32(SI), Y8, Y1
+	VMOVDQU Y0, (DI)
+	VMOVDQU Y1, 32(DI)
+	ADDQ    $64, SI
+	ADDQ    $64, DI
+	SUBQ    $64, CX
+	JNE     flip64
+	VZEROUPPER
+	RET
+
 // LOOKUP(o) goes on by 16 codes: Y4 is row o of the table xored with the row
 // before, Y2 and Y3 how far the codes lie behind the row's first. VPSHUFB gives
 // 0 for a code before it (the byte is negative), so each code collects the
@@ -222,18 +245,14 @@ dequantize16:
 	LOOKUP(o+96);     \
 	LOOKUP(o+112)
 
-DATA sixteen<>+0(SB)/8, $0x1010101010101010
-DATA sixteen<>+8(SB)/8, $0x8080808080808080
-GLOBL sixteen<>(SB), RODATA|NOPTR, $16
-
 // func LookupAVX2(dst, src unsafe.Pointer, n uintptr, table unsafe.Pointer)
 TEXT ·LookupAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
 	MOVQ table+24(FP), R8
-	VPBROADCASTQ sixteen<>+0(SB), Y8
-	VPBROADCASTQ sixteen<>+8(SB), Y9
+	VPBROADCASTQ codes<>+0(SB), Y8
+	VPBROADCASTQ codes<>+8(SB), Y9
 
 lookup64:
 	VMOVDQU (SI), Y2

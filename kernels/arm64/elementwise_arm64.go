@@ -234,6 +234,12 @@ func QuantizeDivNEON(dst, src unsafe.Pointer, n uintptr, scale, lo, hi float32, 
 //go:noescape
 func DequantizeNEON(dst, src unsafe.Pointer, n uintptr, scale float32, zero int32)
 
+// FlipNEON turns the sign bits of n bytes (a multiple of 64, not 0):
+// dst[i] = src[i] ^ 0x80.
+//
+//go:noescape
+func FlipNEON(dst, src unsafe.Pointer, n uintptr)
+
 // LookupNEON maps n codes (a multiple of 16, not 0) through a table of 256 bytes:
 // dst[i] = table[uint8(src[i])].
 //

@@ -186,6 +186,24 @@ dequantize16:
 	BNE  dequantize16
 	RET
 
+// func FlipNEON(dst, src unsafe.Pointer, n uintptr)
+TEXT ·FlipNEON(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R1
+	MOVD src+8(FP), R2
+	MOVD n+16(FP), R4
+	VMOVI $0x80, V8.B16
+
+flip64:
+	VLD1.P 64(R2), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VEOR V8.B16, V0.B16, V0.B16
+	VEOR V8.B16, V1.B16, V1.B16
+	VEOR V8.B16, V2.B16, V2.B16
+	VEOR V8.B16, V3.B16, V3.B16
+	VST1.P [V0.B16, V1.B16, V2.B16, V3.B16], 64(R1)
+	SUBS $64, R4
+	BNE  flip64
+	RET
+
 // func LookupNEON(dst, src unsafe.Pointer, n uintptr, table unsafe.Pointer)
 TEXT ·LookupNEON(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R1
