@@ -172,7 +172,7 @@ func show(t *testing.T, rec *httptest.ResponseRecorder) string {
 		if err := json.Indent(&v, bytes.TrimRight(elide.ReplaceAll(body, []byte(`"$1":"..."`)), "\n"), "", " "); err != nil {
 			t.Errorf("a reply is not JSON: %v\n%s", err, body)
 		}
-		for l := range strings.SplitSeq(compactArrays(v.String()), "\n") {
+		for _, l := range strings.Split(compactArrays(v.String()), "\n") {
 			fmt.Fprintf(&b, "< %s\n", l)
 		}
 	default:
@@ -217,11 +217,11 @@ func unescape(t *testing.T, s string) string {
 func TestOverASocket(t *testing.T) {
 	s := testServer(t, nil)
 	sock := t.TempDir() + "/s"
-	lu, err := Listen("unix:" + sock)
+	lu, err := Listen("unix:"+sock, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lt, err := Listen("127.0.0.1:0")
+	lt, err := Listen("127.0.0.1:0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

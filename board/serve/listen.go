@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,10 +19,10 @@ const maxSocketPath = 103
 // ErrAddress is wrapped by errors about addresses that are not listened on.
 var ErrAddress = errors.New("not an address to listen on")
 
-// Listen opens a listener on an address that nobody off this machine can reach:
-// a unix socket ("unix:PATH", or a path with a slash) or a loopback address
-// ("127.0.0.1:8000"). Others are refused, for there is no login.
-func Listen(addr string) (net.Listener, error) {
+// Listen opens a listener on a unix socket ("unix:PATH", or a path with a
+// slash) or a TCP address. One that other machines can reach is refused unless
+// access asks for tokens and encrypts them.
+func Listen(addr string, access *Access) (net.Listener, error) {
 	if path, ok := socketPath(addr); ok {
 		return listenUnix(path)
 	}
@@ -32,16 +33,22 @@ func Listen(addr string) (net.Listener, error) {
 	if host == "localhost" {
 		host = "127.0.0.1"
 	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return nil, fmt.Errorf("%w: %q can be reached from other machines, and there is no login: use 127.0.0.1:%s, and from elsewhere ssh -L %s:127.0.0.1:%s THIS-HOST",
+	if ip := net.ParseIP(host); (ip == nil || !ip.IsLoopback()) && !access.public() {
+		return nil, fmt.Errorf("%w: %q can be reached from other machines: give --token-file, --tls-cert and --tls-key, or use 127.0.0.1:%s, and from elsewhere ssh -L %s:127.0.0.1:%s THIS-HOST",
 			ErrAddress, addr, port, port, port)
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		return nil, fmt.Errorf("%w (another --listen address may be free)", err)
 	}
+	if access != nil && access.tls != nil {
+		return secure{tls.NewListener(l, access.tls)}, nil
+	}
 	return l, nil
 }
+
+// secure marks a listener that speaks TLS.
+type secure struct{ net.Listener }
 
 func socketPath(addr string) (string, bool) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
@@ -81,6 +88,9 @@ func listenUnix(path string) (net.Listener, error) {
 func Address(l net.Listener) string {
 	if l.Addr().Network() == "unix" {
 		return "unix:" + l.Addr().String()
+	}
+	if _, ok := l.(secure); ok {
+		return "https://" + l.Addr().String()
 	}
 	return "http://" + l.Addr().String()
 }

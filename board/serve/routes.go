@@ -18,43 +18,44 @@ import (
 // that is answered with the protocol's error object.
 type route struct {
 	pattern string // of http.ServeMux
+	scope   scope  // that a token must have
 	handle  func(*Server, http.ResponseWriter, *http.Request) error
 }
 
 // routeTable is all the doors. Tests hold a golden exchange for each.
 var routeTable = []route{
-	{"GET /v2", (*Server).metadata},
-	{"GET /v2/health/live", (*Server).live},
-	{"GET /v2/health/ready", (*Server).ready},
-	{"GET /v2/models/stats", (*Server).statistics},
-	{"GET /v2/models/{model}", (*Server).modelMetadata},
-	{"GET /v2/models/{model}/ready", (*Server).modelReady},
-	{"POST /v2/models/{model}/infer", (*Server).infer},
-	{"GET /v2/models/{model}/versions", (*Server).listVersions},
-	{"GET /v2/models/{model}/versions/{version}", (*Server).modelMetadata},
-	{"GET /v2/models/{model}/versions/{version}/ready", (*Server).modelReady},
-	{"POST /v2/models/{model}/versions/{version}/infer", (*Server).infer},
-	{"GET /v2/models/{model}/stats", (*Server).statistics},
-	{"GET /v2/models/{model}/versions/{version}/stats", (*Server).statistics},
+	{"GET /v2", scopeInfer, (*Server).metadata},
+	{"GET /v2/health/live", scopeOpen, (*Server).live},
+	{"GET /v2/health/ready", scopeOpen, (*Server).ready},
+	{"GET /v2/models/stats", scopeInfer, (*Server).statistics},
+	{"GET /v2/models/{model}", scopeInfer, (*Server).modelMetadata},
+	{"GET /v2/models/{model}/ready", scopeInfer, (*Server).modelReady},
+	{"POST /v2/models/{model}/infer", scopeInfer, (*Server).infer},
+	{"GET /v2/models/{model}/versions", scopeInfer, (*Server).listVersions},
+	{"GET /v2/models/{model}/versions/{version}", scopeInfer, (*Server).modelMetadata},
+	{"GET /v2/models/{model}/versions/{version}/ready", scopeInfer, (*Server).modelReady},
+	{"POST /v2/models/{model}/versions/{version}/infer", scopeInfer, (*Server).infer},
+	{"GET /v2/models/{model}/stats", scopeInfer, (*Server).statistics},
+	{"GET /v2/models/{model}/versions/{version}/stats", scopeInfer, (*Server).statistics},
 
-	{"POST /v2/repository/index", (*Server).repositoryIndex},
-	{"POST /v2/repository/models/{model}/load", (*Server).loadModel},
-	{"POST /v2/repository/models/{model}/unload", (*Server).unloadModel},
+	{"POST /v2/repository/index", scopeInfer, (*Server).repositoryIndex},
+	{"POST /v2/repository/models/{model}/load", scopeAdmin, (*Server).loadModel},
+	{"POST /v2/repository/models/{model}/unload", scopeAdmin, (*Server).unloadModel},
 
-	{"POST /v2/models/{model}/samples", (*Server).addSample},
-	{"GET /v2/models/{model}/samples", (*Server).listSamples},
-	{"DELETE /v2/models/{model}/samples", (*Server).purgeSamples},
-	{"GET /v2/models/{model}/samples/export", (*Server).exportSamples},
-	{"GET /v2/models/{model}/samples/{id}", (*Server).getSample},
-	{"DELETE /v2/models/{model}/samples/{id}", (*Server).deleteSample},
+	{"POST /v2/models/{model}/samples", scopeSample, (*Server).addSample},
+	{"GET /v2/models/{model}/samples", scopeSample, (*Server).listSamples},
+	{"DELETE /v2/models/{model}/samples", scopeAdmin, (*Server).purgeSamples},
+	{"GET /v2/models/{model}/samples/export", scopeSample, (*Server).exportSamples},
+	{"GET /v2/models/{model}/samples/{id}", scopeSample, (*Server).getSample},
+	{"DELETE /v2/models/{model}/samples/{id}", scopeSample, (*Server).deleteSample},
 
-	{"POST /v2/models/{model}/train", (*Server).startTraining},
-	{"GET /v2/models/{model}/train", (*Server).trainingStatus},
-	{"DELETE /v2/models/{model}/train", (*Server).cancelTraining},
-	{"POST /v2/models/{model}/promote", (*Server).promote},
-	{"POST /v2/models/{model}/rollback", (*Server).rollback},
+	{"POST /v2/models/{model}/train", scopeTrain, (*Server).startTraining},
+	{"GET /v2/models/{model}/train", scopeTrain, (*Server).trainingStatus},
+	{"DELETE /v2/models/{model}/train", scopeTrain, (*Server).cancelTraining},
+	{"POST /v2/models/{model}/promote", scopeTrain, (*Server).promote},
+	{"POST /v2/models/{model}/rollback", scopeTrain, (*Server).rollback},
 
-	{"GET /metrics", (*Server).serveMetrics},
+	{"GET /metrics", scopeInfer, (*Server).serveMetrics},
 }
 
 // requestIDHeader names a request in the log and in the reply.
@@ -132,7 +133,7 @@ func (s *Server) door(rt route) http.Handler {
 				panic(http.ErrAbortHandler) // so that half a reply does not look like a whole one
 			}
 		}()
-		if err = sameSite(r); err == nil {
+		if err = s.admit(rec, r, rt.scope); err == nil {
 			err = rt.handle(s, rec, r.WithContext(ctx))
 		}
 	})
@@ -152,6 +153,9 @@ func (s *Server) logRequest(r *http.Request, id string, rec *recorder, took time
 		return
 	}
 	args := []any{"request", id, "method", r.Method, "path", r.URL.Path, "status", rec.code, "bytes", rec.bytes, "seconds", took.Seconds()}
+	if rec.client != "" {
+		args = append(args, "client", rec.client)
+	}
 	if err != nil {
 		args = append(args, "error", err.Error())
 	}
@@ -164,6 +168,7 @@ type recorder struct {
 	code           int
 	bytes          int64
 	model, version string // that answered
+	client         string // whose token it was
 	quiet          string // a reason for logging only failures: the request is one of very many
 }
 
@@ -207,11 +212,23 @@ func requestID(r *http.Request) string {
 	return hex.EncodeToString(b[:])
 }
 
+// admit lets a request through, or tells why not.
+func (s *Server) admit(rec *recorder, r *http.Request, need scope) (err error) {
+	rec.client, err = s.cfg.Access.check(r, need)
+	if status(err) == http.StatusUnauthorized {
+		rec.Header().Set("WWW-Authenticate", `Bearer realm="whet"`) // RFC 6750
+	}
+	if err != nil || rec.client != "" || s.cfg.Access.public() {
+		return err // a browser sends no token by itself, and names are many on a public address
+	}
+	return sameSite(r)
+}
+
 // sameSite refuses what a web page in a browser on this machine could send: a
 // page of another origin (it says so in Origin), or one whose name was pointed
 // at this machine after it was loaded (its name is in Host).
 func sameSite(r *http.Request) error {
-	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && addr.Network() == "unix" {
+	if overUnix(r) {
 		return nil // browsers do not speak to unix sockets
 	}
 	if !loopbackHost(r.Host) {

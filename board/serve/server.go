@@ -28,6 +28,7 @@ type Config struct {
 	Trainer Trainer // nil: training is answered with 501
 	Log     *slog.Logger
 	Version string
+	Access  *Access // nil: no tokens
 
 	Sessions  int           // of a model, that is how many requests it computes at a time; 1
 	MaxQueue  int           // requests that may wait for a model; 64

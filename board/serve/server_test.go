@@ -186,7 +186,7 @@ func TestMetrics(t *testing.T) {
 
 func TestListenOnlyWhereNobodyElseComes(t *testing.T) {
 	for _, bad := range []string{"0.0.0.0:0", ":0", ":8000", "[::]:0", "192.168.1.5:80", "example.com:80", "8000", "", "127.0.0.1", "unix:", "unix:" + strings.Repeat("x", 200)} {
-		l, err := Listen(bad)
+		l, err := Listen(bad, nil)
 		if err == nil {
 			l.Close()
 			t.Errorf("%q is listened on", bad)
@@ -194,11 +194,11 @@ func TestListenOnlyWhereNobodyElseComes(t *testing.T) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
-	if _, err := Listen(":8000"); !strings.Contains(err.Error(), "127.0.0.1:8000") {
+	if _, err := Listen(":8000", nil); !strings.Contains(err.Error(), "127.0.0.1:8000") {
 		t.Errorf("the error does not say what to use: %v", err)
 	}
 	for _, good := range []string{"127.0.0.1:0", "localhost:0", "127.0.0.2:0"} {
-		l, err := Listen(good)
+		l, err := Listen(good, nil)
 		if err != nil {
 			t.Errorf("%q: %v", good, err)
 			continue
@@ -209,7 +209,7 @@ func TestListenOnlyWhereNobodyElseComes(t *testing.T) {
 
 func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	l, err := Listen(path)
+	l, err := Listen(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,12 +217,12 @@ func TestUnixSocket(t *testing.T) {
 	if err != nil || st.Mode().Perm() != 0o660 {
 		t.Errorf("the socket is %v, %v", st.Mode(), err)
 	}
-	if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "another server") {
+	if _, err := Listen(path, nil); err == nil || !strings.Contains(err.Error(), "another server") {
 		t.Errorf("a socket in use: %v", err)
 	}
 	l.(interface{ SetUnlinkOnClose(bool) }).SetUnlinkOnClose(false) // as a killed process leaves it
 	l.Close()
-	if l, err = Listen(path); err != nil {
+	if l, err = Listen(path, nil); err != nil {
 		t.Fatalf("a dead socket is not replaced: %v", err)
 	}
 	l.Close()
@@ -230,7 +230,7 @@ func TestUnixSocket(t *testing.T) {
 	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen(file); !errors.Is(err, ErrAddress) {
+	if _, err := Listen(file, nil); !errors.Is(err, ErrAddress) {
 		t.Errorf("a file that is no socket: %v", err)
 	}
 	if b, err := os.ReadFile(file); err != nil || string(b) != "precious" {
@@ -387,7 +387,7 @@ func TestModelNamesThatAreNone(t *testing.T) {
 func BenchmarkInfer(b *testing.B) {
 	s := testServer(b, nil)
 	sock := b.TempDir() + "/s"
-	l, err := Listen(sock)
+	l, err := Listen(sock, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

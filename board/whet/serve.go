@@ -30,6 +30,7 @@ const defaultListen = "127.0.0.1:8000"
 type serveFlags struct {
 	models, state string
 	listen        []string
+	access        serve.AccessFiles
 	deltas        []string
 	threads       int
 	sessions      int
@@ -49,16 +50,27 @@ It keeps labelled samples (POST /v2/models/NAME/samples), tunes the model on
 them (POST .../train), and lets the result serve (POST .../promote) or takes it
 back (POST .../rollback). What it has acknowledged is on disk.
 
-It listens on a unix socket in the state directory and on ` + defaultListen + `,
-and on nothing that other machines can reach.`,
+It listens on a unix socket in the state directory and on ` + defaultListen + `.
+An address that other machines can reach needs a token file, with a line
+NAME SCOPE[,SCOPE] TOKEN for each client, and TLS. Of the scopes, infer allows
+to ask, sample to add and read samples, train to train and to choose the version
+that serves, admin everything. Clients send "Authorization: Bearer TOKEN"; on
+the unix socket the file's permissions decide instead.`,
 		Example: `  whet serve --models models
-  curl localhost:8000/v2/models/kws`,
+  curl localhost:8000/v2/models/kws
+
+  (umask 077; echo "camera infer,sample $(openssl rand -hex 32)" > tokens)
+  whet serve --listen 0.0.0.0:8443 --token-file tokens --tls-cert cert.pem --tls-key key.pem`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runServe(cmd, &f) },
 	}
 	cmd.Flags().StringVar(&f.models, "models", ".", "folder of the models")
 	cmd.Flags().StringVar(&f.state, "state", "", "folder of samples, versions and jobs (default $STATE_DIRECTORY or $XDG_STATE_HOME/whet)")
-	cmd.Flags().StringArrayVar(&f.listen, "listen", nil, "unix:PATH or a loopback HOST:PORT; repeat it for more (default unix:STATE/whet.sock and "+defaultListen+")")
+	cmd.Flags().StringArrayVar(&f.listen, "listen", nil, "unix:PATH or HOST:PORT; repeat it for more (default unix:STATE/whet.sock and "+defaultListen+")")
+	cmd.Flags().StringVar(&f.access.Tokens, "token-file", "", "who may do what over TCP: lines of NAME SCOPE[,SCOPE] TOKEN")
+	cmd.Flags().StringVar(&f.access.Cert, "tls-cert", "", "certificate (PEM) for TLS over TCP")
+	cmd.Flags().StringVar(&f.access.Key, "tls-key", "", "its private key")
+	cmd.Flags().StringVar(&f.access.ClientCA, "client-ca", "", "clients must show a certificate signed by one of these, too")
 	cmd.Flags().StringArrayVar(&f.deltas, "delta", nil, "a .whetd made by whet tune to serve over its model")
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads that share one inference (default: all cores)")
 	cmd.Flags().IntVar(&f.sessions, "sessions", 1, "inferences of one model at a time")
@@ -122,6 +134,10 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 	if r := st.Recovered(); r.TornBytes > 0 || len(r.Damaged) > 0 {
 		log.Warn("the state was repaired", "samples", r.Samples, "torn_bytes", r.TornBytes, "damaged", r.Damaged)
 	}
+	access, err := serve.NewAccess(f.access)
+	if err != nil {
+		return accessError(err)
+	}
 	var opts []runtime.Option
 	if f.threads > 0 {
 		opts = append(opts, runtime.WithThreads(f.threads))
@@ -130,12 +146,12 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 	tune := []runtime.Option{runtime.WithThreads(max(1, goruntime.GOMAXPROCS(0)/2))}
 	srv, err := serve.New(serve.Config{
 		Models: f.models, Store: st, Engine: serve.Runtime{Options: opts}, Trainer: serve.Tuner{Options: tune},
-		Log: log, Version: buildVersion(), Sessions: f.sessions,
+		Log: log, Version: buildVersion(), Access: access, Sessions: f.sessions,
 	})
 	if err != nil {
 		return err
 	}
-	listeners, err := f.open()
+	listeners, err := f.open(access)
 	if err != nil {
 		return err
 	}
@@ -153,23 +169,28 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 	return err
 }
 
+// accessError makes an error a wrong use of the flags if it is one.
+func accessError(err error) error {
+	if errors.Is(err, serve.ErrAddress) {
+		return usageError{err}
+	}
+	return err
+}
+
 // open opens all listeners, or none.
-func (f *serveFlags) open() ([]net.Listener, error) {
+func (f *serveFlags) open(access *serve.Access) ([]net.Listener, error) {
 	addrs := f.listen
 	if len(addrs) == 0 {
 		addrs = []string{"unix:" + filepath.Join(f.state, "whet.sock"), defaultListen}
 	}
 	var ls []net.Listener
 	for _, a := range addrs {
-		l, err := serve.Listen(a)
+		l, err := serve.Listen(a, access)
 		if err != nil {
 			for _, l := range ls {
 				err = errors.Join(err, l.Close())
 			}
-			if errors.Is(err, serve.ErrAddress) {
-				return nil, usageError{err}
-			}
-			return nil, err
+			return nil, accessError(err)
 		}
 		ls = append(ls, l)
 	}

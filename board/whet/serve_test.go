@@ -157,18 +157,25 @@ func TestServeDelta(t *testing.T) {
 
 func TestServeRefuses(t *testing.T) {
 	models, state := serveDirs(t)
+	tokens := filepath.Join(models, "tokens")
+	if err := os.WriteFile(tokens, []byte("me admin "+strings.Repeat("x", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		args []string
 		code int
 		text string
 	}{
-		"public":      {[]string{"--listen", "0.0.0.0:8000"}, exitUsage, "use 127.0.0.1:8000"},
-		"no host":     {[]string{"--listen", ":8000"}, exitUsage, "use 127.0.0.1:8000"},
-		"no folder":   {[]string{"--models", filepath.Join(models, "none"), "--listen", "127.0.0.1:0"}, exitFailed, "none"},
-		"no delta":    {[]string{"--delta", "none.whetd", "--listen", "127.0.0.1:0"}, exitFailed, "none.whetd"},
-		"quota":       {[]string{"--quota", "much"}, exitUsage, "much"},
-		"no sessions": {[]string{"--sessions", "0"}, exitUsage, "--sessions"},
-		"argument":    {[]string{"kws.whet"}, exitUsage, "kws.whet"},
+		"public":             {[]string{"--listen", "0.0.0.0:8000"}, exitUsage, "use 127.0.0.1:8000"},
+		"no host":            {[]string{"--listen", ":8000"}, exitUsage, "use 127.0.0.1:8000"},
+		"public with tokens": {[]string{"--listen", "0.0.0.0:8000", "--token-file", tokens}, exitUsage, "--tls-cert"},
+		"key without cert":   {[]string{"--tls-key", "key.pem"}, exitUsage, "--tls-cert"},
+		"no tokens":          {[]string{"--token-file", "none"}, exitFailed, "none"},
+		"no folder":          {[]string{"--models", filepath.Join(models, "none"), "--listen", "127.0.0.1:0"}, exitFailed, "none"},
+		"no delta":           {[]string{"--delta", "none.whetd", "--listen", "127.0.0.1:0"}, exitFailed, "none.whetd"},
+		"quota":              {[]string{"--quota", "much"}, exitUsage, "much"},
+		"no sessions":        {[]string{"--sessions", "0"}, exitUsage, "--sessions"},
+		"argument":           {[]string{"kws.whet"}, exitUsage, "kws.whet"},
 	} {
 		var out bytes.Buffer
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
