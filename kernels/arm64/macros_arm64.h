@@ -16,6 +16,8 @@
 
 // smull v<d>.8h, v<n>.8b, v<m>.8b
 #define SMULL_8H(m, n, d) WORD $(0x0e20c000 | (m)<<16 | (n)<<5 | (d))
+// smull2 v<d>.8h, v<n>.16b, v<m>.16b
+#define SMULL2_8H(m, n, d) WORD $(0x4e20c000 | (m)<<16 | (n)<<5 | (d))
 // smlal v<d>.8h, v<n>.8b, v<m>.8b
 #define SMLAL_8H(m, n, d) WORD $(0x0e208000 | (m)<<16 | (n)<<5 | (d))
 // sadalp v<d>.4s, v<n>.8h
