@@ -43,8 +43,8 @@ type convPlan struct {
 
 const (
 	borderBelow = 64      // bordered if a pixel of a group has fewer channels than this
-	wantTasks   = 16      // tasks to aim for: enough for 4 threads to share evenly
-	minTaskMACs = 1 << 18 // below this a task costs less than handing it out
+	wantTasks   = 16      // tasks to aim for: enough for 4 threads to share evenly; half as many if they are short
+	minTaskMACs = 1 << 18 // int8, for float32 a quarter: below this a task costs less than handing it out
 	maxRowBlock = 8       // row tiles that share a panel while it sits in L1
 )
 
@@ -122,7 +122,8 @@ func (p *convPlan) cutTasks() {
 		return p.images * p.s.Groups * ceilDiv(p.rowTiles, p.rowBlock) * ceilDiv(p.panels, p.panelBlock)
 	}
 	macs := func() int { return p.rowBlock * p.tile.mr * p.panelBlock * p.tile.nr * p.depth }
-	for tasks() < wantTasks && macs() >= 2*minTaskMACs {
+	least := minTaskMACs / p.elem
+	for tasks() < wantTasks/2 && macs() >= 2*least || tasks() < wantTasks && macs() >= 8*least {
 		if p.rowBlock == 1 && p.panelBlock == 1 {
 			break
 		}

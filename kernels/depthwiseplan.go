@@ -43,8 +43,10 @@ type dwRow struct {
 	off   []int32
 }
 
-// maxCallMACs bounds the work of one call of assembly, which cannot be preempted.
-const maxCallMACs = 1 << 19
+const (
+	maxCallMACs   = 1 << 19 // of one call of assembly, which cannot be preempted
+	minDWTaskMACs = 1 << 16 // below this a task costs less than handing it out
+)
 
 // newDWPlan returns the plan and the level whose kernels take the shape:
 // kernels without masks need at least one whole block of channels.
@@ -66,7 +68,7 @@ func newDWPlan(s ConvShape, l Level, shape func(Level) dwShape, elem int) (*dwPl
 	if !flat && d.columns && s.KH == 3 && s.KW == 3 && s.SW == 1 && s.DW == 1 {
 		p.form = dwColumns
 	}
-	p.rows = max(1, min(s.N*s.OH/wantTasks, minTaskMACs/4/(s.OW*s.C*p.taps), s.OH))
+	p.rows = max(1, min(s.N*s.OH/wantTasks, minDWTaskMACs/(s.OW*s.C*p.taps), s.OH))
 	p.rowBlocks = ceilDiv(s.OH, p.rows)
 	p.chunk = max(1, maxCallMACs/(max(s.C, d.cb)*p.taps))
 	if flat {
