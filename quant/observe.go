@@ -3,7 +3,10 @@ package quant
 import (
 	"context"
 	"fmt"
-	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/whet-edge/whet/format"
 )
@@ -20,6 +23,7 @@ type Stats struct {
 
 	avgLo, avgHi float64 // moving averages of the samples' extremes
 	samples      int
+	values       int
 }
 
 // Observation is the statistics of a model's float32 activations by name.
@@ -38,8 +42,9 @@ func (o Observation) Ranges(m Method) Ranges {
 	return r
 }
 
-// Observe runs the float model on the samples and returns the statistics of all
-// float32 activations of the main graph. It fails on a sample of the wrong
+// Observe runs the float model on the samples and returns the statistics of the
+// float32 activations of the main graph, except those that only a Relu or Clip
+// reads: these take the range behind it. It fails on a sample of the wrong
 // size, on an activation that is not finite, and when there is no sample.
 func Observe(ctx context.Context, m *format.Model, samples Samples) (Observation, error) {
 	o := Observation{}
@@ -72,10 +77,8 @@ func (o Observation) pass(ctx context.Context, m *format.Model, names []string, 
 		if err := r.run(ctx, n, sample); err != nil {
 			return err
 		}
-		for i, name := range names {
-			if !o[name].add(r.real(i)) {
-				return fmt.Errorf("quant: sample %d: activation %q has values that are not finite", n, name)
-			}
+		if bad := o.addAll(r, names); bad != "" {
+			return fmt.Errorf("quant: sample %d: activation %q has values that are not finite", n, bad)
 		}
 		n++
 	}
@@ -88,24 +91,66 @@ func (o Observation) pass(ctx context.Context, m *format.Model, names []string, 
 	return nil
 }
 
+// addAll takes in what the model has just computed, some tensors at a time on
+// each processor. It returns the name of one that is not finite, if any.
+func (o Observation) addAll(r *runner, names []string) (bad string) {
+	values := make([][]float32, len(names))
+	for i := range names {
+		values[i] = r.real(i)
+	}
+	ok := make([]bool, len(names))
+	var next atomic.Int32
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
+				ok[i] = o[names[i]].add(values[i])
+			}
+		})
+	}
+	wg.Wait()
+	if i := slices.Index(ok, false); i >= 0 {
+		return names[i]
+	}
+	return ""
+}
+
+// sampled bounds the values of one tensor and sample that the histogram counts;
+// of a larger tensor it takes every nth row of channels.
+const sampled = 1 << 17
+
 // add takes the values of one sample in; it is false if one is not finite.
 func (s *Stats) add(x []float32) bool {
 	c := len(s.ChannelMax)
 	if len(x) == 0 {
 		return true
 	}
+	most, sums := s.ChannelMax, s.ChannelMean
 	lo, hi := x[0], x[0]
 	for i := 0; i < len(x); i += c {
+		// Plain comparisons: min and max of the language order zeros and NaN,
+		// which takes longer and is not needed.
 		for k, v := range x[i : i+c] {
-			if v-v != 0 {
-				return false
+			if v < lo {
+				lo = v
 			}
-			lo, hi = min(lo, v), max(hi, v)
-			s.ChannelMax[k] = max(s.ChannelMax[k], abs(v))
-			s.ChannelMean[k] += float64(v)
+			if v > hi {
+				hi = v
+			}
+			if a := abs(v); a > most[k] {
+				most[k] = a
+			}
+			sums[k] += float64(v)
 		}
 	}
-	s.Hist.add(x, max(abs(lo), abs(hi)))
+	for _, v := range sums { // NaN and infinities stay in a sum
+		if v-v != 0 {
+			return false
+		}
+	}
+	rows := len(x) / c
+	s.Hist.add(x, c, (rows*c+sampled-1)/sampled, max(abs(lo), abs(hi)))
+	s.values += len(x)
 	s.samples++
 	if s.samples == 1 {
 		s.Lo, s.Hi, s.avgLo, s.avgHi = lo, hi, float64(lo), float64(hi)
@@ -114,7 +159,7 @@ func (s *Stats) add(x []float32) bool {
 	s.Lo, s.Hi = min(s.Lo, lo), max(s.Hi, hi)
 	// The plain mean until there are ten: the first sample weighs no more
 	// than the others.
-	f := math.Max(0.1, 1/float64(s.samples))
+	f := max(0.1, 1/float64(s.samples))
 	s.avgLo += float64(f * (float64(lo) - s.avgLo))
 	s.avgHi += float64(f * (float64(hi) - s.avgHi))
 	return true
@@ -122,7 +167,7 @@ func (s *Stats) add(x []float32) bool {
 
 // finish turns the channels' sums into means.
 func (s *Stats) finish() {
-	per := float64(s.Hist.Total) / float64(len(s.ChannelMean))
+	per := float64(s.values) / float64(len(s.ChannelMean))
 	if per == 0 {
 		return
 	}

@@ -50,9 +50,11 @@ func (r *runner) real(i int) []float32 { return r.session.Output(i).Float32() }
 
 func (r *runner) close() { r.session.Close() }
 
-// activations lists the float32 tensors that the main graph is fed or computes.
+// activations lists the float32 tensors that the main graph is fed or computes,
+// except those that only a Relu or Clip reads.
 func activations(m *format.Model) []string {
 	tensors := byName(m)
+	bounded := boundedBy(m.Main())
 	var names []string
 	for _, in := range m.Main().Inputs {
 		if tensors[in.Tensor].Type == format.Float32 {
@@ -61,7 +63,7 @@ func activations(m *format.Model) []string {
 	}
 	for _, n := range m.Main().Nodes {
 		for _, out := range n.Outputs {
-			if out != "" && tensors[out].Type == format.Float32 {
+			if out != "" && tensors[out].Type == format.Float32 && bounded[out] == "" {
 				names = append(names, out)
 			}
 		}
@@ -84,4 +86,17 @@ func parts(m *format.Model, names []string) [][]string {
 		out[len(out)-1] = append(out[len(out)-1], name)
 	}
 	return out
+}
+
+// boundedBy maps the tensors that a Relu or Clip and nothing else reads to its
+// output: a fused layer never rounds to them.
+func boundedBy(g *format.Graph) map[string]string {
+	users, made := users(g), producers(g)
+	b := map[string]string{}
+	for _, n := range g.Nodes {
+		if in := n.Inputs; rules[n.Op] == bounds && users[in[0]] == 1 && made[in[0]] != nil {
+			b[in[0]] = n.Outputs[0]
+		}
+	}
+	return b
 }

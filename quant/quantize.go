@@ -180,6 +180,7 @@ type candidate struct {
 	float     []string
 	score     Score
 	equalized int
+	ranges    Ranges // by method of obs
 }
 
 // build quantizes and scores a candidate.
@@ -191,10 +192,12 @@ func (s *search) build(c *candidate) error {
 			o.Means[name] = st.ChannelMean
 		}
 	}
-	ranges := c.obs.Ranges(c.method)
-	maps.Copy(ranges, s.options.Ranges)
+	if c.ranges == nil {
+		c.ranges = c.obs.Ranges(c.method)
+		maps.Copy(c.ranges, s.options.Ranges)
+	}
 	var err error
-	if c.model, c.float, err = Static(c.source, ranges, o); err != nil {
+	if c.model, c.float, err = Static(c.source, c.ranges, o); err != nil {
 		return err
 	}
 	c.score, err = s.ref.score(s.ctx, c.model)

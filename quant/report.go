@@ -110,8 +110,7 @@ func (s *search) report(n int) (*Report, error) {
 func (s *search) layers(r *Report, tallies map[string]*tally) {
 	source, model := s.best.source, s.best.model
 	float, quantized := byName(source), byName(model)
-	readers := users(source.Main())
-	made := producers(source.Main())
+	bounded, made := boundedBy(source.Main()), producers(source.Main())
 	after := map[string]*format.Node{} // nodes of the quantized model, which keep their names
 	for _, n := range model.Main().Nodes {
 		after[n.Name] = n
@@ -124,8 +123,8 @@ func (s *search) layers(r *Report, tallies map[string]*tally) {
 	}
 	for _, node := range source.Main().Nodes {
 		layer := node // the node before, where this one is fused into it
-		if p := made[node.Inputs[0]]; rules[node.Op] == bounds && p != nil && readers[node.Inputs[0]] == 1 {
-			layer = p
+		if bounded[node.Inputs[0]] != "" {
+			layer = made[node.Inputs[0]]
 		}
 		inputs := 0.0
 		for _, in := range layer.Inputs {
@@ -133,7 +132,7 @@ func (s *search) layers(r *Report, tallies map[string]*tally) {
 		}
 		for _, out := range node.Outputs {
 			t := tallies[out]
-			if t == nil || readers[out] == 1 && s.boundedNext(source.Main(), out) {
+			if t == nil {
 				continue
 			}
 			ratio[out] = t.ratio()
@@ -151,12 +150,6 @@ func (s *search) layers(r *Report, tallies map[string]*tally) {
 			r.Layers = append(r.Layers, l)
 		}
 	}
-}
-
-// boundedNext reports whether a Relu or Clip reads the tensor: it is rounded to
-// the range behind that, and says nothing by itself.
-func (s *search) boundedNext(g *format.Graph, name string) bool {
-	return slices.ContainsFunc(g.Nodes, func(n *format.Node) bool { return rules[n.Op] == bounds && n.Inputs[0] == name })
 }
 
 // ratio is the power of the noise over that of the signal.

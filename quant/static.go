@@ -70,8 +70,14 @@ func newBuilder(m *format.Model, r Ranges, o StaticOptions) *builder {
 // bound values give their input the parameters of their output, so that no
 // rounding is added; going backwards reaches chains of them.
 func (b *builder) choose() error {
+	bounded := boundedBy(b.main)
 	for name, r := range b.ranges {
 		b.params[name] = Activation(r[0], r[1])
+	}
+	for _, n := range slices.Backward(b.main.Nodes) {
+		if out, ok := bounded[n.Outputs[0]]; ok && b.params[n.Outputs[0]] == nil {
+			b.params[n.Outputs[0]] = b.params[out]
+		}
 	}
 	producers, users := producers(b.main), users(b.main)
 	imposed := map[string]bool{}

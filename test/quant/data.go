@@ -26,6 +26,7 @@ type network struct {
 	float, published string
 	classifier       bool
 	pixels           bool // the input takes pixels, 0 to 255
+	integer          bool // float names the published int8 model, whose numbers are read as real ones
 	data             func(dir string) (calibration, eval *data, err error)
 }
 
@@ -36,8 +37,9 @@ const tiny = "mlperf-tiny/models/"
 var networks = []*network{
 	{name: "mnist CNN", float: "tinymaix/mnist_valid_f.tflite", published: "tinymaix/mnist_valid_q.tflite", classifier: true, data: mnist},
 	{name: "KWS DS-CNN", float: tiny + "keyword_spotting__kws_ref_model_float32.tflite", published: tiny + "keyword_spotting__kws_ref_model.tflite", data: kws},
-	{name: "IC ResNet8", float: tiny + "image_classification__pretrainedResnet.tflite", published: tiny + "image_classification__pretrainedResnet_quant.tflite", pixels: true, data: patches(32, 1)},
-	{name: "VWW MobileNet", float: tiny + "visual_wake_words__vww_96_float.tflite", published: tiny + "visual_wake_words__vww_96_int8.tflite", classifier: true, data: patches(96, 1.0/255)},
+	{name: "IC ResNet8", float: tiny + "image_classification__pretrainedResnet.tflite", published: tiny + "image_classification__pretrainedResnet_quant.tflite", pixels: true, data: patches(32, 1, 0)},
+	{name: "VWW MobileNet", float: tiny + "visual_wake_words__vww_96_float.tflite", published: tiny + "visual_wake_words__vww_96_int8.tflite", classifier: true, data: patches(96, 1.0/255, 0)},
+	{name: "MobileNetV2", float: "coral/mobilenet_v2_1.0_224_quant.tflite", published: "coral/mobilenet_v2_1.0_224_quant.tflite", integer: true, data: patches(224, 1.0/128, -1)},
 	{name: "AD autoencoder", float: tiny + "anomaly_detection__ad01_fp32.tflite", published: tiny + "anomaly_detection__ad01_int8.tflite", data: sounds},
 }
 
@@ -173,7 +175,7 @@ func sounds(dir string) (calibration, eval *data, err error) {
 }
 
 // patches cuts squares out of photos at several reductions.
-func patches(size int, scale float32) func(dir string) (calibration, eval *data, err error) {
+func patches(size int, scale, shift float32) func(dir string) (calibration, eval *data, err error) {
 	return func(dir string) (*data, *data, error) {
 		d := &data{}
 		for _, name := range []string{"coral/bird.bmp", "coral/cat.bmp", "coral/grace_hopper.bmp", "ultraface/1.jpg"} {
@@ -187,15 +189,15 @@ func patches(size int, scale float32) func(dir string) (calibration, eval *data,
 			}
 			h, w := a.Shape[0], a.Shape[1]
 			for reduce := 1; h/reduce >= size && w/reduce >= size; reduce *= 2 {
-				step := size / 2
+				step := max(size/8, 16) // they overlap: there are few photos
 				for y := 0; y+size <= h/reduce; y += step {
 					for x := 0; x+size <= w/reduce; x += step {
-						d.x = append(d.x, patch(pixels, w, y*reduce, x*reduce, size, reduce, scale))
+						d.x = append(d.x, patch(pixels, w, y*reduce, x*reduce, size, reduce, scale, shift))
 					}
 				}
 			}
 		}
-		if n := len(d.x) / 1500; n > 1 { // enough of them
+		if n := len(d.x) / 800; n > 1 { // enough of them
 			d, _, _ = d.every(n)
 		}
 		return d.every(5)
@@ -203,8 +205,8 @@ func patches(size int, scale float32) func(dir string) (calibration, eval *data,
 }
 
 // patch is the square at (y, x), each of its pixels the mean of reduce times
-// reduce.
-func patch(pixels []float32, w, y, x, size, reduce int, scale float32) []float32 {
+// reduce, scaled and shifted.
+func patch(pixels []float32, w, y, x, size, reduce int, scale, shift float32) []float32 {
 	out := make([]float32, size*size*3)
 	for i := range out {
 		c, px, py := i%3, i/3%size, i/3/size
@@ -214,7 +216,7 @@ func patch(pixels []float32, w, y, x, size, reduce int, scale float32) []float32
 				sum += pixels[((y+py*reduce+dy)*w+x+px*reduce+dx)*3+c]
 			}
 		}
-		out[i] = scale * float32(math.Round(float64(sum)/float64(reduce*reduce)))
+		out[i] = scale*float32(math.Round(float64(sum)/float64(reduce*reduce))) + shift
 	}
 	return out
 }
