@@ -41,7 +41,7 @@ func reduce(name, doc string, types ...string) *OpSpec {
 
 func pool(name, doc string, types ...string) *OpSpec {
 	return &OpSpec{Name: name, Doc: doc, Inputs: []string{"X[N,H,W,C]"}, Outputs: []string{"Y[N,OH,OW,C]"},
-		Attrs: []AttrSpec{attrKernel, attrStrides, attrPads}, Types: types, infer: inferPool}
+		Attrs: []AttrSpec{attrKernel, attrStrides, attrDilations, attrPads}, Types: types, infer: inferPool}
 }
 
 func with(s *OpSpec, attrs ...AttrSpec) *OpSpec {

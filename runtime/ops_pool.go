@@ -10,9 +10,9 @@ import (
 // bindPool binds MaxPool and AveragePool.
 func bindPool(n *node, l kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
-	kernel, stride, pads := pair(n.attrs.Ints("kernel_shape")), pair(n.attrs.Ints("strides")), n.attrs.Ints("pads")
+	kernel, stride, dil, pads := pair(n.attrs.Ints("kernel_shape")), pair(n.attrs.Ints("strides")), pair(n.attrs.Ints("dilations")), n.attrs.Ints("pads")
 	p := kernels.PoolShape{N: x.shape[0], H: x.shape[1], W: x.shape[2], C: x.shape[3], KH: kernel[0], KW: kernel[1],
-		SH: stride[0], SW: stride[1], DH: 1, DW: 1, OH: y.shape[1], OW: y.shape[2], Level: l}
+		SH: stride[0], SW: stride[1], DH: dil[0], DW: dil[1], OH: y.shape[1], OW: y.shape[2], Level: l}
 	if len(pads) == 4 {
 		p.Top, p.Left = int(pads[0]), int(pads[1])
 	}

@@ -32,6 +32,11 @@ type Options struct {
 // The opsets that rows are written for.
 const minOpset, maxOpset = 7, 26
 
+// unchanged are operators of older opsets that mean the same today.
+var unchanged = map[string]bool{"Abs": true, "Ceil": true, "Conv": true, "ConvTranspose": true, "Elu": true, "Exp": true, "Floor": true,
+	"GlobalAveragePool": true, "GlobalMaxPool": true, "Identity": true, "LeakyRelu": true, "Log": true, "MatMul": true, "Neg": true, "Not": true,
+	"Reciprocal": true, "Relu": true, "Selu": true, "Sigmoid": true, "Softplus": true, "Softsign": true, "Sqrt": true, "Tanh": true, "Transpose": true}
+
 // Import converts the .onnx file in b. The constants of the model that it
 // returns may point into b. file is the name that errors give.
 func Import(file string, b []byte, o Options) (m *format.Model, err error) {
@@ -65,6 +70,9 @@ func importBytes(b []byte, o Options) (*format.Model, error) {
 		version = maxOpset // only other domains: functions of the file
 	case !ok:
 		version = 1
+	}
+	if version >= 1 && version < minOpset && !slices.ContainsFunc(src.graph.nodes, func(n *nodeProto) bool { return !unchanged[n.op] }) {
+		version = minOpset
 	}
 	if version < minOpset || version > maxOpset {
 		return nil, fmt.Errorf("opset %d: %d to %d can be converted; convert the model with onnx.version_converter", version, minOpset, maxOpset)
@@ -225,9 +233,9 @@ func (c *converter) input(p *valueProto) (*value, error) {
 	shape := make(format.Shape, len(p.dims))
 	for i, d := range p.dims {
 		switch {
-		case d.size > 0 && d.size <= maxElems:
+		case d.known && d.size >= 0 && d.size <= maxElems:
 			shape[i] = int(d.size)
-		case d.size != 0:
+		case d.known:
 			return nil, fmt.Errorf("dimension %d has the size %d", i, d.size)
 		case isConst && len(p.dims) == 1:
 			shape[i] = len(fixed)
@@ -246,6 +254,9 @@ func (c *converter) input(p *valueProto) (*value, error) {
 	c.hint = p.name
 	if n := shape.Elems(); n < 0 || n > maxElems {
 		return nil, fmt.Errorf("its shape %v is too large", shape)
+	}
+	if shape.Elems() == 0 { // there is nothing to feed
+		return &value{t: c.constant(narrow(typ), shape, nil)}, nil
 	}
 	if isConst {
 		if len(fixed) != shape.Elems() {

@@ -44,12 +44,27 @@ func (o *op) convert() (out []*value, err error) {
 		if f := o.functions[o.n.domain+"."+o.n.op]; f != nil {
 			return o.call(f)
 		}
-		return nil, unsupported("whet has no such operator")
+		return nil, unsupported(whyNot(o.n.op))
 	}
 	if len(o.in) < r.inputs || slices.Contains(o.in[:r.inputs], nil) {
 		return nil, fmt.Errorf("it needs %d inputs", r.inputs)
 	}
 	return r.convert(o), nil
+}
+
+// whyNot says why an operator has no row.
+func whyNot(op string) string {
+	switch {
+	case slices.Contains([]string{"NonMaxSuppression", "NonZero", "Unique"}, op):
+		return "the shape of its result depends on the data, and whet's shapes are fixed: end the model before it"
+	case strings.HasPrefix(op, "Random") || op == "Multinomial" || op == "Bernoulli":
+		return "its result is random: feed the numbers as an input"
+	case strings.HasPrefix(op, "Sequence") || strings.HasSuffix(op, "Sequence") || strings.HasPrefix(op, "Optional"):
+		return "whet has tensors only, no sequences and no optional values"
+	case op == "Loop" || op == "Scan":
+		return "loops are not possible: export the model with them unrolled"
+	}
+	return "whet has no such operator"
 }
 
 // call expands a function of the file.

@@ -22,7 +22,7 @@ func init() {
 		"Mish": {1, mish}, "PRelu": {2, prelu}, "Selu": {1, selu}, "Shrink": {1, shrink}, "Softsign": {1, softsign},
 		"Swish": {1, swish}, "ThresholdedRelu": {1, thresholdedRelu}, "Clip": {1, clip},
 
-		"Add": {2, binaryOp("Add")}, "Sub": {2, binaryOp("Sub")}, "Mul": {2, binaryOp("Mul")}, "Div": {2, binaryOp("Div")},
+		"Add": {2, addition}, "Sub": {2, binaryOp("Sub")}, "Mul": {2, binaryOp("Mul")}, "Div": {2, binaryOp("Div")},
 		"Pow": {2, pow}, "Mod": {2, mod}, "Max": {1, variadic("Max")}, "Min": {1, variadic("Min")}, "Sum": {1, variadic("Add")}, "Mean": {1, mean},
 
 		"And": {2, compare("And", false)}, "Or": {2, compare("Or", false)}, "Xor": {2, compare("Xor", false)}, "Not": {1, unary("Not")},
@@ -234,6 +234,23 @@ func (c *converter) logic(name string, a, b *value) *value {
 func (c *converter) where(cond, a, b *value) *value {
 	in, perm := c.spread(cond, a, b)
 	return view(c.emit("Where", nil, a.typ(), nil, in...), perm)
+}
+
+// addition of a constant a channel behind a Conv or Gemm that has no bias becomes
+// its bias: the same sum.
+func addition(o *op) []*value {
+	for k, x := range o.in[:2] {
+		b, n := o.in[1-k], x.t.def
+		if n == nil || n.op != "Conv" && n.op != "Gemm" || len(n.in) != 2 || n.out[0].typ != format.Float32 || o.uses[o.n.inputs[k]] != 1 || !o.stored(b.t) {
+			continue
+		}
+		last := len(x.t.shape) - 1
+		in, perm := o.spread(x, b)
+		if s := in[1].shape; in[0] == x.t && len(s) > 0 && s.Elems() == x.t.shape[last] && s[len(s)-1] == x.t.shape[last] {
+			return result(view(o.emit(n.op, n.attrs, format.Float32, nil, n.in[0], n.in[1], o.reshape(in[1], format.Shape{s.Elems()})), perm))
+		}
+	}
+	return binaryOp("Add")(o)
 }
 
 func binaryOp(name string) func(*op) []*value {

@@ -295,9 +295,6 @@ func attention(o *op) []*value {
 		return view(t, []int{0, 2, 1, 3})
 	}
 	q, k, v = heads(q, "q_num_heads"), heads(k, "kv_num_heads"), heads(v, "kv_num_heads")
-	if o.has(6) {
-		o.fail("nonpad_kv_seqlen")
-	}
 	join := func(past, now *value) *value {
 		return &value{t: o.emit("Concat", format.Attrs{"axis": int64(2)}, now.typ(), nil, o.plain(past), o.plain(now))}
 	}
@@ -346,25 +343,27 @@ func attention(o *op) []*value {
 		}
 		scores = o.add(scores, mask)
 	}
-	if o.int("is_causal", 0) != 0 {
-		if n*m > maxFold {
-			o.fail("a causal mask of %d x %d", n, m)
+	causal := o.int("is_causal", 0) != 0
+	if causal || o.has(6) {
+		// How many keys a query sees: all of its sequence, or, if it is causal, those
+		// up to its own place behind the past.
+		last := o.places(1, m)
+		seen := o.number(format.Int64, float64(m))
+		if o.has(6) {
+			seen = o.insert(o.in[6], []int{1, 2, 3})
 		}
-		mask := make([]float32, 0, n*m)
-		for i := range n {
-			for j := range m {
-				x := float32(0)
-				if j > i+pastLen {
-					x = float32(math.Inf(-1))
-				}
-				mask = append(mask, x)
+		if causal {
+			behind := o.number(format.Int64, float64(pastLen+1))
+			if o.has(6) {
+				behind = o.add(seen, o.number(format.Int64, float64(1-n)))
 			}
+			seen = o.add(o.places(n, 1), behind)
 		}
-		scores = o.add(scores, &value{t: o.floats(format.Shape{n, m}, mask...)})
+		scores = o.where(o.logic("Less", last, seen), scores, o.real(math.Inf(-1)))
 	}
 	masked := scores
 	weights := o.each("Softmax", format.Attrs{"axis": int64(-1)}, format.Float32, scores)
-	if o.has(3) || o.int("is_causal", 0) != 0 {
+	if o.has(3) || causal || o.has(6) {
 		// A query that sees no key has no weights: 0 rather than 0/0.
 		seen := o.logic("Equal", weights, weights)
 		weights = o.where(seen, weights, o.real(0))
@@ -376,7 +375,7 @@ func attention(o *op) []*value {
 	}
 	out := []*value{y, presentK, presentV}
 	if o.wants(3) {
-		modes := []*value{raw, masked, capped, weights}
+		modes := []*value{raw, capped, masked, weights}
 		mode := o.int("qk_matmul_output_mode", 0)
 		if mode < 0 || mode > 3 {
 			o.fail("qk_matmul_output_mode %d", mode)
@@ -384,6 +383,18 @@ func attention(o *op) []*value {
 		out = append(out, modes[mode])
 	}
 	return out
+}
+
+// places is 0, 1, 2 ... along the one of two axes that is not 1.
+func (o *op) places(rows, cols int) *value {
+	if rows > maxFold || cols > maxFold {
+		o.fail("a mask of %d x %d", rows, cols)
+	}
+	list := make([]int64, max(rows, cols))
+	for i := range list {
+		list[i] = int64(i)
+	}
+	return &value{t: o.constant(format.Int64, format.Shape{rows, cols}, intBytes(format.Int64, list))}
 }
 
 // rotary turns pairs of elements by the angles of their position: RoPE, in

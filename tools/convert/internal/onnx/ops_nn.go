@@ -12,7 +12,7 @@ import (
 func init() {
 	register(map[string]row{
 		"Conv": {2, conv}, "ConvTranspose": {2, convTranspose}, "ConvInteger": {2, convInteger},
-		"MaxPool": {1, maxPool}, "AveragePool": {1, averagePool}, "LpPool": {1, lpPool},
+		"MaxPool": {1, volume(maxPool)}, "AveragePool": {1, volume(averagePool)}, "LpPool": {1, volume(lpPool)},
 		"GlobalAveragePool": {1, globalPool("ReduceMean")}, "GlobalMaxPool": {1, globalPool("ReduceMax")},
 		"BatchNormalization": {5, batchNorm}, "InstanceNormalization": {3, instanceNorm}, "GroupNormalization": {3, groupNorm},
 		"LayerNormalization": {2, layerNorm}, "RMSNormalization": {2, rmsNorm}, "SimplifiedLayerNormalization": {2, rmsNorm},
@@ -135,6 +135,7 @@ func (o *op) convolve(x, w *value, b *tensor) *value {
 	t, k := o.picture(x), o.picture(w)
 	if !o.stored(k) {
 		o.fixed(1, "weights are packed before the model runs")
+		o.fail("weights that are computed")
 	}
 	g := o.window(x.shape()[2:], ws[2:])
 	attrs := format.Attrs{"strides": dims(g.strides[:]), "dilations": dims(g.dilations[:]), "pads": g.pads(), "group": o.int("group", 1)}
@@ -278,25 +279,22 @@ func (o *op) pooled(x *value) (window, [2]int) {
 		kernel = append(kernel, int(min(max(k, 0), maxElems)))
 	}
 	if r := x.rank(); r != 3 && r != 4 {
-		o.fail("its input has the shape %v: only one and two spatial dimensions are possible", x.shape())
+		o.fail("its input has the shape %v: only one to three spatial dimensions are possible", x.shape())
 	}
 	size := x.shape()[2:]
 	g := o.window(size, kernel)
-	if g.dilations != [2]int{1, 1} {
-		o.fail("dilations %v: only 1 is possible", o.ints("dilations"))
-	}
 	var extra [2]int
 	if o.int("ceil_mode", 0) == 0 {
 		return g, extra
 	}
 	for i, d := range size {
 		k := 2 - len(size) + i
-		whole := d + g.before[k] + g.after[k]
-		out := (whole-g.kernel[k]+g.strides[k]-1)/g.strides[k] + 1
+		whole, span := d+g.before[k]+g.after[k], (g.kernel[k]-1)*g.dilations[k]+1
+		out := (whole-span+g.strides[k]-1)/g.strides[k] + 1
 		if (out-1)*g.strides[k] >= d+g.before[k] {
 			out-- // a window may not start in the padding behind
 		}
-		extra[k] = max((out-1)*g.strides[k]+g.kernel[k]-whole, 0)
+		extra[k] = max((out-1)*g.strides[k]+span-whole, 0)
 	}
 	return g, extra
 }
@@ -304,7 +302,50 @@ func (o *op) pooled(x *value) (window, [2]int) {
 func (g *window) attrs(extra [2]int) format.Attrs {
 	g.after[0] += extra[0]
 	g.after[1] += extra[1]
-	return format.Attrs{"kernel_shape": dims(g.kernel[:]), "strides": dims(g.strides[:]), "pads": g.pads()}
+	a := format.Attrs{"kernel_shape": dims(g.kernel[:]), "strides": dims(g.strides[:]), "pads": g.pads()}
+	if g.dilations != [2]int{1, 1} {
+		a["dilations"] = dims(g.dilations[:])
+	}
+	return a
+}
+
+// volume pools [N, C, D, H, W]: over H and W, then over D, which gives the same
+// maxima, means and norms.
+func volume(pool func(*op) []*value) func(*op) []*value {
+	return func(o *op) []*value {
+		x := o.in[0]
+		if x.rank() != 5 || len(o.n.outputs) > 1 {
+			return pool(o)
+		}
+		t := o.arrange(x, channelsLast(5))
+		s := t.shape
+		y := pool(o.part(1, 3, view(o.reshape(t, format.Shape{s[0] * s[1], s[2], s[3], s[4]}), channelsLast(4))))[0]
+		t = o.arrange(y, channelsLast(4))
+		h, w := t.shape[1], t.shape[2]
+		y = pool(o.part(0, 1, view(o.reshape(t, format.Shape{s[0], s[1], h * w * s[4]}), channelsLast(3))))[0]
+		t = o.arrange(y, channelsLast(3))
+		return result(view(o.reshape(t, format.Shape{s[0], t.shape[1], h, w, s[4]}), channelsLast(5)))
+	}
+}
+
+// part is the node applied to x with its spatial attributes of the dimensions
+// [from, to) of three.
+func (o *op) part(from, to int, x *value) *op {
+	n := *o.n
+	n.attrs = nil
+	for _, a := range o.n.attrs {
+		a := *o.resolve(a)
+		switch {
+		case a.name == "pads" && len(a.ints) == 6:
+			a.ints = slices.Concat(a.ints[from:to], a.ints[3+from:3+to])
+		case len(a.ints) == 3:
+			a.ints = a.ints[from:to]
+		}
+		n.attrs = append(n.attrs, &a)
+	}
+	p := *o
+	p.n, p.in = &n, []*value{x}
+	return &p
 }
 
 func maxPool(o *op) []*value {

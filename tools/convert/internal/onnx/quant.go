@@ -70,9 +70,12 @@ func (o *op) params(k, z int, x *value, axis int64) (format.DType, *format.Quant
 			q.Zero = append(q.Zero, int32(v[min(i, len(v)-1)]))
 		}
 	}
+	if o.int("block_size", 0) != 0 {
+		return typ, nil
+	}
 	if len(q.Scale) > 1 {
-		if len(s.shape) != 1 || o.int("block_size", 0) != 0 {
-			o.fail("scales in blocks")
+		if len(s.shape) != 1 {
+			o.fail("scales of shape %v", s.shape)
 		}
 		q.Axis = x.where(o.axis(axis, x.rank()))
 		if len(q.Scale) != x.t.shape[q.Axis] {
@@ -94,14 +97,11 @@ func quantizeLinear(o *op) []*value {
 	if q != nil && (typ == format.Int8 || typ == format.Uint8 || typ == format.Int16 || typ == format.Int32) && (len(q.Scale) == 1 || x.t.isConst()) {
 		return result(&value{o.quantize(x.t, typ, q), x.perm})
 	}
-	if o.in[1].t.shape.Elems() != 1 {
-		o.fail("several scales for a tensor that is computed")
-	}
 	var zero *value
 	if o.has(2) {
-		zero = o.cast(o.in[2], format.Float32)
+		zero = o.cast(o.perAxis(o.in[2], x), format.Float32)
 	}
-	return result(o.quantizeBy(x, o.in[1], zero, typ))
+	return result(o.quantizeBy(x, o.perAxis(o.in[1], x), zero, typ))
 }
 
 // quantizeBy is QuantizeLinear with parameters that are computed; the codes are
@@ -135,14 +135,45 @@ func dequantizeLinear(o *op) []*value {
 			return result(&value{o.dequantize(t), x.perm})
 		}
 	}
-	if o.in[1].t.shape.Elems() != 1 {
-		o.fail("several scales for a tensor that is computed")
-	}
 	y := o.cast(x, format.Float32)
 	if o.has(2) {
-		y = o.binary("Sub", y, o.cast(o.in[2], format.Float32))
+		y = o.binary("Sub", y, o.cast(o.perAxis(o.in[2], x), format.Float32))
 	}
-	return result(o.mul(y, o.in[1]))
+	return result(o.mul(y, o.perAxis(o.in[1], x)))
+}
+
+// perAxis shapes a scale or zero point so that it broadcasts along its axis of x:
+// one number, one for each position, or, for blocks, a tensor like x with one for
+// every block_size positions.
+func (o *op) perAxis(p, x *value) *value {
+	n := p.t.shape.Elems()
+	if n == 1 && p.rank() < 2 {
+		return &value{t: o.reshape(p.t, format.Shape{})}
+	}
+	a := o.axis(o.int("axis", 1), x.rank())
+	s := x.shape()
+	if block := int(o.int("block_size", 0)); block > 0 {
+		if p.rank() != x.rank() || (s[a]+block-1)/block != p.shape()[a] {
+			o.fail("scales %v in blocks of %d for %v", p.shape(), block, s)
+		}
+		t := o.plain(p)
+		wide := slices.Insert(slices.Clone(t.shape), a+1, 1)
+		grown := slices.Clone(wide)
+		grown[a+1] = block
+		whole := slices.Clone(t.shape)
+		whole[a] *= block
+		t = o.reshape(o.grow(o.reshape(t, wide), grown), whole)
+		return o.cut(&value{t: t}, a, 0, int64(s[a]), 1)
+	}
+	if p.rank() != 1 || n != s[a] {
+		o.fail("scales %v along axis %d of %v", p.shape(), a, s)
+	}
+	to := make(format.Shape, x.rank())
+	for i := range to {
+		to[i] = 1
+	}
+	to[a] = n
+	return &value{t: o.reshape(p.t, to)}
 }
 
 // withQuant returns the codes of x as a tensor with the quantization; nil if x
@@ -374,14 +405,18 @@ func (o *op) real8(k, s, z int, axis int64) *value {
 // and z.
 func (o *op) codes8(y *value, s, z int) []*value {
 	typ, q := o.params(s, z, y, 0)
-	if q == nil || len(q.Scale) != 1 {
+	if q == nil {
 		o.fixed(s, "it is the scale of the result")
+		o.fixed(z, "it is the zero point of the result")
+	}
+	if q == nil || len(q.Scale) != 1 {
 		o.fail("the result needs one scale")
 	}
 	return result(&value{o.quantize(y.t, typ, q), y.perm})
 }
 
 func qlinearConv(o *op) []*value {
+	o.fixed(3, "weights are packed before the model runs")
 	x, w := o.real8(0, 1, 2, 0), o.real8(3, 4, 5, 0)
 	var b *tensor
 	if o.has(8) {

@@ -97,8 +97,9 @@ type valueProto struct {
 }
 
 type dimProto struct {
-	size int64 // 0 and no name: unknown
-	name string
+	size  int64
+	known bool // the size is given
+	name  string
 }
 
 // Limits on what a file may hold. Each bounds memory that a few bytes of a
@@ -503,7 +504,7 @@ func (r *reader) dims(v *valueProto, b []byte) error {
 		err := r.each(f.b, func(f field) (err error) {
 			switch f.num {
 			case 1:
-				d.size = f.int()
+				d.size, d.known = f.int(), true
 			case 2:
 				err = f.text(&d.name)
 			}
