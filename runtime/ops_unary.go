@@ -93,6 +93,7 @@ func bindTable(n *node, l kernels.Level, t *kernels.Table8) *step {
 // Generic its portable twin.
 func (s *step) vector(l kernels.Level, n *node) *step { return s.named(l, strings.ToLower(n.op)) }
 
+// named says what loop the step runs, and whether it is a vector kernel.
 func (s *step) named(l kernels.Level, kind string) *step {
 	s.asm = l != kernels.Generic
 	s.kernel = "portable " + kind
