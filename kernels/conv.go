@@ -77,7 +77,7 @@ func (c *Conv) Tasks() int {
 	if c.dw != nil {
 		return c.dw.plan.tasks()
 	}
-	return c.plan.tasks()
+	return c.plan.tasks
 }
 
 // Scratch returns the bytes of scratch that one worker needs.

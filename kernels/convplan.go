@@ -34,6 +34,7 @@ type convPlan struct {
 	panelBlock int  // panels of a task
 	rowBlocks  int
 	panBlocks  int
+	tasks      int
 	full, last []int32 // direct: the offsets of a full and of the last row tile; bordered: full is of a tile inside an output row
 	tapOff     []int32 // not direct: offset of each tap from the first
 	offLen     int     // int32s of a tile's offset table, behind its start
@@ -136,9 +137,8 @@ func (p *convPlan) cutTasks() {
 	}
 	p.rowBlocks = ceilDiv(p.rowTiles, p.rowBlock)
 	p.panBlocks = ceilDiv(p.panels, p.panelBlock)
+	p.tasks = tasks()
 }
-
-func (p *convPlan) tasks() int { return p.images * p.s.Groups * p.rowBlocks * p.panBlocks }
 
 // convTask is one task: tiles [tile0, tile1) of the rows of an image against
 // panels [pan0, pan1) of a group.
@@ -149,6 +149,9 @@ type convTask struct {
 }
 
 func (p *convPlan) task(t int) convTask {
+	if p.tasks == 1 { // spares small layers the divisions
+		return convTask{tile1: p.rowTiles, pan1: p.panels}
+	}
 	rb, t := t%p.rowBlocks, t/p.rowBlocks
 	pb, t := t%p.panBlocks, t/p.panBlocks
 	return convTask{

@@ -110,7 +110,7 @@ func (c *QConv) Tasks() int {
 	if c.dw != nil {
 		return c.dw.plan.tasks()
 	}
-	return c.plan.tasks()
+	return c.plan.tasks
 }
 
 // Scratch returns the bytes of scratch that one worker needs.

@@ -83,7 +83,7 @@ func (c *QDyn) Rows() int {
 }
 
 // Tasks returns the number of independent pieces of the work.
-func (c *QDyn) Tasks() int { return c.plan.tasks() }
+func (c *QDyn) Tasks() int { return c.plan.tasks }
 
 // Scratch returns the bytes of scratch that one worker needs.
 func (c *QDyn) Scratch() int {
