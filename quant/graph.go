@@ -44,7 +44,7 @@ func float32s(t *format.Tensor) []float32 {
 
 // bytesOf returns the memory of a slice of plain numbers, little-endian as all
 // targets are.
-func bytesOf[T int8 | uint8 | uint16 | int32 | float32](x []T) []byte {
+func bytesOf[T int8 | int16 | uint16 | int32 | int64 | float32](x []T) []byte {
 	if len(x) == 0 {
 		return []byte{}
 	}

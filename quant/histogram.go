@@ -97,15 +97,15 @@ func (h *Histogram) power() float64 {
 
 // noise is the mean squared error that quantizing the values by q causes.
 // Exact zeros have none.
-func (h *Histogram) noise(q *format.Quant) float64 {
-	return noise(h.bins(), q) / float64(max(h.Total, 1))
+func (h *Histogram) noise(q *format.Quant, w width) float64 {
+	return noise(h.bins(), q, w) / float64(max(h.Total, 1))
 }
 
 // noise is the summed squared error of the bins' centers.
-func noise(bins []bin, q *format.Quant) float64 {
+func noise(bins []bin, q *format.Quant, w width) float64 {
 	scale, zero := float64(q.Scale[0]), float64(q.ZeroPoint())
 	inv := 1 / scale
-	lo, hi := -128-zero, 127-zero
+	lo, hi := w.least-zero, w.most-zero
 	sum := 0.0
 	for _, b := range bins {
 		code := math.RoundToEven(b.center * inv)
@@ -116,9 +116,9 @@ func noise(bins []bin, q *format.Quant) float64 {
 }
 
 // clipped is the fraction of the values that lie outside the range of q.
-func (h *Histogram) clipped(q *format.Quant) float64 {
+func (h *Histogram) clipped(q *format.Quant, w width) float64 {
 	scale, zero := float64(q.Scale[0]), float64(q.ZeroPoint())
-	lo, hi := (-128.5-zero)*scale, (127.5-zero)*scale
+	lo, hi := (w.least-0.5-zero)*scale, (w.most+0.5-zero)*scale
 	sum := 0.0
 	for _, b := range h.bins() {
 		if b.center < lo || b.center > hi {

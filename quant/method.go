@@ -98,9 +98,9 @@ const steps = 64
 func (s *Stats) mse() (lo, hi float32) {
 	bins := s.Hist.bins()
 	lo, hi = s.Lo, s.Hi
-	best := noise(bins, Activation(lo, hi))
+	best := noise(bins, Activation(lo, hi), int8Wide)
 	try := func(l, h float32) {
-		if e := noise(bins, Activation(l, h)); e < best {
+		if e := noise(bins, Activation(l, h), int8Wide); e < best {
 			best, lo, hi = e, l, h
 		}
 	}

@@ -55,16 +55,17 @@ func round(codes []int8, x []float32, scale float32) {
 }
 
 // layer quantizes the weights and the bias (nil: none) of a linear layer whose
-// input has scale sx. The bias is int32 of scale sx*sw[c], an addend of the
+// input has scale sx. The bias is of scale sx*sw[c], an addend of the
 // accumulator.
 //
 // A channel whose weights are tiny beside its bias (what folding the batch norm
 // of a dead channel leaves) has a scale at which the bias overflows; one with
 // very many weights can overflow the sum. Its scale is doubled until the
-// greatest possible sum fits in 31 bits: it has precision to spare.
+// greatest possible sum fits in 31 bits: it has precision to spare. Sums of
+// int16 activations are 64 bits wide and always fit.
 //
 // scales are those that the weights have already, nil to choose them.
-func layer(w, bias, scales []float32, rows int, sx float32) (codes []int8, wq *format.Quant, b []int32, bq *format.Quant) {
+func layer(w, bias, scales []float32, rows int, sx float32, x width) (codes []int8, wq *format.Quant, b []int64, bq *format.Quant) {
 	k := len(w) / max(rows, 1)
 	if scales == nil {
 		codes, wq = Weights(w, format.Shape{rows})
@@ -75,22 +76,23 @@ func layer(w, bias, scales []float32, rows int, sx float32) (codes []int8, wq *f
 			round(codes[c*k:(c+1)*k], w[c*k:(c+1)*k], wq.Scale[c])
 		}
 	}
+	most := x.mostBias()
 	if bias != nil {
-		b, bq = make([]int32, rows), &format.Quant{Scale: make([]float32, rows)}
+		b, bq = make([]int64, rows), &format.Quant{Scale: make([]float32, rows)}
 	}
 	for c := range rows {
 		row := codes[c*k : (c+1)*k]
 		for {
-			sum, x := int64(0), 0.0
+			sum, add := int64(0), 0.0
 			for _, v := range row {
 				sum += max(int64(v), -int64(v))
 			}
 			if bias != nil {
-				x = math.RoundToEven(float64(bias[c]) / (float64(sx) * float64(wq.Scale[c])))
+				add = math.RoundToEven(float64(bias[c]) / (float64(sx) * float64(wq.Scale[c])))
 			}
-			if math.Abs(x)+float64(255*sum) < math.MaxInt32 || math.IsInf(float64(2*wq.Scale[c]), 0) {
+			if math.Abs(add)+float64(255*sum) < math.MaxInt32 || x.typ == format.Int16 || math.IsInf(float64(2*wq.Scale[c]), 0) {
 				if bias != nil {
-					b[c] = int32(min(max(x, -math.MaxInt32), math.MaxInt32))
+					b[c] = int64(min(max(add, -most), most))
 					bq.Scale[c] = sx * wq.Scale[c]
 				}
 				break

@@ -16,6 +16,8 @@ type Options struct {
 	// Ranges are those of tensors that need no observing: {0, 255} for an
 	// input that takes pixels as they are.
 	Ranges Ranges
+	// Wide makes the activations int16 (16x8).
+	Wide bool
 	// Plain leaves out what repairs a loss: equalization and bias correction.
 	Plain bool
 	// Class is the label of each sample, nil if unknown: an index into the
@@ -52,7 +54,7 @@ type Result struct {
 	Report *Report
 }
 
-// Quantize makes an int8 model of a float one: it observes the activations on
+// Quantize makes an int8 (or 16x8) model of a float one: it observes the activations on
 // the samples, tries the methods and the repairs, and keeps those whose outputs
 // are the nearest to the float model's, as measured by running both. The source
 // model is not changed; its constants' bytes may be shared.
@@ -185,7 +187,7 @@ type candidate struct {
 
 // build quantizes and scores a candidate.
 func (s *search) build(c *candidate) error {
-	o := StaticOptions{Keep: c.keep}
+	o := StaticOptions{Keep: c.keep, Wide: s.options.Wide}
 	if c.correct {
 		o.Means = map[string][]float64{}
 		for name, st := range c.obs {
@@ -222,7 +224,10 @@ func (s *search) try(c candidate) error {
 // choose tries the methods, then the repairs on top of the best one.
 func (s *search) choose(m *format.Model, obs Observation, samples Samples) error {
 	methods := []Method{s.options.Method}
-	if s.options.Method == Auto {
+	switch {
+	case s.options.Wide: // 16 bits hold the outliers with the rest
+		methods = []Method{MinMax}
+	case s.options.Method == Auto:
 		methods = []Method{MinMax, MovingAverage, Percentile, MSE, Entropy}
 	}
 	tryAll := func(c candidate) error {

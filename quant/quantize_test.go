@@ -87,6 +87,19 @@ func TestBudgetKeepsTheGuiltyLayers(t *testing.T) {
 	}
 }
 
+func TestWide(t *testing.T) {
+	m := floatNet(rand.New(rand.NewPCG(3, 3)))
+	r := quantized(t, m, Options{Wide: true})
+	if db := sqnr(t, m, r.Model); db < 35 { // the rounding of the weights is left
+		t.Errorf("16x8: %.1f dB", db)
+	}
+	for _, name := range []string{"x", "b", "y"} {
+		if x := r.Model.Tensor(name); x.Type != format.Int16 || x.Quant.ZeroPoint() != 0 {
+			t.Errorf("%q is %v, zero point %d", name, x.Type, x.Quant.ZeroPoint())
+		}
+	}
+}
+
 func TestEqualizeKeepsTheBits(t *testing.T) {
 	for _, m := range []*format.Model{outlierNet(""), outlierNet("LeakyRelu")} {
 		obs, err := Observe(context.Background(), m, samples(1, 8))

@@ -35,7 +35,7 @@ type Layer struct {
 	Node   string `json:"node"`
 	Op     string `json:"op"` // with the activation that is fused into it, as in Conv+Relu
 	Tensor string `json:"tensor"`
-	Type   string `json:"type"` // int8, or float32 where the node stayed float
+	Type   string `json:"type"` // int8 or int16, or float32 where the node stayed float
 
 	SQNR       float64  `json:"sqnr_db"`     // against the float model, errors of earlier layers included
 	Added      float64  `json:"noise_added"` // noise over signal, less that of the noisiest input: what this layer adds
@@ -45,7 +45,7 @@ type Layer struct {
 	Saturated  float64  `json:"saturated"`       // fraction of the values beyond the chosen range
 
 	Observed [2]float32 `json:"observed"` // least and greatest value
-	Chosen   [2]float32 `json:"chosen"`   // the values of the codes -128 and 127
+	Chosen   [2]float32 `json:"chosen"`   // the values of the least and the greatest code
 	Worst    []Channel  `json:"worst_channels"`
 	Counts   []uint64   `json:"histogram"` // of equal bins over the observed range
 }
@@ -213,11 +213,11 @@ func (s *search) layer(n *format.Node, name string, t *tally, q *format.Tensor) 
 	l := Layer{Node: n.Name, Op: n.Op, Tensor: name, Type: q.Type.String(), SQNR: decibels(signal, noise), Rounding: maxDecibels,
 		Observed: [2]float32{stats.Lo, stats.Hi}, Chosen: [2]float32{stats.Lo, stats.Hi}}
 	if q.Quant != nil {
-		scale, zero := q.Quant.Scale[0], float32(q.Quant.ZeroPoint())
-		l.Chosen = [2]float32{(-128 - zero) * scale, (127 - zero) * scale}
-		l.RMSE = math.Sqrt(noise/float64(max(t.count, 1))) / float64(scale)
-		l.Saturated = stats.Hist.clipped(q.Quant)
-		l.Rounding = decibels(stats.Hist.power(), stats.Hist.noise(q.Quant))
+		w := widthOf(q)
+		l.Chosen = w.span(q.Quant)
+		l.RMSE = math.Sqrt(noise/float64(max(t.count, 1))) / float64(q.Quant.Scale[0])
+		l.Saturated = stats.Hist.clipped(q.Quant, w)
+		l.Rounding = decibels(stats.Hist.power(), stats.Hist.noise(q.Quant, w))
 	}
 	for c := range t.signal {
 		l.Worst = append(l.Worst, Channel{c, decibels(t.signal[c], t.noise[c])})

@@ -83,12 +83,3 @@ func weights(t *format.Tensor) bool {
 }
 
 func plainConst(t *format.Tensor) bool { return t.Const() && t.Type == format.Float32 }
-
-// unitRange is the quantization of a function whose range is known, that of
-// the reference TensorFlow Lite kernels.
-func unitRange(op string) *format.Quant {
-	if op == "Tanh" {
-		return format.PerTensor(1.0/128, 0)
-	}
-	return format.PerTensor(1.0/256, -128)
-}

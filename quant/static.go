@@ -16,13 +16,16 @@ type StaticOptions struct {
 	// the mean of its output (bias correction: Nagel et al., 2019,
 	// arXiv:1906.04721, section 4.2).
 	Means map[string][]float64
+	// Wide makes the activations int16 and the biases int64 (16x8): nearly the
+	// float model's numbers, but slower than either.
+	Wide bool
 }
 
-// Static returns the model with int8 activations and weights wherever its ops
+// Static returns the model with int8 (or int16) activations and weights wherever its ops
 // have an integer kernel. A node that has none, or is to be kept, computes in
 // float32 between a DequantizeLinear and a QuantizeLinear; their names are
 // returned, so that a caller can tell how far int8 reaches. Inputs and outputs
-// of the model that only such nodes touch stay float32, all others become int8.
+// of the model that only such nodes touch stay float32, all others become integers.
 func Static(m *format.Model, r Ranges, o StaticOptions) (q *format.Model, float []string, err error) {
 	if len(m.Graphs) != 1 || len(m.States) != 0 {
 		return nil, nil, fmt.Errorf("quant: models with states or several graphs cannot be quantized statically; quantize their weights alone (dynamic)")
@@ -42,17 +45,18 @@ type builder struct {
 	ranges  Ranges
 	options StaticOptions
 	rule    map[*format.Node]rule
-	params  map[string]*format.Quant // of the activations that may become int8
+	params  map[string]*format.Quant // of the activations that may become integers
 	readers map[string]bool          // tensors that an integer node reads
-	int8    map[string]bool          // tensors that are int8 by now
-	floatOf map[string]string        // the float32 twins of int8 tensors
+	integer map[string]bool          // tensors that are integers by now
+	floatOf map[string]string        // the float32 twins of those
+	width   width
 	float   []string
 }
 
 func newBuilder(m *format.Model, r Ranges, o StaticOptions) *builder {
 	out := clone(m)
 	b := &builder{model: out, main: out.Main(), tensors: byName(out), ranges: r, options: o,
-		rule: map[*format.Node]rule{}, params: map[string]*format.Quant{}, readers: map[string]bool{}, int8: map[string]bool{}, floatOf: map[string]string{}}
+		rule: map[*format.Node]rule{}, params: map[string]*format.Quant{}, readers: map[string]bool{}, integer: map[string]bool{}, floatOf: map[string]string{}, width: o.width()}
 	for _, n := range b.main.Nodes {
 		if !o.Keep[n.Name] {
 			b.rule[n] = ruleOf(n, b.tensors)
@@ -72,7 +76,7 @@ func newBuilder(m *format.Model, r Ranges, o StaticOptions) *builder {
 func (b *builder) choose() error {
 	bounded := boundedBy(b.main)
 	for name, r := range b.ranges {
-		b.params[name] = Activation(r[0], r[1])
+		b.params[name] = b.width.quant(r[0], r[1])
 	}
 	for _, n := range slices.Backward(b.main.Nodes) {
 		if out, ok := bounded[n.Outputs[0]]; ok && b.params[n.Outputs[0]] == nil {
@@ -97,7 +101,7 @@ func (b *builder) choose() error {
 		out := b.params[n.Outputs[0]]
 		switch b.rule[n] {
 		case unit:
-			b.params[n.Outputs[0]] = unitRange(n.Op)
+			b.params[n.Outputs[0]] = b.width.unit(n.Op)
 		case bounds:
 			impose(n.Inputs[0], out)
 		case joins:
@@ -128,7 +132,7 @@ func (b *builder) rewrite() {
 	var nodes []*format.Node
 	for _, in := range b.main.Inputs {
 		if b.readers[in.Tensor] {
-			b.toInt8(in.Tensor)
+			b.toInteger(in.Tensor)
 		}
 	}
 	for _, n := range b.main.Nodes {
@@ -144,7 +148,7 @@ func (b *builder) rewrite() {
 				b.constant(n, i)
 			} else if n.Op == "Concat" && !b.tensors[in].Quant.Equal(b.params[n.Outputs[0]]) {
 				// A value that others use at another scale.
-				t := b.add(in+"/"+n.Name, format.Int8, b.tensors[in].Shape, b.params[n.Outputs[0]], nil)
+				t := b.add(in+"/"+n.Name, b.width.typ, b.tensors[in].Shape, b.params[n.Outputs[0]], nil)
 				nodes = append(nodes, &format.Node{Name: b.nodeName(n.Name + "/requantize" + suffix(i)), Op: "Requantize", Inputs: []string{in}, Outputs: []string{t}})
 				n.Inputs[i] = t
 			}
@@ -154,7 +158,7 @@ func (b *builder) rewrite() {
 		}
 		for _, o := range n.Outputs {
 			if o != "" {
-				b.toInt8(o)
+				b.toInteger(o)
 			}
 		}
 		nodes = append(nodes, n)
@@ -163,25 +167,21 @@ func (b *builder) rewrite() {
 	b.dropUnused()
 }
 
-func (b *builder) toInt8(name string) {
+func (b *builder) toInteger(name string) {
 	t := b.tensors[name]
-	t.Type, t.Quant = format.Int8, b.params[name]
-	b.int8[name] = true
+	t.Type, t.Quant = b.width.typ, b.params[name]
+	b.integer[name] = true
 }
 
 // constant quantizes a constant operand of an elementwise node or a Concat.
 func (b *builder) constant(n *format.Node, i int) {
 	t := b.tensors[n.Inputs[i]]
 	x := float32s(t)
-	q := Activation(span(x))
+	q := b.width.quant(span(x))
 	if n.Op == "Concat" {
 		q = b.params[n.Outputs[0]]
 	}
-	codes := make([]int8, len(x))
-	for k, v := range x {
-		codes[k] = quantize(v, q)
-	}
-	n.Inputs[i] = b.add(t.Name+"/"+n.Name, format.Int8, t.Shape, q, bytesOf(codes))
+	n.Inputs[i] = b.add(t.Name+"/"+n.Name, b.width.typ, t.Shape, q, b.width.data(x, q))
 }
 
 // layer quantizes the weights and the bias of a Conv or Gemm.
@@ -199,17 +199,17 @@ func (b *builder) layer(n *format.Node) {
 		bias, name = float32s(c), c.Name+"/"+n.Name
 	}
 	rows := w.Shape[0]
-	codes, wq, ints, bq := layer(real, bias, scales, rows, x.Quant.Scale[0])
+	codes, wq, ints, bq := layer(real, bias, scales, rows, x.Quant.Scale[0], b.width)
 	if mean := b.options.Means[n.Inputs[0]]; mean != nil {
 		if bias == nil {
 			bias = make([]float32, rows)
 		}
 		correct(bias, real, codes, wq, mean, n.Attrs.Int("group", 1))
-		codes, wq, ints, bq = layer(real, bias, scales, rows, x.Quant.Scale[0])
+		codes, wq, ints, bq = layer(real, bias, scales, rows, x.Quant.Scale[0], b.width)
 	}
 	n.Inputs[1] = b.add(w.Name+"/"+n.Name, format.Int8, w.Shape, wq, bytesOf(codes))
 	if bias != nil {
-		n.Inputs = append(n.Inputs[:2:2], b.add(name, format.Int32, format.Shape{rows}, bq, bytesOf(ints)))
+		n.Inputs = append(n.Inputs[:2:2], b.add(name, b.width.bias(), format.Shape{rows}, bq, b.width.biasData(ints)))
 	}
 }
 
@@ -248,7 +248,7 @@ func (b *builder) floatNode(n *format.Node) []*format.Node {
 	var nodes []*format.Node
 	b.float = append(b.float, n.Name)
 	for i, in := range n.Inputs {
-		if !b.int8[in] {
+		if !b.integer[in] {
 			continue
 		}
 		f := b.floatOf[in]
@@ -267,7 +267,7 @@ func (b *builder) floatNode(n *format.Node) []*format.Node {
 		f := b.add(o+"/float", format.Float32, b.tensors[o].Shape, nil, nil)
 		n.Outputs[i] = f
 		b.floatOf[o] = f
-		b.toInt8(o)
+		b.toInteger(o)
 		nodes = append(nodes, &format.Node{Name: b.nodeName(o + "/quantize"), Op: "QuantizeLinear", Inputs: []string{f}, Outputs: []string{o}})
 	}
 	return nodes

@@ -154,7 +154,7 @@ The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong
 	f.SortFlags = false
 	f.StringVarP(&o.out, "output", "o", "", "the .whet file to write (required)")
 	q := &o.quantize
-	f.StringVar(&q.scheme, "quantize", "none", "none keeps the numbers of the source; int8: weights and activations; dynamic: int8 weights, activations quantized while it runs; fp16: weights stored as float16")
+	f.StringVar(&q.scheme, "quantize", "none", "none keeps the numbers of the source; int8: weights and activations; int16x8: int8 weights, int16 activations; dynamic: int8 weights, activations quantized while it runs; fp16: weights stored as float16")
 	f.StringVar(&q.calibrate, "calibrate", "", "samples that int8 observes the model on: a folder of samples or of DIR/<label>/<files>, a .csv, or an .npz with x (and y), or with an array for each input")
 	f.IntVar(&q.samples, "samples", 256, "take at most this many of them, evenly spread")
 	f.StringVar(&q.method, "method", "auto", "how int8 chooses ranges: minmax, average, percentile, mse, entropy; auto measures which is the best")

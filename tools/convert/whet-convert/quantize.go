@@ -30,17 +30,19 @@ type quantizeFlags struct {
 	report    string
 }
 
-var schemes = []string{"none", "dynamic", "int8", "fp16"}
+var schemes = []string{"none", "dynamic", "int8", "int16x8", "fp16"}
 
 // check finds what is wrong with the flags alone.
 func (f *quantizeFlags) check() error {
 	if !slices.Contains(schemes, f.scheme) {
 		return fmt.Errorf("--quantize %s: choose one of %s", f.scheme, strings.Join(schemes, ", "))
 	}
-	if f.scheme == "int8" {
+	if f.scheme == "int8" || f.scheme == "int16x8" {
 		switch {
+		case f.strict && f.scheme != "int8":
+			return errors.New("--strict-int8 cannot hold with --quantize int16x8")
 		case f.calibrate == "":
-			return errors.New("--quantize int8 observes the model on samples: give some with --calibrate DIR, FILE.npz or FILE.csv (some tens are enough), or use --quantize dynamic")
+			return errors.New("--quantize " + f.scheme + " observes the model on samples: give some with --calibrate DIR, FILE.npz or FILE.csv (some tens are enough), or use --quantize dynamic")
 		case f.samples < 1:
 			return fmt.Errorf("--samples %d: at least 1 is needed", f.samples)
 		}
@@ -52,7 +54,7 @@ func (f *quantizeFlags) check() error {
 	}
 	for flag, set := range map[string]bool{"calibrate": f.calibrate != "", "report": f.report != "", "max-drop": f.maxDrop != ""} {
 		if set {
-			return fmt.Errorf("--%s goes with --quantize int8", flag)
+			return fmt.Errorf("--%s goes with --quantize int8 and int16x8", flag)
 		}
 	}
 	if f.strict && f.scheme != "none" {
@@ -118,7 +120,7 @@ func (f *quantizeFlags) static(ctx context.Context, m *format.Model, stderr io.W
 	if err != nil {
 		return nil, nil, err
 	}
-	o := quant.Options{Plain: !f.repair, Class: c.class, Ranges: pixelRanges(m)}
+	o := quant.Options{Wide: f.scheme == "int16x8", Plain: !f.repair, Class: c.class, Ranges: pixelRanges(m)}
 	if o.Method, err = quant.ParseMethod(f.method); err != nil {
 		return nil, nil, err
 	}
@@ -140,7 +142,7 @@ func (f *quantizeFlags) static(ctx context.Context, m *format.Model, stderr io.W
 			return nil, nil, err
 		}
 	}
-	what := fmt.Sprintf("int8, %s over %d samples", r.Report.Method, r.Report.Samples)
+	what := fmt.Sprintf("%s, %s over %d samples", f.scheme, r.Report.Method, r.Report.Samples)
 	if r.Report.Equalized > 0 {
 		what += fmt.Sprintf(", %d layers equalized", r.Report.Equalized)
 	}
