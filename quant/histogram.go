@@ -39,9 +39,9 @@ func (h *Histogram) add(x []float32, row, every int, most float32) {
 	for at := 0; at < len(x); at += row * every {
 		part := x[at : at+row]
 		for _, v := range part {
-			// Truncation is floor: the sum is positive. Zeros are counted
-			// without a branch, which would be mispredicted behind a Relu.
-			h.Count[int(float64(v)*inv+halfBins)]++
+			// Zeros are counted without a branch, which would be mispredicted
+			// behind a Relu.
+			h.Count[int(math.Floor(float64(v)*inv))+halfBins]++
 			zeros += (uint64(math.Float32bits(v)<<1) - 1) >> 63
 		}
 		h.Total += uint64(len(part))

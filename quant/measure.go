@@ -57,9 +57,9 @@ func newReference(ctx context.Context, m *format.Model, samples Samples, class [
 
 // A Score says how far a model is from the float one on the samples.
 type Score struct {
-	SQNR      float64  `json:"sqnr_db"`            // of all outputs, in decibels
-	Agreement float64  `json:"agreement"`          // fraction of samples with the same greatest output
-	Accuracy  *float64 `json:"accuracy,omitempty"` // where the samples have labels
+	SQNR      float64  `json:"sqnr_db"`             // of all outputs, in decibels
+	Agreement *float64 `json:"agreement,omitempty"` // fraction of samples with the same greatest score, where the first output is a row of scores
+	Accuracy  *float64 `json:"accuracy,omitempty"`  // where the samples have labels
 }
 
 // score measures a model. The classes are those of the first output.
@@ -98,10 +98,16 @@ func (ref *reference) score(ctx context.Context, m *format.Model) (Score, error)
 		}
 		n++
 	}
-	s := Score{SQNR: decibels(ref.signal, noise), Agreement: float64(same) / float64(n)}
+	s := Score{SQNR: decibels(ref.signal, noise)}
+	fraction := func(k int) *float64 {
+		f := float64(k) / float64(n)
+		return &f
+	}
+	if shape := r.session.Output(0).Shape; ref.width > 1 && shape[len(shape)-1] == ref.width {
+		s.Agreement = fraction(same)
+	}
 	if ref.class != nil {
-		a := float64(right) / float64(n)
-		s.Accuracy = &a
+		s.Accuracy = fraction(right)
 	}
 	return s, nil
 }

@@ -200,5 +200,5 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 	if r.Quantization == nil {
 		return nil
 	}
-	return printQuantization(w, r.Quantization)
+	return printQuantization(w, r.Scheme, r.Quantization)
 }

@@ -252,10 +252,13 @@ func strict(m *format.Model) error {
 	return nil
 }
 
-// printQuantization says in a few lines what int8 cost and where.
-func printQuantization(w io.Writer, r *quant.Report) error {
+// printQuantization says in a few lines what the scheme cost and where.
+func printQuantization(w io.Writer, scheme string, r *quant.Report) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "int8 against float over %d samples: %.1f dB, the same answer for %.1f%%", r.Compared, r.Score.SQNR, 100*r.Score.Agreement)
+	fmt.Fprintf(&b, "%s against float over %d samples: %.1f dB", scheme, r.Compared, r.Score.SQNR)
+	if r.Score.Agreement != nil {
+		fmt.Fprintf(&b, ", the same answer for %.1f%%", 100**r.Score.Agreement)
+	}
 	if r.Accuracy != nil && r.Score.Accuracy != nil {
 		fmt.Fprintf(&b, ", accuracy %.4f (float %.4f)", *r.Score.Accuracy, *r.Accuracy)
 	}
