@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/kernels"
 	"github.com/whet-edge/whet/runtime"
 	"github.com/whet-edge/whet/tools/convert"
@@ -68,6 +69,38 @@ func BenchmarkModel(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(macs)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
+		})
+	}
+}
+
+// BenchmarkOpen times the two halves of a start: reading and checking the file,
+// and compiling, most of which is packing weights.
+func BenchmarkOpen(b *testing.B) {
+	dir := material(b)
+	for _, m := range benched {
+		model, err := convert.Import(filepath.Join(dir, m.path))
+		if err != nil {
+			b.Fatal(err)
+		}
+		path := filepath.Join(b.TempDir(), "m.whet")
+		if err := format.WriteFile(path, model); err != nil {
+			b.Fatal(err)
+		}
+		b.Run(m.name+"/open", func(b *testing.B) {
+			for b.Loop() {
+				m, err := format.Open(path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				m.Close()
+			}
+		})
+		b.Run(m.name+"/compile", func(b *testing.B) {
+			for b.Loop() {
+				if _, err := runtime.Compile(model, runtime.WithThreads(1)); err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
 }

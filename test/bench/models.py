@@ -3,8 +3,10 @@
 weights, as .tflite in float32 and int8, and for each its twin for every other
 runtime, made by that runtime's own tools.
 
-    pip install tensorflow-cpu tf2onnx onnx onnxruntime openvino nncf MNN pnnx
     python3 test/bench/models.py --out DIR [--material DIR] [--only PART]
+
+It installs what it needs with pip, best in a virtual environment: several gigabytes
+(NNCF and pnnx ask for torch).
 
 A twin is the same float32 network; its int8 form is the other runtime's own:
 quantize_static for onnxruntime (QDQ, unsigned activations, signed weights per
@@ -19,9 +21,14 @@ with the reason, and the program goes on.
 Speed does not depend on the values of weights as long as activations neither
 vanish nor overflow: batch normalization gets the statistics of random data.
 """
-import argparse, glob, json, os, subprocess, sys, tempfile
+import argparse, glob, importlib.util, json, os, subprocess, sys, tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+NEEDS = {"tensorflow": "tensorflow-cpu", "tf2onnx": "tf2onnx", "onnx": "onnx", "onnxruntime": "onnxruntime",
+         "openvino": "openvino", "nncf": "nncf", "MNN": "MNN", "pnnx": "pnnx"}
+if missing := [p for m, p in NEEDS.items() if importlib.util.find_spec(m) is None]:
+    if "--no-install" not in sys.argv:
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", *missing])
 
 import numpy as np
 import tensorflow as tf
@@ -318,6 +325,7 @@ def main():
     ap.add_argument("--out", required=True, help="folder for the models; what is there already is kept")
     ap.add_argument("--material", help="folder with real .tflite models, whose twins are made too")
     ap.add_argument("--only", default="", help="part of the model's name")
+    ap.add_argument("--no-install", action="store_true")
     a = ap.parse_args()
     os.makedirs(a.out, exist_ok=True)
     ix = Index(a.out)

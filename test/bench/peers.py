@@ -2,12 +2,13 @@
 """Times whet beside other runtimes on the same models, in turns, and prints tables.
 
     python3 test/bench/peers.py --material DIR                  every .tflite there, beside LiteRT
-    python3 test/bench/models.py --out MODELS --material DIR    (once: builds networks and their twins)
-    python3 test/bench/peers.py --material DIR --models MODELS --threads 1,2 --json OUT.json
+    python3 test/bench/peers.py --material DIR --models MODELS --threads 1,2 --profile --json OUT.json
     python3 test/bench/peers.py --material DIR --models MODELS --quick
 
-Missing runtimes are installed with pip (not with --no-install); one that cannot be
-installed or does not run a model is named, and the rest goes on.
+The first run with --models builds the networks and their twins for every runtime in
+that folder (models.py: some 20 minutes). Missing packages are installed with pip
+(not with --no-install); a runtime that cannot be installed or does not run a model is
+named, and the rest goes on.
 
 How it measures. Each runtime has a process of its own, pinned to the same cores;
 all of them hold the model open at once and take turns, round after round, each
@@ -106,12 +107,15 @@ def models(a):
     """Yields name, type and the files by runtime: the index of --models, then what else --material holds."""
     found, seen = [], set()
     if a.models:
+        if not os.path.exists(os.path.join(a.models, "index.json")):
+            subprocess.run([sys.executable, HERE + "/models.py", "--out", a.models] + (["--material", a.material] if a.material else []) +
+                           (["--no-install"] if a.no_install else []), check=True)
         with open(os.path.join(a.models, "index.json")) as f:
             found = json.load(f)
         seen = {m["files"].get("tflite") for m in found}
         for m in found:
             for runtime, why in m["missing"].items():
-                print(f"NOTE: {m['name']} {m['type']}: no {runtime}: {why.splitlines()[-1] if why else ''}", file=sys.stderr)
+                print(f"NOTE: {m['name']} {m['type']}: no {runtime}: {' '.join(why.split())[:160]}", file=sys.stderr)
             if "tflite" in m["files"]:
                 m["files"]["litert"] = m["files"]["tflite"]
     for f in sorted(glob.glob(a.material + "/**/*.tflite", recursive=True)) if a.material else ():
@@ -170,9 +174,9 @@ def compare(m, a, tmp, threads, peers):
             row["type"] = "int8" if h["quantized"] else "f32"
     whet, rest = row["results"].get("whet"), {k: v for k, v in row["results"].items() if k != "whet"}
     if whet and rest:
-        row["best"] = min(rest, key=lambda k: rest[k]["median_ms"])
-        row["ratio"] = rest[row["best"]]["median_ms"] / whet["median_ms"]
-        row["ratio_min"] = min(r["min_ms"] for r in rest.values()) / whet["min_ms"]
+        row["best"] = min(rest, key=lambda k: rest[k]["min_ms"])
+        row["ratio"] = min(r["median_ms"] for r in rest.values()) / whet["median_ms"]
+        row["ratio_min"] = rest[row["best"]]["min_ms"] / whet["min_ms"]
     return row
 
 

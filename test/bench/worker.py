@@ -117,7 +117,7 @@ def ncnn(model, threads):
             raise RuntimeError("cannot load " + model)
         with open(model[:-len(".param")] + ".shape.json") as f:
             shape = json.load(f)
-        x = nn.Mat(values(shape, "f4"))
+        x = nn.Mat(values(shape, "f4")).clone()  # a Mat of a numpy array does not keep it alive
         outs = net.output_names()
 
         def run():
