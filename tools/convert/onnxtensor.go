@@ -8,6 +8,20 @@ import (
 	"github.com/whet-edge/whet/tools/convert/internal/onnx"
 )
 
+// ONNXInputs returns the names of the inputs that an ONNX model must be fed with,
+// in its order.
+func ONNXInputs(path string) ([]string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	names, err := onnx.Inputs(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return names, nil
+}
+
 // ReadONNXTensor reads a file that holds one serialized TensorProto, as the ONNX
 // test suites keep inputs and outputs. The result has the name, type and shape
 // that stand in the file.

@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/whet-edge/whet/format"
 )
@@ -239,6 +240,7 @@ func (c *converter) emitAll(op string, attrs format.Attrs, kinds []kind, in ...*
 	for len(in) > 0 && in[len(in)-1] == nil {
 		in = in[:len(in)-1]
 	}
+	in, kinds = c.oneFloat(op, in, kinds)
 	var list []*format.Tensor
 	for i, t := range in {
 		switch {
@@ -275,6 +277,34 @@ func (c *converter) emitAll(op string, attrs format.Attrs, kinds []kind, in ...*
 	return n.out
 }
 
+// oneFloat gives an op with float64 operands one type of floats: float64 where it
+// computes with that, else float32.
+func (c *converter) oneFloat(op string, in []*tensor, kinds []kind) ([]*tensor, []kind) {
+	wide := func(t *tensor) bool { return t != nil && t.typ == format.Float64 }
+	if op == "Cast" || !slices.ContainsFunc(in, wide) {
+		return in, kinds
+	}
+	from, to := format.Float64, format.Float32
+	for _, s := range format.Ops[op].Types {
+		if op != "ReduceMean" && (s[0] == 'N' || s[0] == 'T' || strings.HasPrefix(s, "bool T")) {
+			from, to = to, from
+			break
+		}
+	}
+	in, kinds = slices.Clone(in), slices.Clone(kinds)
+	for i, t := range in {
+		if t != nil && t.typ == from {
+			in[i] = c.emit("Cast", nil, to, nil, t)
+		}
+	}
+	for i := range kinds {
+		if kinds[i].typ == from {
+			kinds[i].typ = to
+		}
+	}
+	return in, kinds
+}
+
 // constant makes a constant tensor.
 func (c *converter) constant(typ format.DType, shape format.Shape, data []byte) *tensor {
 	if data == nil {
@@ -289,10 +319,7 @@ func (c *converter) floats(shape format.Shape, v ...float32) *tensor {
 
 // scalar is one number of a type, to be broadcast.
 func (c *converter) scalar(typ format.DType, v float64) *tensor {
-	if typ == format.Float32 {
-		return c.floats(format.Shape{}, float32(v))
-	}
-	return c.constant(typ, format.Shape{}, intBytes(typ, []int64{int64(v)}))
+	return c.numbers(typ, format.Shape{}, []float64{v})
 }
 
 // reshape sees a tensor in another shape.

@@ -6,7 +6,7 @@
 // inside ([value] says how), while the model's inputs and outputs keep the
 // source's names, types and shapes. Graphs quantized with QuantizeLinear and
 // DequantizeLinear pairs, or with the QLinear operators, become ops on quantized
-// tensors. Floats of other widths are computed as float32.
+// tensors. Floats of 16 bits are computed as float32.
 package onnx
 
 import (
@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -30,7 +31,7 @@ type Options struct {
 }
 
 // The opsets that rows are written for.
-const minOpset, maxOpset = 7, 26
+const minOpset, maxOpset = 6, 26
 
 // unchanged are operators of older opsets that mean the same today.
 var unchanged = map[string]bool{"Abs": true, "Ceil": true, "Conv": true, "ConvTranspose": true, "Elu": true, "Exp": true, "Floor": true,
@@ -89,6 +90,21 @@ func importBytes(b []byte, o Options) (*format.Model, error) {
 	sum := sha256.Sum256(b)
 	m.Header.Source = format.Source{Format: "onnx", SHA256: hex.EncodeToString(sum[:]), Note: c.note()}
 	return m, nil
+}
+
+// Inputs returns the names of the inputs of a model that have no stored value.
+func Inputs(b []byte) ([]string, error) {
+	m, err := new(reader).model(b)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, in := range m.graph.inputs {
+		if !slices.ContainsFunc(m.graph.initializers, func(t *tensorProto) bool { return t.name == in.name }) {
+			names = append(names, in.name)
+		}
+	}
+	return names, nil
 }
 
 // countUses counts the readers of every value, so that rewriting one for a
@@ -266,7 +282,7 @@ func (c *converter) input(p *valueProto) (*value, error) {
 	}
 	t := &tensor{name: p.name, typ: typ, shape: shape}
 	c.inputs = append(c.inputs, t)
-	if typ.Float() && typ != format.Float32 {
+	if narrow(typ) != typ {
 		t = c.emit("Cast", nil, format.Float32, nil, t)
 	}
 	return &value{t: t}, nil
@@ -274,7 +290,14 @@ func (c *converter) input(p *valueProto) (*value, error) {
 
 // numbers makes a constant of a type from numbers.
 func (c *converter) numbers(typ format.DType, shape format.Shape, v []float64) *tensor {
-	if typ.Float() {
+	switch {
+	case typ == format.Float64:
+		b := make([]byte, 0, 8*len(v))
+		for _, x := range v {
+			b = le.AppendUint64(b, math.Float64bits(x))
+		}
+		return c.constant(typ, shape, b)
+	case typ.Float():
 		f := make([]float32, len(v))
 		for i, x := range v {
 			f[i] = float32(x)

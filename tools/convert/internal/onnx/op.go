@@ -204,10 +204,10 @@ func (o *op) fixedFloats(k int) []float32 {
 		return nil
 	}
 	t := o.fixed(k, "its value is built into the kernel")
-	if t.typ != format.Float32 {
+	if !t.typ.Float() {
 		o.fail("input %q is of type %v, not a float", o.n.inputs[k], t.typ)
 	}
-	return float32s(t)
+	return float32s(o.cast(&value{t: t}, format.Float32).t)
 }
 
 // axis makes an axis counted from the end one counted from the start.

@@ -28,7 +28,7 @@ func init() {
 		"And": {2, compare("And", false)}, "Or": {2, compare("Or", false)}, "Xor": {2, compare("Xor", false)}, "Not": {1, unary("Not")},
 		"Equal": {2, compare("Equal", false)}, "Less": {2, compare("Less", false)}, "LessOrEqual": {2, compare("LessOrEqual", false)},
 		"Greater": {2, compare("Less", true)}, "GreaterOrEqual": {2, compare("LessOrEqual", true)},
-		"IsNaN": {1, isNaN}, "IsInf": {1, isInf}, "Where": {3, where},
+		"BitShift": {2, bitShift}, "IsNaN": {1, isNaN}, "IsInf": {1, isInf}, "Where": {3, where},
 	})
 }
 
@@ -103,8 +103,12 @@ func softsign(o *op) []*value {
 
 func prelu(o *op) []*value {
 	x := o.in[0]
+	slope := o.in[1]
+	if o.opset < 7 && slope.rank() == 1 && x.rank() > 1 { // one a channel
+		slope = o.channel(slope, x.rank())
+	}
 	negative := o.logic("Less", x, o.number(x.typ(), 0))
-	return result(o.where(negative, o.mul(x, o.in[1]), x))
+	return result(o.where(negative, o.mul(x, slope), x))
 }
 
 func shrink(o *op) []*value {
@@ -239,8 +243,9 @@ func (c *converter) where(cond, a, b *value) *value {
 // addition of a constant a channel behind a Conv or Gemm that has no bias becomes
 // its bias: the same sum.
 func addition(o *op) []*value {
-	for k, x := range o.in[:2] {
-		b, n := o.in[1-k], x.t.def
+	operands := []*value{o.in[0], o.second()}
+	for k, x := range operands {
+		b, n := operands[1-k], x.t.def
 		if n == nil || n.op != "Conv" && n.op != "Gemm" || len(n.in) != 2 || n.out[0].typ != format.Float32 || o.uses[o.n.inputs[k]] != 1 || !o.stored(b.t) {
 			continue
 		}
@@ -254,12 +259,27 @@ func addition(o *op) []*value {
 }
 
 func binaryOp(name string) func(*op) []*value {
-	return func(o *op) []*value { return result(o.binary(name, o.in[0], o.in[1])) }
+	return func(o *op) []*value { return result(o.binary(name, o.in[0], o.second())) }
+}
+
+// second is the second operand. Up to opset 6 it is matched with the first one's
+// dimensions from an axis on, where the node says so.
+func (o *op) second() *value {
+	b := o.in[1]
+	if o.opset >= 7 || o.int("broadcast", 0) == 0 || o.attr("axis") == nil {
+		return b
+	}
+	rank := o.in[0].rank()
+	var behind []int
+	for i := o.axis(o.int("axis", 0), rank) + b.rank(); i < rank; i++ {
+		behind = append(behind, len(behind)+b.rank())
+	}
+	return o.insert(b, behind)
 }
 
 func compare(name string, swap bool) func(*op) []*value {
 	return func(o *op) []*value {
-		a, b := o.in[0], o.in[1]
+		a, b := o.in[0], o.second()
 		if swap {
 			a, b = b, a
 		}
@@ -289,7 +309,7 @@ func mean(o *op) []*value {
 
 // pow has the type of the base; the exponent may have another.
 func pow(o *op) []*value {
-	a, b := o.in[0], o.in[1]
+	a, b := o.in[0], o.second()
 	if a.typ() == b.typ() {
 		return result(o.binary("Pow", a, b))
 	}
@@ -305,6 +325,15 @@ func (c *converter) cast(v *value, to format.DType) *value {
 		return v
 	}
 	return c.each("Cast", nil, to, v)
+}
+
+// bitShift multiplies or divides unsigned integers by a power of two.
+func bitShift(o *op) []*value {
+	by := o.binary("Pow", o.number(o.in[0].typ(), 2), o.in[1])
+	if o.str("direction", "") == "LEFT" {
+		return result(o.mul(o.in[0], by))
+	}
+	return result(o.binary("Div", o.in[0], by))
 }
 
 func mod(o *op) []*value {

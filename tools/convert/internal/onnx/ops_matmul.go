@@ -70,7 +70,7 @@ func gemm(o *op) []*value {
 	alpha, beta := o.float("alpha", 1), o.float("beta", 1)
 	var c *tensor
 	if o.has(2) && beta != 0 {
-		c = scaled(o.plain(o.in[2]), beta)
+		c = scaled(o.plain(o.in[2]), beta) // broadcast, up to opset 6 where the node says so
 	}
 	transB := o.int("transB", 0) != 0
 	if !o.stored(b) || a.typ != format.Float32 {

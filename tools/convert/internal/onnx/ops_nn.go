@@ -132,6 +132,9 @@ func (o *op) convolve(x, w *value, b *tensor) *value {
 	if len(ws) != x.rank() {
 		o.fail("weights %v for an input %v", ws, x.shape())
 	}
+	if x.rank() == 5 {
+		return o.convolveVolume(x, w, b)
+	}
 	t, k := o.picture(x), o.picture(w)
 	if !o.stored(k) {
 		o.fixed(1, "weights are packed before the model runs")
@@ -140,6 +143,42 @@ func (o *op) convolve(x, w *value, b *tensor) *value {
 	g := o.window(x.shape()[2:], ws[2:])
 	attrs := format.Attrs{"strides": dims(g.strides[:]), "dilations": dims(g.dilations[:]), "pads": g.pads(), "group": o.int("group", 1)}
 	return o.pictured(o.product("Conv", attrs, t, k, b), x.rank())
+}
+
+// convolveVolume is a convolution of [N, C, D, H, W]: one of pictures whose
+// channels are those of all the planes that a position in D sees.
+func (o *op) convolveVolume(x, w *value, b *tensor) *value {
+	group := int(o.int("group", 1))
+	ws, s := w.shape(), x.shape()
+	if group < 1 || s[1] != ws[1]*group {
+		o.fail("weights %v in %d groups for an input %v", ws, group, s)
+	}
+	depth := o.part(0, 1, nil)
+	g := depth.window(s[2:3], ws[2:3])
+	planes := ws[2]
+	x = o.pad(x, []int64{0, 0, int64(g.before[1]), 0, 0}, []int64{0, 0, int64(g.after[1]), 0, 0}, "constant", 0)
+	out := format.ConvOut(s[2], planes, g.strides[1], g.dilations[1], g.before[1], g.after[1])
+	if out < 1 {
+		o.fail("a kernel %v does not fit into %v", ws[2:], s)
+	}
+	var seen []*tensor // [N, out, H, W, group, 1, C/group] for every plane
+	for k := range planes {
+		from := int64(k * g.dilations[1])
+		p := o.cut(x, 2, from, from+int64((out-1)*g.strides[1]+1), int64(g.strides[1]))
+		t := o.arrange(p, channelsLast(5))
+		seen = append(seen, o.reshape(t, format.Shape{s[0] * out, s[3], s[4], group, 1, ws[1]}))
+	}
+	t := seen[0]
+	if planes > 1 {
+		t = o.move("Concat", format.Attrs{"axis": int64(4)}, seen...)
+	}
+	t = o.reshape(t, format.Shape{s[0] * out, s[3], s[4], s[1] * planes})
+	// Weights [O, C/group, KD, KH, KW] as [O, KD*C/group, KH, KW].
+	k := o.arrange(w, []int{0, 2, 1, 3, 4})
+	k = o.reshape(k, format.Shape{ws[0], planes * ws[1], ws[3], ws[4]})
+	flat := o.part(1, 3, nil)
+	y := o.arrange(flat.convolve(view(t, channelsLast(4)), &value{t: k}, b), channelsLast(4))
+	return view(o.reshape(y, format.Shape{s[0], out, y.shape[1], y.shape[2], ws[0]}), channelsLast(5))
 }
 
 // product adds a Conv or Gemm; a bias that is computed is added behind it.
@@ -180,7 +219,7 @@ func convTranspose(o *op) []*value {
 	}
 	rank, size := x.rank(), x.shape()[2:]
 	t := o.picture(x)
-	k := o.picture(w) // [C, KH, KW, M/group]
+	k := o.picture(o.cast(w, format.Float32)) // [C, KH, KW, M/group]
 	if !k.isConst() {
 		o.fixed(1, "weights are packed before the model runs")
 		o.fail("quantized weights")
@@ -352,9 +391,14 @@ func maxPool(o *op) []*value {
 	if o.wants(1) {
 		o.fail("the indices of the maxima are wanted")
 	}
-	g, extra := o.pooled(o.in[0])
-	t := o.picture(o.in[0])
-	return result(o.pictured(o.move("MaxPool", g.attrs(extra), t), o.in[0].rank()))
+	x := o.in[0]
+	g, extra := o.pooled(x)
+	if x.typ().Bits() == 8 && x.t.quant == nil { // plain bytes, which float32 holds exactly
+		t := o.picture(o.cast(x, format.Float32))
+		y := o.pictured(o.emit("MaxPool", g.attrs(extra), format.Float32, nil, t), x.rank())
+		return result(o.cast(y, x.typ()))
+	}
+	return result(o.pictured(o.move("MaxPool", g.attrs(extra), o.picture(x)), x.rank()))
 }
 
 func averagePool(o *op) []*value {
@@ -641,6 +685,8 @@ func upsample(o *op) []*value {
 		for _, v := range a.floats {
 			scales = append(scales, float64(v))
 		}
+	} else if o.attr("height_scale") != nil {
+		scales = []float64{1, 1, o.float("height_scale", 1), o.float("width_scale", 1)}
 	} else if o.has(1) {
 		for _, v := range o.fixedFloats(1) {
 			scales = append(scales, float64(v))

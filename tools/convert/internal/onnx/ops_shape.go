@@ -154,7 +154,7 @@ func (c *converter) elem(n int64) format.DType {
 
 // narrow is the type that a tensor of a source's type has inside.
 func narrow(t format.DType) format.DType {
-	if t.Float() {
+	if t == format.Float16 || t == format.BFloat16 {
 		return format.Float32
 	}
 	return t

@@ -58,8 +58,8 @@ func shapeOf(dims []int64) (format.Shape, int, error) {
 	return s, n, nil
 }
 
-// tensor decodes a stored tensor. Floats of every width become float32, which
-// is what whet computes with; wide says what the type was. dir is the folder of
+// tensor decodes a stored tensor. Floats of 16 bits become float32, which is what
+// whet computes with; wide says what the type was. dir is the folder of
 // the model, for data in files beside it.
 func (p *tensorProto) tensor(dir string) (t *tensor, wide format.DType, err error) {
 	wide, err = elemType(p.typ)
@@ -75,7 +75,7 @@ func (p *tensorProto) tensor(dir string) (t *tensor, wide format.DType, err erro
 		return nil, 0, fmt.Errorf("tensor %q: %w", p.name, err)
 	}
 	t = &tensor{name: p.name, typ: wide, shape: shape, data: data}
-	if wide.Float() && wide != format.Float32 {
+	if narrow(wide) != wide {
 		t.typ, t.data = format.Float32, toFloat32(wide, data)
 	}
 	return t, wide, nil
