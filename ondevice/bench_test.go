@@ -29,11 +29,14 @@ func BenchmarkEpoch(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p := &TunePlan{Dim: dim, Classes: make([]string, classes), Params: classes * (dim + 1), Block: 32, Panel: 256, opt: opt}
+	p := &TunePlan{Dim: dim, Classes: make([]string, classes), Params: classes * (dim + 1), weights: classes * dim, Block: 32, Panel: 256, opt: opt}
 	for _, level := range kernels.Levels() {
 		b.Run(level.String(), func(b *testing.B) {
 			p.level = level
-			t := newTrainer(p, &samples{rows: rowSet{f}, class: class}, train)
+			t, err := newTrainer(p, &samples{rows: rowSet{f}, class: class}, train)
+			if err != nil {
+				b.Fatal(err)
+			}
 			b.ReportAllocs()
 			for b.Loop() {
 				for t.sampler.pos < len(t.sampler.order) {

@@ -11,6 +11,10 @@
 // grow the head; kept features of old classes ([Reservoir]) are replayed so that
 // those are not forgotten.
 //
+// Options.Tail trains more: the last layers ([Last]) or all biases ([Bias]). They
+// are trained in float32, where each layer's range ends where its integers end,
+// and go back to integers where that costs next to nothing.
+//
 // [Plan] says before the start what will be trained and what memory it takes, or
 // refuses with the smallest budget that works. A [Job] survives a kill and a
 // power cut: [Resume] continues it to the bits of an unbroken run. Its result is

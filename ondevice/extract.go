@@ -14,12 +14,26 @@ import (
 // Extract returns the features of all samples of d, in order: what the model's
 // head reads when the samples are its input.
 func Extract(ctx context.Context, m *format.Model, d Data, opts ...runtime.Option) (*Features, error) {
+	return ExtractFor(ctx, Head, m, d, opts...)
+}
+
+// ExtractFor is [Extract] for any tail: what the part of the model that is
+// trained reads.
+func ExtractFor(ctx context.Context, t Tail, m *format.Model, d Data, opts ...runtime.Option) (*Features, error) {
 	h, err := findHead(m)
 	if err != nil {
 		return nil, err
 	}
-	e := extractor{model: m, head: h, opts: opts}
-	out, err := h.newFeatures(m)
+	feature := h.feature
+	if t != Head {
+		tl, err := findTail(m, h, t)
+		if err != nil {
+			return nil, err
+		}
+		feature = tl.cut
+	}
+	e := extractor{model: m, feature: feature.Name, opts: opts}
+	out, err := newFeatures(m, feature)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +56,7 @@ func Extract(ctx context.Context, m *format.Model, d Data, opts ...runtime.Optio
 // extractor runs the frozen part of a model, compiled when it is first needed.
 type extractor struct {
 	model   *format.Model
-	head    *head
+	feature string
 	opts    []runtime.Option
 	session *runtime.Session
 }
@@ -56,7 +70,7 @@ func (e *extractor) input() []byte {
 // run returns the features of one input; the next run overwrites them.
 func (e *extractor) run(ctx context.Context, input []byte) ([]byte, error) {
 	if e.session == nil {
-		prog, err := runtime.Compile(e.model, append(slices.Clone(e.opts), runtime.WithOutputs(e.head.feature.Name))...)
+		prog, err := runtime.Compile(e.model, append(slices.Clone(e.opts), runtime.WithOutputs(e.feature))...)
 		if err != nil {
 			return nil, err
 		}
@@ -74,8 +88,10 @@ func (e *extractor) run(ctx context.Context, input []byte) ([]byte, error) {
 // not is added, and its file is brought up to date now and then and at the end.
 func (j *Job) extract(ctx context.Context, d Data, cache *cache, rep *Report) (*Features, error) {
 	p := j.plan
-	e := extractor{model: p.model, head: p.head, opts: p.opt.Runtime}
+	e := extractor{model: p.model, feature: p.Feature, opts: p.opt.Runtime}
 	out := p.kind.empty()
+	out.grow(d.Len())
+	cache.features.grow(max(0, d.Len()-len(cache.rows)))
 	buf := e.input()
 	told := time.Now()
 	for i := range d.Len() {

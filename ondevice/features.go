@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"slices"
 
 	"github.com/whet-edge/whet/format"
 )
 
-// Features are rows of what a model's head reads, as the frozen part of the
-// model gives them: for a quantized model one byte an element. They are the
+// Features are rows of what a model's head (or deeper tail) reads, as the frozen
+// part of the model gives them: for a quantized model one byte an element. They are the
 // cache that lets an epoch skip the frozen part, and the kept examples that are
 // replayed so that old classes are not forgotten ("Latent Replay for Real-Time
 // Continual Learning", Pellegrini et al., 2020).
@@ -43,14 +44,14 @@ func inputID(input []byte) ID {
 	return ID(s[:16])
 }
 
-// newFeatures makes an empty set for the features of a model's head.
-func (h *head) newFeatures(m *format.Model) (*Features, error) {
-	digest, err := format.Digest(prefix(m, h.feature.Name))
+// newFeatures makes an empty set for the values of a tensor of a model.
+func newFeatures(m *format.Model, t *format.Tensor) (*Features, error) {
+	digest, err := format.Digest(prefix(m, t.Name))
 	if err != nil {
 		return nil, err
 	}
-	f := &Features{Key: digest, Type: h.feature.Type, Dim: h.dim}
-	if q := h.feature.Quant; q != nil {
+	f := &Features{Key: digest, Type: t.Type, Dim: t.Shape.Elems()}
+	if q := t.Quant; q != nil {
 		f.Scale, f.Zero = q.Scale[0], q.ZeroPoint()
 	}
 	return f, nil
@@ -59,6 +60,11 @@ func (h *head) newFeatures(m *format.Model) (*Features, error) {
 // empty returns a set of the same kind without rows.
 func (f *Features) empty() *Features {
 	return &Features{Key: f.Key, Type: f.Type, Scale: f.Scale, Zero: f.Zero, Dim: f.Dim}
+}
+
+// grow makes room for n more rows.
+func (f *Features) grow(n int) {
+	f.ids, f.labels, f.rows = slices.Grow(f.ids, n), slices.Grow(f.labels, n), slices.Grow(f.rows, n*f.RowBytes())
 }
 
 // Len returns the number of rows.

@@ -185,7 +185,10 @@ func (j *Job) work(ctx context.Context, c *checkpoint) (*format.Delta, *Report, 
 			return nil, nil, err
 		}
 	}
-	t := newTrainer(p, s, s.train)
+	t, err := newTrainer(p, s, s.train)
+	if err != nil {
+		return nil, nil, err
+	}
 	rep.LR = t.lr
 	if err := j.train(ctx, t, c, s.val, rep); err != nil {
 		return nil, nil, err
@@ -202,7 +205,10 @@ func (j *Job) fold(ctx context.Context, s *samples, c *checkpoint, rep *Report) 
 		return in
 	})
 	if len(held) > 0 && len(rest) > 0 {
-		t := newTrainer(j.plan, s, rest)
+		t, err := newTrainer(j.plan, s, rest)
+		if err != nil {
+			return err
+		}
 		if err := j.train(ctx, t, c, nil, rep); err != nil {
 			return err
 		}
@@ -210,7 +216,7 @@ func (j *Job) fold(ctx context.Context, s *samples, c *checkpoint, rep *Report) 
 		if err != nil {
 			return err
 		}
-		m, err := j.serve(ctx, tuned, j.plan.Classes, s, held)
+		m, err := j.serve(ctx, tuned[0], j.plan.Classes, s, held)
 		if err != nil {
 			return err
 		}
@@ -328,7 +334,9 @@ func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, val []int32,
 	opt := &j.plan.opt
 	best := make([]float32, len(t.params))
 	if c.phase == phaseNew {
-		t.initialize()
+		if err := t.net.initialize(t.params); err != nil {
+			return err
+		}
 		if err := j.endEpoch(t, c, best, val, Epoch{}); err != nil {
 			return err
 		}
@@ -424,33 +432,69 @@ func (j *Job) endEpoch(t *trainer, c *checkpoint, best []float32, val []int32, e
 	return nil
 }
 
-// tuned returns the model with the trainer's head.
-func (j *Job) tuned(t *trainer) (*format.Model, error) {
+// tuned returns the models that the trainer's weights make, the one with the
+// fewest floats first: a tail goes back to integers where it was of integers.
+func (j *Job) tuned(t *trainer) ([]*format.Model, error) {
 	p := j.plan
-	return p.head.withHead(p.model, slices.Clone(t.weights()), slices.Clone(t.bias()), p.labels(), p.opt.Loss == CrossEntropy)
+	params := slices.Clone(t.params)
+	softmax := p.opt.Loss == CrossEntropy
+	if p.tail == nil {
+		m, err := p.head.withHead(p.model, params[:p.weights], params[p.weights:], p.labels(), softmax)
+		return []*format.Model{m}, err
+	}
+	start, err := p.startModel()
+	if err != nil {
+		return nil, err
+	}
+	values := t.net.(*tailNet).values(params)
+	list := []*format.Model{withValues(start, values)}
+	if whole := p.tail.integers(p.model, start, values); whole != nil {
+		m, err := p.head.withHead(whole, values[tensorW], values[tensorB], p.labels(), softmax)
+		if err != nil {
+			return nil, err
+		}
+		list = slices.Insert(list, 0, m)
+	}
+	return list, nil
 }
 
-// judge compares the new head with the old one and makes the delta.
+// requantized is how much accuracy the integer form of a tail may cost against
+// the float one.
+const requantized = 0.002
+
+// judge compares the new weights with the old ones and makes the delta.
 func (j *Job) judge(ctx context.Context, t *trainer, c *checkpoint, s *samples, rep *Report) (*format.Delta, *Report, error) {
 	p := j.plan
 	j.tell(Progress{Phase: "judge", Done: 0, Total: 1})
-	tuned, err := j.tuned(t)
+	forms, err := j.tuned(t)
 	if err != nil {
 		return nil, nil, err
 	}
+	tuned := forms[len(forms)-1]
 	if idx := s.judged(); len(idx) > 0 {
 		if rep.Base, err = j.serve(ctx, p.model, p.known, s, idx); err != nil {
 			return nil, nil, err
 		}
-		rep.Tuned = c.judged
-		if len(s.folds) == 0 {
-			if rep.Tuned, err = j.serve(ctx, tuned, p.Classes, s, idx); err != nil {
+		rep.Base.finish()
+		if rep.Tuned = c.judged; len(s.folds) > 0 {
+			rep.Tuned.finish()
+		}
+		for _, m := range slices.Backward(forms) {
+			if len(s.folds) > 0 {
+				break
+			}
+			r, err := j.serve(ctx, m, p.Classes, s, idx)
+			if err != nil {
 				return nil, nil, err
+			}
+			if r.finish(); rep.Tuned == nil || p.asGood(r, rep.Tuned) {
+				rep.Tuned, tuned = r, m
 			}
 		}
 		rep.Val = len(idx)
-		rep.Verdict = p.opt.Gate.judge(rep.Base.finish(), rep.Tuned.finish(), p.Classes, p.New, p.regression)
+		rep.Verdict = p.opt.Gate.judge(rep.Base, rep.Tuned, p.Classes, p.New, p.regression)
 	}
+	rep.Integer = p.tail != nil && len(forms) > 1 && tuned == forms[0]
 	if rep.Diverged && rep.BestEpoch == 0 {
 		rep.Verdict = "training diverged before any epoch was better than the start: try a lower learning rate"
 	}
@@ -463,6 +507,14 @@ func (j *Job) judge(ctx context.Context, t *trainer, c *checkpoint, s *samples, 
 		return nil, nil, err
 	}
 	return delta, rep, nil
+}
+
+// asGood reports whether the integer form of a tail may stand for the float one.
+func (p *TunePlan) asGood(integer, float *Metrics) bool {
+	if p.regression {
+		return integer.Loss <= float.Loss*(1+requantized)
+	}
+	return integer.Accuracy >= float.Accuracy-requantized
 }
 
 // serve runs the head of a model, as it serves, on the rows idx. The metrics

@@ -8,21 +8,43 @@ import (
 	"github.com/whet-edge/whet/runtime"
 )
 
-// A Tail says which part of a model is trained.
+// A Tail says which part of a model is trained: [Head], [Bias] or [Last].
 type Tail int
 
-// Head is the last dense layer (Gemm, or 1x1 convolution of a 1x1 picture). It
-// is trained in float32 on the features that the frozen integer part gives, and
-// stays float32: quantizing it again costs accuracy and saves next to nothing
-// (Lin et al., "On-Device Training Under 256KB Memory", 2022, table 3: 73.5
-// against 71.2 percent).
-const Head Tail = 0
+// The tails.
+const (
+	// Head is the last dense layer (Gemm, or 1x1 convolution of a 1x1 picture). It
+	// is trained in float32 on the features that the frozen integer part gives, and
+	// stays float32: quantizing it again costs accuracy and saves next to nothing
+	// (Lin et al., "On-Device Training Under 256KB Memory", 2022, table 3: 73.5
+	// against 71.2 percent).
+	Head Tail = 0
+
+	// Bias is the biases of all layers, and the head (Cai et al., "TinyTL: Reduce
+	// Memory, Not Parameters for Efficient On-Device Learning", 2020). The weights
+	// stay as they are, so that the delta is small.
+	Bias Tail = -1
+)
+
+// Last is the last n layers that have weights: Last(1) is the head. They are
+// trained in float32. The result goes back to the model's integers where that
+// costs at most 0.2 points of accuracy on the validation samples, else it stays
+// float32; the head always does.
+func Last(n int) Tail {
+	if n == 1 {
+		return Head
+	}
+	return Tail(n)
+}
 
 func (t Tail) String() string {
-	if t == Head {
+	switch t {
+	case Head:
 		return "head"
+	case Bias:
+		return "bias"
 	}
-	return fmt.Sprintf("Tail(%d)", int(t))
+	return fmt.Sprintf("last:%d", int(t))
 }
 
 // A Loss is what training makes small.
@@ -165,8 +187,10 @@ func (o Options) withDefaults() (Options, error) {
 	o.Momentum = max(o.Momentum, 0)
 	o.Val = max(o.Val, 0)
 	switch {
-	case o.Tail != Head:
-		return bad("tail %v is not known; head is", o.Tail)
+	case o.Tail < Bias || o.Tail == 1:
+		return bad("tail %v is not known; Head, Bias and Last(n) are", o.Tail)
+	case o.Tail != Head && o.Folds > 0:
+		return bad("folds are for the head alone; give validation data for the tail %v", o.Tail)
 	case o.Loss != CrossEntropy && o.Loss != MSE:
 		return bad("loss %v is not known; ce and mse are", o.Loss)
 	case o.Optimizer != SGD && o.Optimizer != AdamW:

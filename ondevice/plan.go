@@ -15,7 +15,7 @@ import (
 // [Start] and [Resume] carry it out.
 type TunePlan struct {
 	Tail    Tail
-	Node    string   // the layer that is trained
+	Node    string   // the (first) layer that is trained
 	Feature string   // the tensor that it reads and whose values are cached
 	Dim     int      // elements of that tensor
 	Classes []string // of the tuned model, by index in its output
@@ -38,6 +38,9 @@ type TunePlan struct {
 	kind       *Features // an empty set of the features that the head reads
 	data       Data
 	head       *head
+	tail       *tail    // nil: the head alone
+	weights    int      // of the parameters: those that are not biases
+	tapeBytes  int64    // what one sample takes in training, with the tail's weights
 	known      []string // the model's own classes
 	level      kernels.Level
 	regression bool
@@ -81,16 +84,23 @@ func Plan(m *format.Model, data Data, options Options) (*TunePlan, error) {
 	if t := m.Header.Tunable; len(t) > 0 && !slices.Contains(t, m.Main().Nodes[h.first].Name) {
 		return nil, &HeadError{m.Main().Nodes[h.first].Name, m.Main().Nodes[h.first].Op, "the model's maker does not allow it to be tuned"}
 	}
-	kind, err := h.newFeatures(m)
-	if err != nil {
-		return nil, err
-	}
-	if opt.Replay != nil && !kind.sameKind(opt.Replay) {
-		return nil, fmt.Errorf("ondevice: the replayed features were not made by this model's %q: make them anew", h.feature.Name)
-	}
 	p := &TunePlan{
 		Tail: opt.Tail, Node: m.Main().Nodes[h.first].Name, Feature: h.feature.Name, Dim: h.dim,
-		Samples: data.Len(), opt: opt, model: m, kind: kind, data: data, head: h, known: classNames(m.Header.Labels, h.classes),
+		Samples: data.Len(), opt: opt, model: m, data: data, head: h, known: classNames(m.Header.Labels, h.classes),
+	}
+	feature := h.feature
+	if opt.Tail != Head {
+		if p.tail, err = findTail(m, h, opt.Tail); err != nil {
+			return nil, err
+		}
+		feature = p.tail.cut
+		p.Node, p.Feature, p.Dim = p.tail.layers[0].Name, feature.Name, feature.Shape.Elems()
+	}
+	if p.kind, err = newFeatures(m, feature); err != nil {
+		return nil, err
+	}
+	if opt.Replay != nil && !p.kind.sameKind(opt.Replay) {
+		return nil, fmt.Errorf("ondevice: the replayed features were not made by this model's %q: make them anew", p.Feature)
 	}
 	if opt.Replay != nil {
 		p.Samples += opt.Replay.Len()
@@ -101,7 +111,13 @@ func Plan(m *format.Model, data Data, options Options) (*TunePlan, error) {
 	if err := p.chooseClasses(); err != nil {
 		return nil, err
 	}
-	p.Params = len(p.Classes) * (h.dim + 1)
+	p.weights = len(p.Classes) * h.dim
+	p.Params = p.weights + len(p.Classes)
+	if p.tail != nil {
+		if err := p.countTail(); err != nil {
+			return nil, err
+		}
+	}
 	perEpoch := (p.Samples + opt.Batch - 1) / opt.Batch
 	def(&p.opt.Epochs, max(10, (600+perEpoch-1)/perEpoch))
 	p.Epochs = p.opt.Epochs
@@ -254,6 +270,34 @@ func (p *TunePlan) budget() error {
 	}
 }
 
+// countTail counts the parameters of a tail and what its tape takes.
+func (p *TunePlan) countTail() error {
+	m, err := p.startModel()
+	if err != nil {
+		return err
+	}
+	names, weights := p.tail.trained(m)
+	p.Params, p.weights = 0, 0
+	for i, name := range names {
+		n := m.Tensor(name).Shape.Elems()
+		p.Params += n
+		if i < weights {
+			p.weights += n
+		}
+	}
+	t, err := p.newTape(m, kernels.Generic)
+	if err != nil {
+		return fmt.Errorf("ondevice: tail %v: %w", p.Tail, err)
+	}
+	p.tapeBytes = t.tape.Bytes()
+	for _, c := range m.Tensors {
+		if base := p.model.Tensor(c.Name); base == nil || base.Type != c.Type {
+			p.tapeBytes += int64(len(c.Data)) // the float constants themselves
+		}
+	}
+	return nil
+}
+
 // account adds the parts up. Memory that the caller's Data holds is not in them,
 // and a model that was opened without a mapping is. Extraction and training do not overlap: the frozen
 // part is released before the head is trained.
@@ -268,7 +312,7 @@ func (p *TunePlan) account(weights, arena int64) {
 	if p.opt.ValData != nil {
 		rows += int64(p.opt.ValData.Len())
 	}
-	features := rows * (int64(p.head.feature.Type.Bytes(p.Dim)) + 64)
+	features := rows * int64(p.kind.RowBytes()+64)
 	input := p.model.Tensor(p.model.Main().Inputs[0].Tensor)
 	var constants int64
 	for _, t := range p.model.Tensors {
@@ -284,6 +328,11 @@ func (p *TunePlan) account(weights, arena int64) {
 		{"the head as kernels hold it", 2 * 4 * (dim + 1) * ((classes + 31) / 32 * 32)},
 		{"a block of rows and of the gradient", 4 * (int64(p.Block)*(dim+classes) + int64(p.Panel)*(batch+classes) + 2*batch*classes)},
 		{"a checkpoint", p.checkpointBytes() * 2},
+	}
+	if p.tail != nil {
+		training[0].Name = "weights, gradient, optimizer state and best weights of the tail"
+		training[1] = Part{"the tail's weights, activations and their gradients", p.tapeBytes}
+		training[2] = Part{"logits of a block", 4 * int64(p.Block) * classes * 2}
 	}
 	p.Parts = []Part{
 		{"the program itself", processBytes},

@@ -27,6 +27,7 @@ type Report struct {
 	// samples. A class that the old head lacks counts as wrong.
 	Base, Tuned *Metrics
 
+	Integer bool // a tail deeper than the head went back to the model's integers
 	Passed  bool
 	Verdict string // why the gate refused; empty when it passed
 

@@ -35,25 +35,40 @@ func (s rowSet) row(i int32) []byte {
 	return f.Row(k)
 }
 
-// trainer is a head in training. Parameters lie in one vector, weights
-// [classes, dim] first, then biases [classes].
+// A net is what is trained: a head or a deeper tail. It is not for concurrent use.
+type net interface {
+	// initialize writes the weights at the start.
+	initialize(params []float32) error
+	// set makes the following calls use params, which stay as they are until the
+	// next set.
+	set(params []float32)
+	// forward writes the logits of the rows idx, len(idx) x classes of them.
+	forward(logits []float32, idx []int32) error
+	// learn writes the gradient of the loss of a batch, which it returns. What
+	// it writes for a loss that is not finite does not matter.
+	learn(gradient []float32, idx []int32, loss lossFunc) (float64, error)
+	// input writes what the last layer reads for row i, as real numbers.
+	input(dst []float32, i int32)
+}
+
+// A lossFunc returns the loss of rows from their logits, summed, and writes its
+// gradient, that of the mean over the batch, to delta.
+type lossFunc func(delta, logits []float32, idx []int32) float64
+
+// trainer is a net in training. Parameters lie in one vector, weights first,
+// then biases.
 type trainer struct {
 	plan *TunePlan
 	*samples
-	table *[256]float32
 
+	net              net
 	params, gradient []float32
 	opt              grad.Optimizer
-	lin              *grad.Linear
 	lr               float32
 	steps            int // planned
 	sampler          *sampler
 
-	x       []float32 // [block, dim] rows as real numbers
-	logits  []float32 // [batch, classes]
-	delta   []float32 // [batch, classes]
-	panelX  []float32 // [panel, batch] columns of the batch, transposed
-	panelD  []float32 // [classes, batch] the delta, transposed
+	logits  []float32 // [block, classes]
 	labels  []int
 	wanted  []float32 // [batch, classes] targets of a batch
 	lossSum float64   // of the epoch so far
@@ -62,16 +77,22 @@ type trainer struct {
 
 // newTrainer makes a trainer of the samples train, at its start but for the
 // weights, which are zeros.
-func newTrainer(p *TunePlan, s *samples, train []int32) *trainer {
-	c, dim, batch := len(p.Classes), p.Dim, min(p.opt.Batch, len(train))
+func newTrainer(p *TunePlan, s *samples, train []int32) (*trainer, error) {
+	c, batch := len(p.Classes), min(p.opt.Batch, len(train))
 	t := &trainer{
-		plan: p, samples: s, table: s.rows[0].table(),
+		plan: p, samples: s,
 		params: make([]float32, p.Params), gradient: make([]float32, p.Params),
-		lin:    grad.NewLinear(p.level, dim, c),
-		x:      make([]float32, p.Block*dim),
-		logits: make([]float32, max(batch, p.Block)*c), delta: make([]float32, batch*c),
-		panelX: make([]float32, p.Panel*batch), panelD: make([]float32, batch*c),
+		logits: make([]float32, p.Block*c),
 		labels: make([]int, max(batch, p.Block)),
+	}
+	if p.tail == nil {
+		t.net = newHeadNet(p, s, batch)
+	} else {
+		n, err := newTailNet(p, s)
+		if err != nil {
+			return nil, err
+		}
+		t.net = n
 	}
 	if p.opt.Loss == MSE {
 		t.wanted = make([]float32, max(batch, p.Block)*c)
@@ -90,28 +111,14 @@ func newTrainer(p *TunePlan, s *samples, train []int32) *trainer {
 	t.steps = p.opt.Epochs * ((len(train) + batch - 1) / batch)
 	t.lr = p.opt.LR
 	if t.lr == 0 {
+		if err := t.net.initialize(t.params); err != nil {
+			return nil, err
+		}
+		t.net.set(t.params)
 		t.lr = t.chooseLR(train)
+		clear(t.params)
 	}
-	return t
-}
-
-func (t *trainer) weights() []float32 { return t.params[:len(t.plan.Classes)*t.plan.Dim] }
-func (t *trainer) bias() []float32    { return t.params[len(t.plan.Classes)*t.plan.Dim:] }
-
-// forward writes the logits of the rows idx, len(idx) x classes of them.
-func (t *trainer) forward(logits []float32, idx []int32) error {
-	c, dim := len(t.plan.Classes), t.plan.Dim
-	for k := 0; k < len(idx); k += t.plan.Block {
-		part := idx[k:min(k+t.plan.Block, len(idx))]
-		for j, i := range part {
-			f, r := t.rows.at(i)
-			f.decode(t.x[j*dim:][:dim], f.Row(r), t.table)
-		}
-		if err := t.lin.Forward(logits[k*c:], t.x, len(part)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t, nil
 }
 
 // loss computes the loss of the rows idx from their logits, summed, and leaves
@@ -139,48 +146,28 @@ func (t *trainer) loss(delta, logits []float32, idx []int32, smoothing, scale fl
 // step trains on the next batch and reports whether its loss was finite; a
 // batch whose loss is not leaves the weights alone.
 func (t *trainer) step() (ok bool, err error) {
-	c, dim := len(t.plan.Classes), t.plan.Dim
 	idx := t.sampler.take(min(t.plan.opt.Batch, len(t.sampler.order)))
-	n := len(idx)
-	t.lin.SetWeights(t.weights(), t.bias())
-	if err := t.forward(t.logits, idx); err != nil {
+	scale := 1 / float32(len(idx))
+	t.net.set(t.params)
+	sum, err := t.net.learn(t.gradient, idx, func(delta, logits []float32, idx []int32) float64 {
+		v := t.loss(delta, logits, idx, t.plan.opt.Smoothing, scale)
+		if !grad.Finite(delta) {
+			return math.NaN()
+		}
+		return v
+	})
+	if err != nil {
 		return false, err
 	}
-	delta := t.delta[:n*c]
-	sum := t.loss(delta, t.logits, idx, t.plan.opt.Smoothing, 1/float32(n))
-	if math.IsNaN(sum) || math.IsInf(sum, 0) || !grad.Finite(delta) {
+	if math.IsNaN(sum) || math.IsInf(sum, 0) {
 		return false, nil
 	}
 	t.lossSum += sum
-	t.seen += n
-
-	// The gradient of the weights, δᵀ x, a panel of columns at a time. Every
-	// element is one chain over the whole batch, so neither block nor panel shows
-	// in the bits.
-	for j := range n {
-		for o := range c {
-			t.panelD[o*n+j] = delta[j*c+o]
-		}
-	}
-	for k := 0; k < dim; k += t.plan.Panel {
-		w := min(t.plan.Panel, dim-k)
-		for j, i := range idx {
-			f, r := t.rows.at(i)
-			row := t.x[:w]
-			f.decode(row, f.Row(r)[f.Type.Bytes(k):], t.table)
-			for m, v := range row {
-				t.panelX[m*n+j] = v
-			}
-		}
-		if err := t.lin.WeightGrad(t.gradient, t.panelX, t.panelD, k, w, n); err != nil {
-			return false, err
-		}
-	}
-	grad.BiasGrad(t.gradient[c*dim:], delta, n, c)
+	t.seen += len(idx)
 	if m := t.plan.opt.ClipNorm; m > 0 {
 		grad.ClipNorm(t.gradient, m)
 	}
-	t.opt.Step(t.params, t.gradient, t.rate(), c*dim)
+	t.opt.Step(t.params, t.gradient, t.rate(), t.plan.weights)
 	return true, nil
 }
 
@@ -197,10 +184,10 @@ func (t *trainer) rate() float32 {
 func (t *trainer) evaluate(idx []int32) (*Metrics, error) {
 	c := len(t.plan.Classes)
 	m := newMetrics(c)
-	t.lin.SetWeights(t.weights(), t.bias())
+	t.net.set(t.params)
 	scratch := make([]float32, t.plan.Block*c)
 	for part := range slices.Chunk(idx, t.plan.Block) {
-		if err := t.forward(t.logits, part); err != nil {
+		if err := t.net.forward(t.logits, part); err != nil {
 			return nil, err
 		}
 		for j, i := range part {
@@ -221,10 +208,14 @@ func (t *trainer) evaluate(idx []int32) (*Metrics, error) {
 // batches under momentum. Adam's steps do not depend on the gradient's size: it starts so that
 // a first step moves a logit by a tenth.
 func (t *trainer) chooseLR(train []int32) float32 {
-	const samples, rounds = 1024, 8
+	const rounds = 8
+	samples := 1024
+	if t.plan.tail != nil {
+		samples = 64 // what the head reads is computed anew every time
+	}
 	idx := train[:min(len(train), samples)]
-	dim := t.plan.Dim
-	row := t.x[:dim]
+	dim := t.plan.head.dim
+	row := make([]float32, dim)
 	v, next := make([]float64, dim+1), make([]float64, dim+1)
 	for i := range v {
 		v[i] = 1
@@ -239,8 +230,7 @@ func (t *trainer) chooseLR(train []int32) float32 {
 		clear(next)
 		eigen, abs = 0, 0
 		for _, i := range idx {
-			f, r := t.rows.at(i)
-			f.decode(row, f.Row(r), t.table)
+			t.net.input(row, i)
 			dot := v[dim] / norm
 			abs++
 			for k, x := range row {

@@ -80,18 +80,27 @@ func (b *bound[T]) conv() (rule, error) {
 	}
 	out, p, cg := w.Shape[0], win.outputs, w.Shape[3]
 	og, k := out/groups, win.taps*cg
-	col, colT := make([]T, p*k), []T(nil)
-	var dyT, wT, dcol, dw []T
+	col := b.buffer(p * k)
+	var colT, dyT, dcol, dw []T
 	if w.Grad != nil {
-		colT, dw = make([]T, p*k), make([]T, og*k)
-	}
-	if w.Grad != nil || x.Grad != nil {
-		dyT = make([]T, p*og)
+		colT, dyT, dw = b.buffer(p*k), b.buffer(p*og), b.buffer(og*k)
 	}
 	if x.Grad != nil {
-		wT, dcol = make([]T, og*k), make([]T, p*k)
+		dcol = b.buffer(p * k)
 	}
-	part := make([]T, p*og) // one group of y or dy
+	ahead, back := make([]func(dst, a []T), groups), make([]func(dst, a []T), groups)
+	for g := range groups {
+		own := w.Data[g*og*k:][:og*k]
+		ahead[g] = b.packed(w, p, og, k, func() []T { return own })
+		if x.Grad != nil {
+			back[g] = b.packed(w, p, k, og, func() []T {
+				wT := make([]T, og*k)
+				transposed(wT, own, og, k)
+				return wT
+			})
+		}
+	}
+	part := b.buffer(p * og) // one group of y or dy
 	gather := func(g int) {
 		clear(col)
 		win.each(func(o, tap, at int) { copy(col[o*k+tap*cg:][:cg], x.Data[at+g*cg:]) })
@@ -99,7 +108,7 @@ func (b *bound[T]) conv() (rule, error) {
 	forward := func() {
 		for g := range groups {
 			gather(g)
-			b.product(part, col, w.Data[g*og*k:], p, og, k)
+			ahead[g](part, col)
 			for i := range p {
 				row := y.Data[i*out+g*og:][:og]
 				for j, v := range part[i*og:][:og] {
@@ -115,7 +124,7 @@ func (b *bound[T]) conv() (rule, error) {
 		if bias != nil && bias.Grad != nil {
 			addPositions(bias.Grad, y.Grad, p, out)
 		}
-		if dyT == nil {
+		if w.Grad == nil && x.Grad == nil {
 			return
 		}
 		for g := range groups {
@@ -126,17 +135,16 @@ func (b *bound[T]) conv() (rule, error) {
 				gather(g)
 				transposed(colT, col, p, k)
 				transposed(dyT, part, p, og)
-				b.product(dw, dyT, colT, og, k, p)
+				b.product.Multiply(dw, dyT, colT, og, k, p)
 				addTo(w.Grad[g*og*k:][:og*k], dw)
 			}
 			if x.Grad != nil {
-				transposed(wT, w.Data[g*og*k:][:og*k], og, k)
-				b.product(dcol, part, wT, p, k, og)
+				back[g](dcol, part)
 				win.each(func(o, tap, at int) { addTo(x.Grad[at+g*cg:][:cg], dcol[o*k+tap*cg:][:cg]) })
 			}
 		}
 	}
-	return rule{forward, backward}, nil
+	return rule{forward: forward, backward: backward}, nil
 }
 
 // depthwise has m = O/groups filters a channel: output channel o reads input
@@ -183,7 +191,7 @@ func depthwise[T Float](win *window, groups int, x, w, bias, y *Tensor[T]) rule 
 		})
 		addTo(w.Grad, dw)
 	}
-	return rule{forward, backward}
+	return rule{forward: forward, backward: backward}
 }
 
 // addPositions adds to db the sums of dy [p, n] over the positions of a sample.
@@ -201,27 +209,45 @@ func addPositions[T Float](db, dy []T, p, n int) {
 	}
 }
 
-// gemm is y = x wᵀ + b for x [M,K] and w [N,K].
+// gemm is y = x wᵀ + b for x [M,K] and w [N,K]. With one position a sample (M =
+// 1) the gradient of w is one chain over the samples of a batch: it waits for
+// the last of them.
 func (b *bound[T]) gemm() (rule, error) {
 	x, w, bias, y := b.in[0], b.in[1], b.input(2), b.out[0]
 	if len(x.Shape) != 2 || len(w.Shape) != 2 || b.Attrs.Int("transB", 0) != 1 {
 		return rule{}, b.errorf("only matrices with transB = 1 are known")
 	}
 	m, k, n := x.Shape[0], x.Shape[1], w.Shape[0]
-	var dw, wT, dx []T
-	if w.Grad != nil && m > 1 {
-		dw = make([]T, n*k)
-	}
+	ahead := b.packed(w, m, n, k, func() []T { return w.Data })
+	var dx []T
+	var back func(dst, a []T)
 	if x.Grad != nil {
-		wT, dx = make([]T, n*k), make([]T, m*k)
+		dx = b.buffer(m * k)
+		back = b.packed(w, m, k, n, func() []T {
+			wT := make([]T, n*k)
+			transposed(wT, w.Data, n, k)
+			return wT
+		})
+	}
+	var dw, xs, dys []T // xs [samples, M, K], dys [samples, M, N] since the last flush
+	if w.Grad != nil {
+		dw = b.buffer(n * k)
 	}
 	forward := func() {
-		b.product(y.Data, x.Data, w.Data, m, n, k)
+		ahead(y.Data, x.Data)
 		if bias != nil {
 			for i := range m {
 				addTo(y.Data[i*n:][:n], bias.Data)
 			}
 		}
+	}
+	// gradient adds dyᵀ x of some positions to w's.
+	gradient := func(x, dy []T, positions int) {
+		xT, dyT := make([]T, len(x)), make([]T, len(dy))
+		transposed(xT, x, positions, k)
+		transposed(dyT, dy, positions, n)
+		b.product.Multiply(dw, dyT, xT, n, k, positions)
+		addTo(w.Grad, dw)
 	}
 	backward := func() {
 		if bias != nil && bias.Grad != nil {
@@ -229,22 +255,21 @@ func (b *bound[T]) gemm() (rule, error) {
 		}
 		switch {
 		case w.Grad == nil:
-		case m == 1: // one position a sample: the chain runs over the samples
-			for o, d := range y.Grad {
-				row := w.Grad[o*k:][:k]
-				for i, v := range x.Data {
-					row[i] = kernels.FMA(d, v, row[i])
-				}
-			}
+		case m == 1:
+			xs, dys = append(xs, x.Data...), append(dys, y.Grad...)
 		default:
-			DenseWeightGrad(dw, nil, x.Data, y.Grad, m, k, n)
-			addTo(w.Grad, dw)
+			gradient(x.Data, y.Grad, m)
 		}
 		if x.Grad != nil {
-			transposed(wT, w.Data, n, k)
-			b.product(dx, y.Grad, wT, m, k, n)
+			back(dx, y.Grad)
 			addTo(x.Grad, dx)
 		}
 	}
-	return rule{forward, backward}, nil
+	flush := func() {
+		if len(xs) > 0 {
+			gradient(xs, dys, len(xs)/k)
+			xs, dys = xs[:0], dys[:0]
+		}
+	}
+	return rule{forward, backward, flush}, nil
 }

@@ -2,7 +2,6 @@ package grad
 
 import (
 	"math"
-	"slices"
 
 	"github.com/whet-edge/whet/kernels"
 )
@@ -70,7 +69,7 @@ func (b *bound[T]) unary() (rule, error) {
 			x.Grad[i] += T(d * slope(x.Data[i], y.Data[i]))
 		}
 	}
-	return rule{forward, backward}, nil
+	return rule{forward: forward, backward: backward}, nil
 }
 
 func where[T Float](c bool, a, b T) T {
@@ -160,7 +159,7 @@ func (b *bound[T]) binary() (rule, error) {
 			}
 		}
 	}
-	return rule{forward, backward}, nil
+	return rule{forward: forward, backward: backward}, nil
 }
 
 // broadcast lists for each element of y the element of x that is there; nil when
@@ -201,7 +200,7 @@ func (b *bound[T]) softmax() rule {
 			}
 		}
 	}
-	return rule{forward, backward}
+	return rule{forward: forward, backward: backward}
 }
 
 // logSoftmax along the innermost axis: dx = dy - exp(y) Σ dy.
@@ -217,7 +216,7 @@ func (b *bound[T]) logSoftmax() rule {
 			}
 		}
 	}
-	return rule{forward, backward}
+	return rule{forward: forward, backward: backward}
 }
 
 // reduce spreads the gradient of a sum or mean, and sends that of a maximum to
@@ -255,8 +254,8 @@ func (b *bound[T]) reduce() (rule, error) {
 		won := make([]int, len(y.Data))
 		forward := func() {
 			kernels.ReduceMax(r, y.Data, x.Data)
-			for i, v := range slices.Backward(x.Data) {
-				if o := at(i); v == y.Data[o] {
+			for i := len(x.Data) - 1; i >= 0; i-- {
+				if o := at(i); x.Data[i] == y.Data[o] {
 					won[o] = i
 				}
 			}
@@ -266,7 +265,7 @@ func (b *bound[T]) reduce() (rule, error) {
 				x.Grad[i] += y.Grad[o]
 			}
 		}
-		return rule{forward, backward}, nil
+		return rule{forward: forward, backward: backward}, nil
 	}
 	forward := func() {
 		switch src := any(x.Data).(type) {
@@ -284,5 +283,5 @@ func (b *bound[T]) reduce() (rule, error) {
 			x.Grad[i] += y.Grad[at(i)] / count
 		}
 	}
-	return rule{forward, backward}, nil
+	return rule{forward: forward, backward: backward}, nil
 }

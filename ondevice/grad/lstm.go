@@ -50,7 +50,7 @@ func (b *bound[T]) lstm() (rule, error) {
 	l.gate, l.tanh = make([]T, l.dirs*l.steps*4*nh), make([]T, l.dirs*l.steps*nh)
 	l.cell, l.h = make([]T, l.dirs*(l.steps+1)*nh), make([]T, l.dirs*(l.steps+1)*nh)
 	l.free = make([]bool, l.dirs*l.steps*nh)
-	return rule{l.forward, l.backward}, nil
+	return rule{forward: l.forward, backward: l.backward}, nil
 }
 
 // time returns which element of the sequence a step of a direction takes.

@@ -28,7 +28,7 @@ func moves[T Float](pieces ...piece[T]) rule {
 			}
 		}
 	}
-	return rule{forward, backward}
+	return rule{forward: forward, backward: backward}
 }
 
 // each calls f with the elements of y and x that belong together.

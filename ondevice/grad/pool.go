@@ -39,7 +39,7 @@ func (b *bound[T]) maxPool() (rule, error) {
 			x.Grad[k] += y.Grad[i]
 		}
 	}
-	return rule{forward, backward}, nil
+	return rule{forward: forward, backward: backward}, nil
 }
 
 // averagePool divides by the number of elements, which padding is not of.
@@ -71,5 +71,5 @@ func (b *bound[T]) averagePool() (rule, error) {
 			}
 		})
 	}
-	return rule{forward, backward}, nil
+	return rule{forward: forward, backward: backward}, nil
 }

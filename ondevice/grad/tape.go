@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/whet-edge/whet/format"
 )
@@ -20,6 +19,7 @@ type Tape[T Float] struct {
 	outputs []*Tensor[T]
 	free    []*Tensor[T] // gradients that are cleared before each run backward
 	rules   []rule
+	extra   int64 // bytes that rules keep
 }
 
 // A Tensor is a value on a tape.
@@ -28,11 +28,21 @@ type Tensor[T Float] struct {
 	Shape []int
 	Data  []T
 	Grad  []T // as long as Data; nil where no gradient is asked for
+
+	version int // of Data
+}
+
+// Set changes the values. Weights that were run forward change through it only:
+// products keep a packed copy of them.
+func (x *Tensor[T]) Set(v []T) {
+	copy(x.Data, v)
+	x.version++
 }
 
 // A rule is a node on a tape: forward computes its outputs' Data from its
 // inputs', backward adds to its inputs' Grad what its outputs' is worth there.
-type rule struct{ forward, backward func() }
+// What a backward puts off to the end of a batch, flush does.
+type rule struct{ forward, backward, flush func() }
 
 // bound is a node with its tensors, of which absent ones are nil.
 type bound[T Float] struct {
@@ -40,6 +50,7 @@ type bound[T Float] struct {
 	model   *format.Model
 	in, out []*Tensor[T]
 	product Product[T]
+	extra   *int64
 }
 
 func (b *bound[T]) errorf(format string, args ...any) error {
@@ -78,7 +89,7 @@ func NewTape[T Float](m *format.Model, train []string, product Product[T]) (*Tap
 		if why, ok := NoGradient[n.Op]; ok {
 			return nil, fmt.Errorf("grad: node %q (%s): %s", n.Name, n.Op, why)
 		}
-		b := &bound[T]{Node: n, model: m, product: product}
+		b := &bound[T]{Node: n, model: m, product: product, extra: &t.extra}
 		flows := false
 		for _, name := range n.Inputs {
 			x, err := t.tensor(m, name, trained[name])
@@ -103,7 +114,7 @@ func NewTape[T Float](m *format.Model, train []string, product Product[T]) (*Tap
 			return nil, err
 		}
 		if !flows {
-			r.backward = nil
+			r.backward, r.flush = nil, nil
 		}
 		t.rules = append(t.rules, r)
 	}
@@ -168,7 +179,8 @@ func (t *Tape[T]) Forward() {
 	}
 }
 
-// Backward adds the gradient of what is trained. It takes that of the outputs
+// Backward adds the gradient of what is trained; it is complete after [Tape.Flush],
+// which ends a batch. It takes that of the outputs
 // from seed, one slice an output: dL/dy in the order of its elements.
 func (t *Tape[T]) Backward(seed ...[]T) {
 	for _, x := range t.free {
@@ -179,20 +191,31 @@ func (t *Tape[T]) Backward(seed ...[]T) {
 			copy(y.Grad, seed[i])
 		}
 	}
-	for _, v := range slices.Backward(t.rules) {
-		if b := v.backward; b != nil {
+	for i := len(t.rules) - 1; i >= 0; i-- {
+		if b := t.rules[i].backward; b != nil {
 			b()
 		}
 	}
 }
 
-// Bytes returns what the tape's tensors take.
+// Flush completes the gradients of the samples that went backward since the last
+// one.
+func (t *Tape[T]) Flush() {
+	for _, r := range t.rules {
+		if r.flush != nil {
+			r.flush()
+		}
+	}
+}
+
+// Bytes returns what the tape takes: its tensors, and what rules keep of weights
+// and for the way back. The inputs that dense layers keep until [Tape.Flush] are
+// not in it.
 func (t *Tape[T]) Bytes() int64 {
-	var n, one int64
+	n, one := t.extra, int64(4)
 	var v T
-	one = 4
 	if _, ok := any(v).(float64); ok {
-		one = 8
+		n, one = 2*n, 8
 	}
 	for _, x := range t.tensors {
 		n += int64(len(x.Data)+len(x.Grad)) * one

@@ -181,6 +181,7 @@ func run[T grad.Float](t *testing.T, c *opCase, product grad.Product[T]) (tape *
 	}
 	loss()
 	tape.Backward(seed...)
+	tape.Flush()
 	return tape, names, loss
 }
 
@@ -190,8 +191,8 @@ func run[T grad.Float](t *testing.T, c *opCase, product grad.Product[T]) (tape *
 func TestOpGradients(t *testing.T) {
 	for i, c := range opCases {
 		t.Run(fmt.Sprint(c.op, i), func(t *testing.T) {
-			tape, names, loss := run(t, &c, grad.Portable[float64])
-			narrow, _, _ := run(t, &c, grad.Portable[float32])
+			tape, names, loss := run[float64](t, &c, grad.Portable[float64]{})
+			narrow, _, _ := run[float32](t, &c, grad.Portable[float32]{})
 			for _, name := range names {
 				x := tape.Tensor(name)
 				g := append([]float64(nil), x.Grad...)
@@ -237,7 +238,7 @@ func TestEveryOp(t *testing.T) {
 func TestTapeAccumulates(t *testing.T) {
 	c := &opCase{op: "Gemm", inputs: []format.Shape{{1, 3}, {2, 3}, {2}}, attrs: format.Attrs{"transB": int64(1)}}
 	m, _ := c.model(t)
-	tape, err := grad.NewTape(m, []string{"b", "c"}, grad.Portable[float32])
+	tape, err := grad.NewTape[float32](m, []string{"b", "c"}, grad.Portable[float32]{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,6 +250,7 @@ func TestTapeAccumulates(t *testing.T) {
 		tape.Forward()
 		tape.Backward(dy[i*2:][:2])
 	}
+	tape.Flush()
 	dw, db := make([]float32, 6), make([]float32, 2)
 	grad.DenseWeightGrad(dw, db, x, dy, n, 3, 2)
 	same(t, "weights", tape.Tensor("b").Grad, dw)
@@ -256,7 +258,8 @@ func TestTapeAccumulates(t *testing.T) {
 	if tape.Tensor("a").Grad != nil {
 		t.Error("the input has a gradient that nobody asked for")
 	}
-	if want := int64(4 * (3 + 2*6 + 2*2 + 2*2)); tape.Bytes() != want {
+	// Tensors and gradients, the packed weights, the weights' gradient of a batch.
+	if want := int64(4 * (3 + 2*6 + 2*2 + 2*2 + 6 + 6)); tape.Bytes() != want {
 		t.Errorf("%d bytes, want %d", tape.Bytes(), want)
 	}
 }
@@ -273,10 +276,10 @@ func TestTapeRefuses(t *testing.T) {
 		m := &format.Model{Graphs: []*format.Graph{{
 			Nodes: []*format.Node{{Name: "odd", Op: tt.c.op, Inputs: []string{"x"}, Outputs: []string{"y"}}}, Outputs: []string{"y"},
 		}}, Tensors: []*format.Tensor{{Name: "x", Type: tt.typ, Shape: format.Shape{2}}, {Name: "y", Type: tt.typ, Shape: format.Shape{2}}}}
-		if _, err := grad.NewTape(m, nil, grad.Portable[float32]); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "odd") {
+		if _, err := grad.NewTape[float32](m, nil, grad.Portable[float32]{}); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "odd") {
 			t.Errorf("%s: %v, want %q", tt.c.op, err, tt.want)
 		}
-		if _, err := grad.NewTape(m, []string{"y"}, grad.Portable[float32]); err == nil {
+		if _, err := grad.NewTape[float32](m, []string{"y"}, grad.Portable[float32]{}); err == nil {
 			t.Error("a computed tensor can be trained")
 		}
 	}
