@@ -139,7 +139,12 @@ func Arith(l Level, op BinaryOp, c *Bcast, dst, a, b []float32, lo, hi float32, 
 		piece := spread(&bufA, a, ia, stepA, spread(&bufB, b, ib, stepB, n))
 		for i := 0; i < n; i += piece {
 			m := min(piece, n-i)
-			arith(l, op, dst[o+i:][:m], operand(&bufA, a, ia+i, stepA, m), operand(&bufB, b, ib+i, stepB, m), lo, hi)
+			x, y := operand(&bufA, a, ia+i, stepA, m), operand(&bufB, b, ib+i, stepB, m)
+			if op == PowOp && stepB == 0 && b[ib] == 2 { // the power that models take
+				arith(l, Mul, dst[o+i:][:m], x, x, lo, hi)
+				continue
+			}
+			arith(l, op, dst[o+i:][:m], x, y, lo, hi)
 		}
 	})
 }

@@ -19,42 +19,57 @@ func (l Level) Elementwise() Level {
 	return Generic
 }
 
+// widest is the most floats that fill a vector: the rest of a slice is worth a
+// vector of its own where an element costs much.
+const widest = 8
+
 func pointer[T any](s []T) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(s)) }
 
-// taps are the positions that a reduction goes over, the same ones for
-// neighbouring channels: tap (r, c) of channel k is element
-// base + r*rowStep + c*colStep + k. There is at least one.
-type taps struct{ base, rows, cols, rowStep, colStep int }
+// taps are the positions that reductions go over, the same ones for neighbouring
+// channels: tap (r, c) of channel k is element base + r*rowStep + c*colStep + k.
+// There are outs such windows, at least one of at least one tap, each srcStep
+// elements behind the one before, its results dstStep elements.
+type taps struct {
+	base, rows, cols, rowStep, colStep int
+	outs, dstStep, srcStep             int
+}
 
 // line is the taps of n elements that lie step apart.
-func line(base, n, step int) taps { return taps{base: base, rows: 1, cols: n, colStep: step} }
+func line(base, n, step int) taps { return taps{base: base, rows: 1, cols: n, colStep: step, outs: 1} }
 
 func (t *taps) count() int { return t.rows * t.cols }
 
-// each calls f for every tap in ascending order of rows and columns.
-func (t *taps) each(f func(at int)) {
-	for r := range t.rows {
-		for c := range t.cols {
-			f(t.base + r*t.rowStep + c*t.colStep)
+// each calls f for every tap, window by window in ascending order of rows and
+// columns, with the position of the window's results. first marks a window's
+// first tap.
+func (t *taps) each(f func(dst, src int, first bool)) {
+	for o := range t.outs {
+		for r := range t.rows {
+			for c := range t.cols {
+				f(o*t.dstStep, t.base+o*t.srcStep+r*t.rowStep+c*t.colStep, r+c == 0)
+			}
 		}
 	}
 }
 
 // within returns the part of src that n channels of the taps lie in.
 func within[T any](t *taps, src []T, n int) []T {
-	return src[t.base:][:(t.rows-1)*t.rowStep+(t.cols-1)*t.colStep+n]
+	return src[t.base:][:(t.outs-1)*t.srcStep+(t.rows-1)*t.rowStep+(t.cols-1)*t.colStep+n]
 }
 
-// vectors calls front for pieces of the n channels, each no more work than a
-// vector kernel may do at once, and returns how many channels are done.
-func (t *taps) vectors(n int, front func(from, to int, t taps) int) int {
-	piece := max(64, (32*chunk/t.count())&^63)
+// vectors calls front, which starts at position dst of the results, for pieces of
+// the n channels and the windows, each no more work than a vector kernel may do at
+// once. It returns how many channels are done.
+func (t *taps) vectors(n int, front func(dst, n int, t taps) int) int {
+	most := 32 * chunk / t.count()
+	piece, outs := max(64, most&^63), max(1, most/max(n, 1))
 	u := *t
 	for done := 0; ; {
-		u.base = t.base + done
 		k := 0
-		if done < n {
-			k = front(done, min(done+piece, n), u)
+		for o := 0; o < t.outs && done < n; o += u.outs {
+			u.outs = min(outs, t.outs-o)
+			u.base = t.base + o*t.srcStep + done
+			k = front(o*t.dstStep+done, min(piece, n-done), u)
 		}
 		if k == 0 {
 			return done
@@ -63,24 +78,27 @@ func (t *taps) vectors(n int, front func(from, to int, t taps) int) int {
 	}
 }
 
-// sumTaps sets sums to the sums of the taps of len(sums) channels.
-func sumTaps[T int8 | int16](l Level, sums []int32, src []T, t taps) {
+// sumTaps sets sums to the sums of the taps of n channels.
+func sumTaps[T int8 | int16](l Level, sums []int32, src []T, n int, t taps) {
 	clear(sums)
 	done := 0
 	if x, ok := any(src).([]int8); ok {
-		done = t.vectors(len(sums), func(from, to int, t taps) int { return qsumPieces(l, sums[from:to], x, t) })
+		done = t.vectors(n, func(dst, n int, t taps) int { return qsumPieces(l, sums[dst:], x, n, t) })
 	}
-	sums = sums[done:]
-	t.each(func(at int) {
-		for k, v := range src[at+done:][:len(sums)] {
-			sums[k] += int32(v)
+	if n -= done; n == 0 {
+		return
+	}
+	t.each(func(d, s int, _ bool) {
+		y := sums[d+done:][:n]
+		for k, v := range src[s+done:][:n] {
+			y[k] += int32(v)
 		}
 	})
 }
 
 // qsumPieces is qsumFront in pieces of at most 256 taps, as many as a vector
 // kernel adds up in int16.
-func qsumPieces(l Level, sums []int32, src []int8, t taps) (n int) {
+func qsumPieces(l Level, sums []int32, src []int8, n int, t taps) (done int) {
 	const most = 256
 	p := t
 	for r := 0; r < t.rows; r += p.rows {
@@ -88,48 +106,64 @@ func qsumPieces(l Level, sums []int32, src []int8, t taps) (n int) {
 		for c := 0; c < t.cols; c += p.cols {
 			p.cols = min(most, t.cols-c)
 			p.base = t.base + r*t.rowStep + c*t.colStep
-			n = qsumFront(l, sums, src, &p)
+			done = qsumFront(l, sums, src, n, &p)
 		}
 	}
-	return n
+	return done
 }
 
-// maxTaps sets dst to the greatest taps of len(dst) channels: the first one, or
-// any that is greater than those before.
-func maxTaps[T Float | Integer](l Level, dst, src []T, t taps) {
+// maxTaps sets dst to the greatest taps of n channels: the first one, or any that
+// is greater than those before.
+func maxTaps[T Float | Integer](l Level, dst, src []T, n int, t taps) {
 	done := 0
 	switch x := any(src).(type) {
 	case []int8:
 		d := any(dst).([]int8)
-		done = t.vectors(len(d), func(from, to int, t taps) int { return qmaxFront(l, d[from:to], x, &t) })
+		done = t.vectors(n, func(dst, n int, t taps) int { return qmaxFront(l, d[dst:], x, n, &t) })
 	case []float32:
 		d := any(dst).([]float32)
-		done = t.vectors(len(d), func(from, to int, t taps) int { return maxFront(l, d[from:to], x, &t) })
+		done = t.vectors(n, func(dst, n int, t taps) int { return maxFront(l, d[dst:], x, n, &t) })
 	}
-	dst = dst[done:]
-	copy(dst, src[t.base+done:])
-	t.each(func(at int) { maxInto(dst, src[at+done:][:len(dst)]) })
+	if n -= done; n == 0 {
+		return
+	}
+	t.each(func(d, s int, first bool) {
+		y, x := dst[d+done:][:n], src[s+done:][:n]
+		if first {
+			copy(y, x)
+		} else {
+			maxInto(y, x)
+		}
+	})
 }
 
-// avgTaps sets dst to clamp(sum/count, lo, hi) of the taps of len(dst) channels,
-// the sum being a chain from +0.
-func avgTaps[T Float](l Level, dst, src []T, t taps, count, lo, hi T) {
+// avgTaps sets dst to clamp(sum/count, lo, hi) of the taps of n channels, the sum
+// being a chain from +0.
+func avgTaps[T Float](l Level, dst, src []T, n int, t taps, count, lo, hi T) {
 	done := 0
 	if x, ok := any(src).([]float32); ok {
 		d := any(dst).([]float32)
-		done = t.vectors(len(d), func(from, to int, t taps) int {
-			return avgFront(l, d[from:to], x, &t, float32(count), float32(lo), float32(hi))
+		done = t.vectors(n, func(dst, n int, t taps) int {
+			return avgFront(l, d[dst:], x, n, &t, float32(count), float32(lo), float32(hi))
 		})
 	}
-	dst = dst[done:]
-	clear(dst)
-	t.each(func(at int) {
-		for k, v := range src[at+done:][:len(dst)] {
-			dst[k] += v
+	if n -= done; n == 0 {
+		return
+	}
+	t.each(func(d, s int, first bool) {
+		y := dst[d+done:][:n]
+		if first {
+			clear(y)
+		}
+		for k, v := range src[s+done:][:n] {
+			y[k] += v
 		}
 	})
-	for k, v := range dst {
-		dst[k] = clampFloat(v/count, lo, hi)
+	for o := range t.outs {
+		y := dst[o*t.dstStep+done:][:n]
+		for k, v := range y {
+			y[k] = clampFloat(v/count, lo, hi)
+		}
 	}
 }
 
@@ -154,9 +188,9 @@ func lanes(l Level, s *[16]float32, x []float32, maximum bool) int {
 	t := line(0, n/16, 16)
 	k := 0
 	if maximum {
-		k = maxFront(l, s[:], x, &t)
+		k = maxFront(l, s[:], x, 16, &t)
 	} else {
-		k = avgFront(l, s[:], x, &t, 1, -inf32, inf32)
+		k = avgFront(l, s[:], x, 16, &t, 1, -inf32, inf32)
 	}
 	if k == 0 {
 		return 0
@@ -167,19 +201,24 @@ func lanes(l Level, s *[16]float32, x []float32, maximum bool) int {
 // sum16 is [Sum16] with the kernels of a level.
 func sum16[T Float](l Level, x []T) T {
 	var s [16]T
-	if f, ok := any(&s).(*[16]float32); ok && len(x) <= 64*chunk {
-		x = x[lanes(l, f, any(x).([]float32), false):]
+	used := min(len(x), 16)
+	if len(x) >= 16 && len(x) <= 64*chunk {
+		if f, ok := any(&s).(*[16]float32); ok {
+			x = x[lanes(l, f, any(x).([]float32), false):]
+		}
 	}
-	return addLanes(&s, x)
+	return addLanes(&s, x, used)
 }
 
 // maxAt is maxOf with the kernels of a level, which may tell the zeros apart
 // otherwise and pass over another NaN: for a softmax that is all the same.
 func maxAt[T Float](l Level, x []T) T {
-	var s [16]T
-	if f, ok := any(&s).(*[16]float32); ok && len(x) <= 64*chunk {
-		if n := lanes(l, f, any(x).([]float32), true); n > 0 {
-			return max(maxOf(s[:]), maxOf(x[n-1:])) // x[n-1] stands for an empty rest
+	if len(x) >= 16 && len(x) <= 64*chunk {
+		var s [16]T
+		if f, ok := any(&s).(*[16]float32); ok {
+			if n := lanes(l, f, any(x).([]float32), true); n > 0 {
+				return max(maxOf(s[:]), maxOf(x[n-1:])) // x[n-1] stands for an empty rest
+			}
 		}
 	}
 	return maxOf(x)
@@ -190,7 +229,7 @@ func maxCode(l Level, x []int8) int8 {
 	var s [16]int8
 	if n := len(x) &^ 15; n > 0 {
 		t := line(0, n/16, 16)
-		if qmaxFront(l, s[:], x, &t) > 0 {
+		if qmaxFront(l, s[:], x, 16, &t) > 0 {
 			return max(maxOf(s[:]), maxOf(x[n-1:]))
 		}
 	}

@@ -230,17 +230,19 @@ func cellFront(l Level, c, i, z, f []float32, lo, hi float32) int {
 	return n
 }
 
-// windowArgs describes n channels, at least one vector, of a window.
+// windowArgs describes the windows for n channels, which are whole vectors.
 func windowArgs[D, S any](dst []D, src []S, n int, t *taps) arm64.WindowArgs {
-	size := int(unsafe.Sizeof(src[0]))
-	x := within(t, src, n)
-	return arm64.WindowArgs{Dst: pointer(dst), Src: pointer(x), N: uintptr(n), Rows: uintptr(t.rows), Cols: uintptr(t.cols),
-		RowStep: uintptr(t.rowStep * size), ColStep: uintptr(t.colStep * size)}
+	d, s := unsafe.Sizeof(dst[0]), unsafe.Sizeof(src[0])
+	dst, src = dst[:(t.outs-1)*t.dstStep+n], within(t, src, n)
+	return arm64.WindowArgs{
+		Dst: pointer(dst), Src: pointer(src), N: uintptr(n), Rows: uintptr(t.rows), Cols: uintptr(t.cols),
+		RowStep: uintptr(t.rowStep) * s, ColStep: uintptr(t.colStep) * s,
+		Outs: uintptr(t.outs), DstStep: uintptr(t.dstStep) * d, SrcStep: uintptr(t.srcStep) * s,
+	}
 }
 
-func qsumFront(l Level, dst []int32, src []int8, t *taps) int {
-	n := len(dst) &^ 15
-	if l == Generic || n == 0 {
+func qsumFront(l Level, dst []int32, src []int8, n int, t *taps) int {
+	if n &^= 15; l == Generic || n == 0 {
 		return 0
 	}
 	a := windowArgs(dst, src, n, t)
@@ -248,9 +250,8 @@ func qsumFront(l Level, dst []int32, src []int8, t *taps) int {
 	return n
 }
 
-func qmaxFront(l Level, dst, src []int8, t *taps) int {
-	n := len(dst) &^ 15
-	if l == Generic || n == 0 {
+func qmaxFront(l Level, dst, src []int8, n int, t *taps) int {
+	if n &^= 15; l == Generic || n == 0 {
 		return 0
 	}
 	a := windowArgs(dst, src, n, t)
@@ -258,9 +259,8 @@ func qmaxFront(l Level, dst, src []int8, t *taps) int {
 	return n
 }
 
-func maxFront(l Level, dst, src []float32, t *taps) int {
-	n := len(dst) &^ 3
-	if l == Generic || n == 0 {
+func maxFront(l Level, dst, src []float32, n int, t *taps) int {
+	if n &^= 3; l == Generic || n == 0 {
 		return 0
 	}
 	a := windowArgs(dst, src, n, t)
@@ -268,9 +268,8 @@ func maxFront(l Level, dst, src []float32, t *taps) int {
 	return n
 }
 
-func avgFront(l Level, dst, src []float32, t *taps, count, lo, hi float32) int {
-	n := len(dst) &^ 3
-	if l == Generic || n == 0 {
+func avgFront(l Level, dst, src []float32, n int, t *taps, count, lo, hi float32) int {
+	if n &^= 3; l == Generic || n == 0 {
 		return 0
 	}
 	a := windowArgs(dst, src, n, t)

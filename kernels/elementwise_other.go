@@ -38,10 +38,10 @@ func divideFront(Level, []float32, []float32, float32) int { return 0 }
 
 func cellFront(Level, []float32, []float32, []float32, []float32, float32, float32) int { return 0 }
 
-func qsumFront(Level, []int32, []int8, *taps) int { return 0 }
+func qsumFront(Level, []int32, []int8, int, *taps) int { return 0 }
 
-func qmaxFront(Level, []int8, []int8, *taps) int { return 0 }
+func qmaxFront(Level, []int8, []int8, int, *taps) int { return 0 }
 
-func maxFront(Level, []float32, []float32, *taps) int { return 0 }
+func maxFront(Level, []float32, []float32, int, *taps) int { return 0 }
 
-func avgFront(Level, []float32, []float32, *taps, float32, float32, float32) int { return 0 }
+func avgFront(Level, []float32, []float32, int, *taps, float32, float32, float32) int { return 0 }

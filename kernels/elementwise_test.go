@@ -146,6 +146,9 @@ func TestBinaryLevels(t *testing.T) {
 		if m.r.IntN(2) == 0 {
 			lo, hi = 0, 6
 		}
+		if len(y) == 1 && m.r.IntN(2) == 0 {
+			y[0] = 2 // a square
+		}
 		for op := Add; op <= SquaredDifference; op++ {
 			for _, r := range [][2]int{{0, from}, {from, n}} {
 				Arith(l, op, c, got, x, y, lo, hi, r[0], r[1])
@@ -315,20 +318,23 @@ func TestReduceLevels(t *testing.T) {
 
 func TestSoftmaxLevels(t *testing.T) {
 	atLevels(t, 300, func(t *testing.T, l Level, m *memory) {
-		n := 1 + m.length()
-		x := take[float32](m, n)
+		n, rows := 1+m.length(), 1
+		if n < 40 {
+			rows = 1 + m.r.IntN(5000/n)
+		}
+		x := take[float32](m, n*rows)
 		for i := range x {
 			x[i] = float32(m.r.NormFloat64() * 20)
 		}
 		if m.r.IntN(3) == 0 {
-			x = m.floats(n, 20) // mostly NaN
+			x = m.floats(n*rows, 20) // many rows are NaN
 		}
-		y, w := take[float32](m, n), make([]float32, n)
-		Softmax(w, x, n, 0, 1)
-		SoftmaxAt(l, y, x, n, 0, 1)
+		y, w := take[float32](m, n*rows), make([]float32, n*rows)
+		Softmax(w, x, n, 0, rows)
+		SoftmaxAt(l, y, x, n, 0, rows)
 		sameRow(t, "softmax", y, w)
-		LogSoftmax(w, x, n, 0, 1)
-		LogSoftmaxAt(l, y, x, n, 0, 1)
+		LogSoftmax(w, x, n, 0, rows)
+		LogSoftmaxAt(l, y, x, n, 0, rows)
 		sameRow(t, "log softmax", y, w)
 
 		a, q8, w8 := m.codes(n), take[int8](m, n), make([]int8, n)
@@ -367,7 +373,7 @@ func TestElementwiseAllocs(t *testing.T) {
 		x, y, a, b := make([]float32, n), make([]float32, n), make([]int8, n), make([]int8, n)
 		s := PoolShape{N: 1, H: 5, W: 5, C: 40, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, OH: 3, OW: 3, Level: l}
 		p := &QAvgPool{Shape: s, In: QParams{1, 0}, Out: QParams{2, 0}, Lo: -128, Hi: 127}
-		sums := make([]int32, 40)
+		sums := make([]int32, p.Scratch())
 		r, _ := NewReduce([]int{1, 25, 40}, []int{1})
 		r.Level = l
 		q, _ := NewQReduce(r, true, QParams{1, 0}, QParams{1, 0}, -128, 127)

@@ -75,16 +75,18 @@ func ApplyUnary[T Float](u Unary, dst, src []T) {
 // UnaryFunc(u), made once by the caller because making it allocates.
 func ApplyUnaryAt(l Level, u Unary, f func(float32) float32, dst, src []float32) {
 	dst = dst[:len(src)]
-	done := 0
-	for done < len(src) {
-		to := min(done+chunk, len(src))
-		n := unaryFront(l, u, dst[done:to], src[done:to])
+	for len(src) > 0 {
+		n := unaryFront(l, u, dst[:min(chunk, len(src))], src)
 		if n == 0 {
 			break
 		}
-		done += n
+		dst, src = dst[n:], src[n:]
 	}
-	dst, src = dst[done:], src[done:]
+	var buf [widest]float32
+	if copy(buf[:], src) == len(src) && unaryFront(l, u, buf[:], buf[:]) > 0 {
+		copy(dst, buf[:])
+		return
+	}
 	switch u.Op {
 	case Relu, Clip, LeakyRelu: // these have loops of their own
 		ApplyUnary(u, dst, src)

@@ -56,19 +56,26 @@ func window(o, k, stride, dil, pad, in int) (lo, hi int) {
 // Rows is the number of output rows (N*OH): the unit of work of the poolings.
 func (s *PoolShape) Rows() int { return s.N * s.OH }
 
-// eachWindow calls f for every output position of the rows [from, to) with
-// the offset of its C outputs and the input taps of its window.
-func (s *PoolShape) eachWindow(from, to int, f func(out int, t taps)) {
+// eachWindow calls f for the output positions of the rows [from, to) with the
+// offset of their outputs and the input taps of their windows. Neighbouring
+// windows that lie inside come together, at most most of them.
+func (s *PoolShape) eachWindow(from, to, most int, f func(out int, t taps)) {
+	inside := (s.W - 1 - (s.KW-1)*s.DW + s.Left) / s.SW // the last whole window
 	for row := from; row < to; row++ {
 		n, oy := row/s.OH, row%s.OH
 		y0, y1 := window(oy, s.KH, s.SH, s.DH, s.Top, s.H)
-		for ox := range s.OW {
+		for ox, outs := 0, 1; ox < s.OW; ox += outs {
 			x0, x1 := window(ox, s.KW, s.SW, s.DW, s.Left, s.W)
+			outs = 1
+			if x0 == 0 && x1 == s.KW {
+				outs = min(most, inside+1-ox, s.OW-ox)
+			}
 			top, left := oy*s.SH-s.Top+y0*s.DH, ox*s.SW-s.Left+x0*s.DW
 			f((row*s.OW+ox)*s.C, taps{
 				base: ((n*s.H+top)*s.W + left) * s.C,
 				rows: y1 - y0, cols: x1 - x0,
 				rowStep: s.DH * s.W * s.C, colStep: s.DW * s.C,
+				outs: outs, dstStep: s.C, srcStep: s.SW * s.C,
 			})
 		}
 	}
@@ -77,9 +84,7 @@ func (s *PoolShape) eachWindow(from, to int, f func(out int, t taps)) {
 // MaxPool computes the output rows [from, to): the greatest element of each
 // window, max(a,b) = b > a ? b : a, taken in ascending (kh, kw).
 func MaxPool[T Float | Integer](s *PoolShape, dst, src []T, from, to int) {
-	s.eachWindow(from, to, func(out int, t taps) {
-		maxTaps(s.Level, dst[out:][:s.C], src, t)
-	})
+	s.eachWindow(from, to, s.OW, func(out int, t taps) { maxTaps(s.Level, dst[out:], src, s.C, t) })
 }
 
 // maxInto sets d[k] to max(d[k], x[k]).
@@ -109,8 +114,8 @@ func maxInto[T Float | Integer](d, x []T) {
 // chain of additions from +0 in ascending (kh, kw), divided by the number of
 // elements, clamped to [lo, hi] (infinities for none).
 func AvgPool[T Float](s *PoolShape, dst, src []T, lo, hi T, from, to int) {
-	s.eachWindow(from, to, func(out int, t taps) {
-		avgTaps(s.Level, dst[out:][:s.C], src, t, T(t.count()), lo, hi)
+	s.eachWindow(from, to, s.OW, func(out int, t taps) {
+		avgTaps(s.Level, dst[out:], src, s.C, t, T(t.count()), lo, hi)
 	})
 }
 
@@ -139,27 +144,30 @@ func (p *QAvgPool) Check() error {
 	return nil
 }
 
+// windows is how many neighbouring windows are summed before they are divided.
+func (p *QAvgPool) windows() int { return max(1, min(p.Shape.OW, chunk/max(p.Shape.C, 1))) }
+
 // Scratch is the number of int32 sums that a worker needs.
-func (p *QAvgPool) Scratch() int { return p.Shape.C }
+func (p *QAvgPool) Scratch() int { return p.windows() * p.Shape.C }
 
 // RunQAvgPool computes the output rows [from, to); sums has p.Scratch()
 // elements.
 func RunQAvgPool[T int8 | int16](p *QAvgPool, dst, src []T, sums []int32, from, to int) {
 	s := &p.Shape
-	sums = sums[:s.C]
-	s.eachWindow(from, to, func(out int, t taps) {
-		sumTaps(s.Level, sums, src, t)
+	var shift int32
+	if p.Unsigned {
+		shift = 128
+	}
+	s.eachWindow(from, to, p.windows(), func(out int, t taps) {
+		sums := sums[:t.outs*s.C]
+		sumTaps(s.Level, sums, src, s.C, t)
 		d, n := dst[out:][:len(sums)], int32(t.count())
-		if p.In != p.Out {
-			m := float64(p.In.Scale) / (float64(p.Out.Scale) * float64(n))
-			requantizeSums(s.Level, d, sums, n*p.In.Zero, m, p.Out.Zero, p.Lo, p.Hi)
+		if p.In == p.Out {
+			meanSums(s.Level, d, sums, n, shift, p.Lo, p.Hi)
 			return
 		}
-		var shift int32
-		if p.Unsigned {
-			shift = 128
-		}
-		meanSums(s.Level, d, sums, n, shift, p.Lo, p.Hi)
+		m := float64(p.In.Scale) / (float64(p.Out.Scale) * float64(n))
+		requantizeSums(s.Level, d, sums, n*p.In.Zero, m, p.Out.Zero, p.Lo, p.Hi)
 	})
 }
 

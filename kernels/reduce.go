@@ -108,11 +108,12 @@ func (r *Reduce) Vector(floatSum bool) bool {
 // +0 and adds x[l], x[l+16], ...; then lane l adds lane l+8, l+4, l+2, l+1.
 func Sum16[T Float](x []T) T {
 	var s [16]T
-	return addLanes(&s, x)
+	return addLanes(&s, x, min(len(x), 16))
 }
 
-// addLanes goes on with the lanes of [Sum16] over x and adds them up.
-func addLanes[T Float](s *[16]T, x []T) T {
+// addLanes goes on with the lanes of [Sum16] over x and adds them up. The lanes
+// from used on are +0, and a lane that is not -0 stays when +0 is added.
+func addLanes[T Float](s *[16]T, x []T, used int) T {
 	for ; len(x) >= 16; x = x[16:] {
 		y := (*[16]T)(x)
 		for i := range s {
@@ -123,9 +124,10 @@ func addLanes[T Float](s *[16]T, x []T) T {
 		s[i&15] += v
 	}
 	for h := 8; h > 0; h >>= 1 {
-		for i := range h {
-			s[i] += s[i+h]
+		for i := h; i < used; i++ {
+			s[i-h] += s[i]
 		}
+		used = min(used, h)
 	}
 	return s[0]
 }
@@ -140,7 +142,7 @@ func (r *Reduce) Sum64(dst, src []float64) { reduceSum(r, dst, src) }
 func reduceSum[T Float](r *Reduce, dst, src []T) {
 	if outer, n, ok := r.columns(); ok {
 		for o := range outer {
-			avgTaps(r.Level, dst[o*n:][:n], src, line(o*r.Count*n, r.Count, n), 1, T(-inf32), T(inf32))
+			avgTaps(r.Level, dst[o*n:], src, n, line(o*r.Count*n, r.Count, n), 1, T(-inf32), T(inf32))
 		}
 		return
 	}
@@ -178,7 +180,7 @@ func (r *Reduce) Mean32(dst, src []float32) {
 func ReduceMax[T Float | Integer](r *Reduce, dst, src []T) {
 	if outer, n, ok := r.columns(); ok {
 		for o := range outer {
-			maxTaps(r.Level, dst[o*n:][:n], src, line(o*r.Count*n, r.Count, n))
+			maxTaps(r.Level, dst[o*n:], src, n, line(o*r.Count*n, r.Count, n))
 		}
 		return
 	}
@@ -250,7 +252,7 @@ func RunQReduce[T int8 | int16](q *QReduce, dst, src []T, sums []int64) {
 	if outer, n, ok := q.r.columns(); ok && unsafe.Sizeof(*new(T)) == 1 { // the sums fit in int32
 		narrow := unsafe.Slice((*int32)(pointer(sums)), n)
 		for o := range outer {
-			sumTaps(q.r.Level, narrow, src, line(o*q.r.Count*n, q.r.Count, n))
+			sumTaps(q.r.Level, narrow, src, n, line(o*q.r.Count*n, q.r.Count, n))
 			requantizeSums(q.r.Level, dst[o*n:][:n], narrow, int32(q.r.Count)*q.zx, q.m, q.zy, q.lo, q.hi)
 		}
 		return

@@ -11,10 +11,13 @@ func Softmax[T Float](dst, src []T, n, from, to int) { SoftmaxAt(Generic, dst, s
 
 // SoftmaxAt is [Softmax] with the kernels of a level.
 func SoftmaxAt[T Float](l Level, dst, src []T, n, from, to int) {
-	for r := from; r < to; r++ {
-		x, y := src[r*n:][:n], dst[r*n:][:n]
-		expAt(l, y, x, maxAt(l, x))
-		divideBy(l, y, y, sum16(l, y))
+	for from < to {
+		rows := expRows(l, dst[from*n:], src[from*n:], n, to-from)
+		for range rows {
+			y := dst[from*n:][:n]
+			divideBy(l, y, y, sum16(l, y))
+			from++
+		}
 	}
 }
 
@@ -24,32 +27,58 @@ func LogSoftmax[T Float](dst, src []T, n, from, to int) { LogSoftmaxAt(Generic, 
 
 // LogSoftmaxAt is [LogSoftmax] with the kernels of a level.
 func LogSoftmaxAt[T Float](l Level, dst, src []T, n, from, to int) {
-	for r := from; r < to; r++ {
-		x, y := src[r*n:][:n], dst[r*n:][:n]
-		m := maxAt(l, x)
-		expAt(l, y, x, m)
-		s := Log(sum16(l, y))
-		for i, v := range x {
-			y[i] = (v - m) - s
+	for from < to {
+		rows := expRows(l, dst[from*n:], src[from*n:], n, to-from)
+		for range rows {
+			x, y := src[from*n:][:n], dst[from*n:][:n]
+			m, s := maxAt(l, x), Log(sum16(l, y))
+			for i, v := range x {
+				y[i] = (v - m) - s
+			}
+			from++
 		}
 	}
 }
 
+// expRows sets y to e**(x-max) for some of the rows and returns how many: narrow
+// ones go through the exponential together.
+func expRows[T Float](l Level, y, x []T, n, rows int) int {
+	if n >= 32 {
+		expAt(l, y[:n], x[:n], maxAt(l, x[:n]))
+		return 1
+	}
+	rows = min(rows, chunk/max(n, 1))
+	for r := range rows {
+		x, y := x[r*n:][:n], y[r*n:][:n]
+		m := maxOf(x)
+		for i, v := range x {
+			y[i] = v - m
+		}
+	}
+	expAt(l, y[:rows*n], y[:rows*n], 0)
+	return rows
+}
+
 // expAt sets y[i] = e**(x[i]-m).
 func expAt[T Float](l Level, y, x []T, m T) {
-	done := 0
 	if f, ok := any(x).([]float32); ok {
 		d := any(y).([]float32)
-		for done < len(f) {
-			n := expFront(l, d[done:min(done+chunk, len(f))], f[done:], float32(m))
+		for len(f) > 0 {
+			n := expFront(l, d[:min(chunk, len(f))], f, float32(m))
 			if n == 0 {
 				break
 			}
-			done += n
+			d, f = d[n:], f[n:]
 		}
+		var buf [widest]float32
+		if copy(buf[:], f) == len(f) && expFront(l, buf[:], buf[:], float32(m)) > 0 {
+			copy(d, buf[:])
+			return
+		}
+		y, x = y[len(y)-len(f):], x[len(x)-len(f):]
 	}
-	for i := done; i < len(x); i++ {
-		y[i] = Exp(x[i] - m)
+	for i, v := range x {
+		y[i] = Exp(v - m)
 	}
 }
 

@@ -17,6 +17,18 @@
 	MOVQ WindowArgs_RowStep(AX), DX; \
 	MOVQ WindowArgs_ColStep(AX), BX
 
+// NEXT_OUT(label) goes on to the next output at label, if there is one.
+#define NEXT_OUT(label) \
+	MOVQ WindowArgs_Dst(AX), DI;     \
+	ADDQ WindowArgs_DstStep(AX), DI; \
+	MOVQ DI, WindowArgs_Dst(AX);     \
+	MOVQ WindowArgs_Src(AX), SI;     \
+	ADDQ WindowArgs_SrcStep(AX), SI; \
+	MOVQ SI, WindowArgs_Src(AX);     \
+	MOVQ WindowArgs_N(AX), CX;       \
+	DECQ WindowArgs_Outs(AX);        \
+	JNE  label
+
 // TAPS(row, col, TAP) does TAP for every tap of the channels at SI, the tap at
 // R10. Uses R8..R11; row and col are its labels.
 #define TAPS(row, col, TAP) \
@@ -92,6 +104,7 @@ qsumNarrow:
 	JMP  qsumNarrow
 
 qsumEnd:
+	NEXT_OUT(qsum)
 	VZEROUPPER
 	RET
 
@@ -131,6 +144,7 @@ qmaxNarrow:
 	JMP  qmaxNarrow
 
 qmaxEnd:
+	NEXT_OUT(qmax)
 	VZEROUPPER
 	RET
 
@@ -182,6 +196,7 @@ maxNarrow:
 	JMP  maxNarrow
 
 maxEnd:
+	NEXT_OUT(max)
 	VZEROUPPER
 	RET
 
@@ -249,5 +264,6 @@ avgNarrow:
 	AVERAGE(Y0, 0)
 
 avgEnd:
+	NEXT_OUT(avg)
 	VZEROUPPER
 	RET

@@ -247,13 +247,16 @@ func FlipNEON(dst, src unsafe.Pointer, n uintptr)
 func LookupNEON(dst, src unsafe.Pointer, n uintptr, table unsafe.Pointer)
 
 // WindowArgs describes a reduction over the Rows by Cols taps of a window, for
-// each of N neighbouring channels. Tap (r, c) lies r*RowStep + c*ColStep bytes
-// from Src.
+// each of N neighbouring channels, for Outs windows. Tap (r, c) lies r*RowStep +
+// c*ColStep bytes from Src, the next window SrcStep bytes further; its result goes
+// DstStep bytes further. The kernels use Dst, Src and Outs up.
 type WindowArgs struct {
 	Dst, Src         unsafe.Pointer
 	N                uintptr
 	Rows, Cols       uintptr // at least 1
 	RowStep, ColStep uintptr
+	Outs             uintptr // at least 1
+	DstStep, SrcStep uintptr
 	Count, Lo, Hi    float32 // of AvgWindowNEON
 }
 

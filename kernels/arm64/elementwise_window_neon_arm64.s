@@ -19,6 +19,23 @@
 	MOVD WindowArgs_RowStep(R0), R6; \
 	MOVD WindowArgs_ColStep(R0), R7
 
+// NEXT_OUT(label) goes on to the next output at label, if there is one. (R0 holds
+// the arguments.)
+#define NEXT_OUT(label) \
+	MOVD WindowArgs_Dst(R0), R1; \
+	MOVD WindowArgs_DstStep(R0), R8; \
+	MOVD WindowArgs_Src(R0), R2; \
+	MOVD WindowArgs_SrcStep(R0), R9; \
+	MOVD WindowArgs_Outs(R0), R10; \
+	MOVD WindowArgs_N(R0), R3; \
+	ADD  R8, R1; \
+	ADD  R9, R2; \
+	SUBS $1, R10; \
+	MOVD R1, WindowArgs_Dst(R0); \
+	MOVD R2, WindowArgs_Src(R0); \
+	MOVD R10, WindowArgs_Outs(R0); \
+	BNE  label
+
 // TAPS(row, col, TAP) does TAP for every tap of the channels at R2, the tap at R10.
 // Clobbers R8-R11; row and col are its labels.
 #define TAPS(row, col, TAP) \
@@ -101,6 +118,7 @@ qsumNarrow:
 	B    qsumNarrow
 
 qsumEnd:
+	NEXT_OUT(qsum)
 	RET
 
 #define QMAX16 \
@@ -138,6 +156,7 @@ qmaxNarrow:
 	B    qmaxNarrow
 
 qmaxEnd:
+	NEXT_OUT(qmax)
 	RET
 
 // MORE(x, m) sets m to x>m ? x : m, so a NaN is passed over unless it came first.
@@ -181,6 +200,7 @@ maxNarrow:
 	B    maxNarrow
 
 maxEnd:
+	NEXT_OUT(max)
 	RET
 
 #define SUM4 \
@@ -205,10 +225,10 @@ maxEnd:
 // func AvgWindowNEON(a *WindowArgs)
 TEXT ·AvgWindowNEON(SB), NOSPLIT, $0-8
 	WINDOW_ARGS
-	ADD  $WindowArgs_Count, R0, R0
-	VLD1R.P 4(R0), [V24.S4]
-	VLD1R.P 4(R0), [V25.S4]
-	VLD1R (R0), [V26.S4]
+	ADD  $WindowArgs_Count, R0, R8
+	VLD1R.P 4(R8), [V24.S4]
+	VLD1R.P 4(R8), [V25.S4]
+	VLD1R (R8), [V26.S4]
 
 avg:
 	CMP  $16, R3
@@ -238,4 +258,5 @@ avgNarrow:
 	B    avgNarrow
 
 avgEnd:
+	NEXT_OUT(avg)
 	RET
