@@ -31,6 +31,11 @@ QUICK = ("mlperf_", "coral_", "one_op", "mobilenet_v2")
 START = 120  # seconds that a runtime may take to open a model, and to answer
 
 
+def alone(cores, fifo):
+    """The start of a command that pins it to cores, and with fifo keeps all other programs off them."""
+    return (["chrt", "-f", "1"] if fifo else []) + ["taskset", "-c", cores]
+
+
 class Gone(Exception):
     """A worker that ended or hung; the text says how."""
 
@@ -38,11 +43,9 @@ class Gone(Exception):
 class Worker:
     """A process that holds one model open in one runtime and measures when told to."""
 
-    def __init__(self, command, cores, nice):
-        pin = ["taskset", "-c", cores] if sys.platform == "linux" else []
+    def __init__(self, command, cores, fifo):
         self.err = tempfile.TemporaryFile()
-        self.p = subprocess.Popen((["nice", "-n", str(nice)] if nice else []) + pin + command,
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.err)
+        self.p = subprocess.Popen(alone(cores, fifo) + command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.err)
         self.hello = self.answer()
         self.rounds = []
         self.pause()
@@ -143,7 +146,7 @@ def compare(m, a, tmp, threads, peers):
     with contextlib.ExitStack() as stack:
         def start(name, command):
             try:
-                workers[name] = Worker(command, cores, a.nice)
+                workers[name] = Worker(command, cores, a.fifo)
                 stack.callback(workers[name].p.kill)
             except Gone as e:
                 row["failed"][name] = str(e)
@@ -260,7 +263,7 @@ def report(rows, peers, peaks, threads):
 
 
 def measure_peaks(tmp, a):
-    p = subprocess.run((["nice", "-n", str(a.nice)] if a.nice else []) + ["taskset", "-c", str(a.core), tmp + "/peak"], capture_output=True, text=True)
+    p = subprocess.run(alone(str(a.core), a.fifo) + [tmp + "/peak"], capture_output=True, text=True)
     if p.returncode:
         print("NOTE: no peak:", p.stderr.strip(), file=sys.stderr)
         return {}
@@ -274,7 +277,7 @@ def main():
     ap.add_argument("--peers", help="runtimes, comma-separated (default: litert, with --models all of " + ",".join(PACKAGES) + ")")
     ap.add_argument("--threads", default="1", help="1, 2 or 1,2")
     ap.add_argument("--core", type=int, default=0, help="the first core to pin to")
-    ap.add_argument("--nice", type=int, default=0, help="priority of all that is measured; below 0 needs root and keeps a busy machine's other programs off")
+    ap.add_argument("--fifo", action="store_true", help="measure in the real-time class, which keeps a busy machine's other programs off the cores (needs root)")
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--runs", type=int, default=200, help="inferences a round at most")
     ap.add_argument("--seconds", type=float, default=0.5, help="time a round at most (three inferences at least)")
@@ -316,7 +319,7 @@ def main():
                         profile(r, peaks)
     if a.json:
         with open(a.json, "w") as o:
-            json.dump({"machine": {"platform": platform.platform(), "cpu": cpu_name()}, "peers": peers, "rounds": a.rounds, "nice": a.nice,
+            json.dump({"machine": {"platform": platform.platform(), "cpu": cpu_name()}, "peers": peers, "rounds": a.rounds, "fifo": a.fifo,
                        "peak": [{"level": l, "type": k, "gmac_per_s": v} for (l, k), v in peaks.items()], "rows": rows}, o, indent=1)
     if not rows:
         sys.exit("peers.py: no model matches")
