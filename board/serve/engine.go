@@ -30,6 +30,12 @@ type Model interface {
 	Close() error
 }
 
+// A Trial loads a model and runs it once where that can do no harm. What it has
+// found good is remembered and not tried again.
+type Trial interface {
+	Try(ctx context.Context, path string, delta []byte) error
+}
+
 // A Session runs a model; it is used by one request at a time.
 type Session interface {
 	// Run computes the outputs from the inputs, both in the model's order,

@@ -2,6 +2,8 @@ package serve
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +34,7 @@ type repository struct {
 	engine   Engine
 	store    *store.Store
 	log      *slog.Logger
+	trial    Trial // or nil
 	sessions int
 	maxWait  int
 
@@ -151,6 +154,9 @@ func (r *repository) open(ctx context.Context, name, version string) (n *instanc
 	if err != nil {
 		return nil, err
 	}
+	if err := r.try(ctx, name, delta); err != nil {
+		return nil, err
+	}
 	m, err := r.engine.Open(r.path(name), delta)
 	if err != nil {
 		return nil, err
@@ -164,6 +170,45 @@ func (r *repository) open(ctx context.Context, name, version string) (n *instanc
 	}
 	return n, nil
 }
+
+// try lets the trial see a version that it has not seen.
+func (r *repository) try(ctx context.Context, name string, delta []byte) error {
+	if r.trial == nil {
+		return nil
+	}
+	st, err := os.Stat(r.path(name))
+	if err != nil {
+		return err
+	}
+	// Another program may run a model differently: what it is counts, too.
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %d %d %s ", name, st.Size(), st.ModTime().UnixNano(), programID())
+	h.Write(delta)
+	key := hex.EncodeToString(h.Sum(nil))
+	if r.store.Warmed(key) {
+		return nil
+	}
+	if err := r.trial.Try(ctx, r.path(name), delta); err != nil {
+		return err
+	}
+	if err := r.store.SetWarmed(key); err != nil {
+		r.log.Warn("the model will be tried again at the next start", "model", name, "error", err)
+	}
+	return nil
+}
+
+// programID tells one build of the program from another.
+var programID = sync.OnceValue(func() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d %d", st.Size(), st.ModTime().UnixNano())
+})
 
 // load brings a model up from its file, or anew if it is up. The version is the
 // current one, or if that does not open the last that does; the model that

@@ -29,6 +29,7 @@ type Config struct {
 	Log     *slog.Logger
 	Version string
 	Access  *Access // nil: no tokens
+	Trial   Trial   // nil: models are not tried before they are loaded
 
 	Sessions  int           // of a model, that is how many requests it computes at a time; 1
 	MaxQueue  int           // requests that may wait for a model; 64
@@ -81,7 +82,7 @@ func New(cfg Config) (*Server, error) {
 	s.buffers.New = func() any { return new(bytes.Buffer) }
 	s.repo = &repository{
 		dir: cfg.Models, engine: cfg.Engine, store: cfg.Store, log: cfg.Log,
-		sessions: cfg.Sessions, maxWait: cfg.MaxQueue, models: map[string]*entry{},
+		trial: cfg.Trial, sessions: cfg.Sessions, maxWait: cfg.MaxQueue, models: map[string]*entry{},
 	}
 	if err := s.repo.scan(); err != nil {
 		return nil, err

@@ -53,6 +53,7 @@ type Store struct {
 	pending int64               // bytes of appends under way
 
 	versions versions
+	warmed   warmed
 }
 
 // Open opens the state directory, which is made if it does not exist, and

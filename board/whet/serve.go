@@ -13,9 +13,12 @@ import (
 	goruntime "runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/whet-edge/whet/board/info"
 	"github.com/whet-edge/whet/board/serve"
 	"github.com/whet-edge/whet/board/store"
 	"github.com/whet-edge/whet/format"
@@ -35,6 +38,8 @@ type serveFlags struct {
 	threads       int
 	sessions      int
 	quota         string
+	childMemory   string
+	warm          time.Duration
 	verbose       bool
 }
 
@@ -75,6 +80,9 @@ the unix socket the file's permissions decide instead.`,
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads that share one inference (default: all cores)")
 	cmd.Flags().IntVar(&f.sessions, "sessions", 1, "inferences of one model at a time")
 	cmd.Flags().StringVar(&f.quota, "quota", "1GiB", "most bytes of samples")
+	cmd.Flags().StringVar(&f.childMemory, "child-memory", "", "most memory of training, and of a model's first run (default: half of the board's or the control group's)")
+	cmd.Flags().DurationVar(&f.warm, "warm-up-limit", 20*time.Second, "most time that loading a model and its first run may take")
+	cmd.AddCommand(newWorkerCmd())
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log every request, not only changes and failures")
 	return cmd
 }
@@ -86,6 +94,9 @@ func runServe(cmd *cobra.Command, f *serveFlags) error {
 	}
 	if f.threads < 0 || f.threads > 1024 || f.sessions < 1 || f.sessions > 1024 {
 		return usagef("--threads and --sessions: 1 to 1024 are possible")
+	}
+	if f.warm <= 0 {
+		return usagef("--warm-up-limit must be positive")
 	}
 	if f.state == "" {
 		if f.state, err = defaultState(); err != nil {
@@ -138,14 +149,12 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 	if err != nil {
 		return accessError(err)
 	}
-	var opts []runtime.Option
-	if f.threads > 0 {
-		opts = append(opts, runtime.WithThreads(f.threads))
+	child, err := f.child()
+	if err != nil {
+		return err
 	}
-	// Training leaves half of the cores to those who wait for an answer.
-	tune := []runtime.Option{runtime.WithThreads(max(1, goruntime.GOMAXPROCS(0)/2))}
 	srv, err := serve.New(serve.Config{
-		Models: f.models, Store: st, Engine: serve.Runtime{Options: opts}, Trainer: serve.Tuner{Options: tune},
+		Models: f.models, Store: st, Engine: engine(f.threads), Trainer: child, Trial: child,
 		Log: log, Version: buildVersion(), Access: access, Sessions: f.sessions,
 	})
 	if err != nil {
@@ -167,6 +176,65 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 		err = errors.Join(cause, err)
 	}
 	return err
+}
+
+func engine(threads int) serve.Runtime {
+	if threads == 0 {
+		return serve.Runtime{}
+	}
+	return serve.Runtime{Options: []runtime.Option{runtime.WithThreads(threads)}}
+}
+
+// trainingQuiet is how long training may show no progress: one step of a large
+// model on a slow board takes seconds.
+const trainingQuiet = 10 * time.Minute
+
+// child is this program again, as the worker of the daemon.
+func (f *serveFlags) child() (*serve.Child, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	if goruntime.GOOS == "linux" {
+		self = "/proc/self/exe" // the same program even after an upgrade has replaced the file
+	}
+	c := &serve.Child{
+		Command: []string{self, "serve", "worker", "--threads", strconv.Itoa(f.threads)},
+		Warm:    f.warm, Quiet: trainingQuiet,
+	}
+	if f.childMemory != "" {
+		if c.Memory, err = parseBytes(f.childMemory); err != nil {
+			return nil, usagef("--child-memory %s: %v", f.childMemory, err)
+		}
+		return c, nil
+	}
+	b := info.Read("/")
+	c.Memory = b.MemTotal / 2
+	if b.MemLimit > 0 {
+		c.Memory = min(c.Memory, b.MemLimit/2)
+	}
+	return c, nil
+}
+
+func newWorkerCmd() *cobra.Command {
+	var threads int
+	cmd := &cobra.Command{
+		Use:    "worker",
+		Short:  "Train or try a model for the daemon that started this process",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			serve.PrivateFiles()
+			// Training leaves half of the cores to those who wait for an answer.
+			tuner := serve.Tuner{Options: []runtime.Option{runtime.WithThreads(max(1, goruntime.GOMAXPROCS(0)/2))}}
+			// The daemon says when to stop: a signal that both get must not look
+			// to it like training that failed.
+			ctx := context.WithoutCancel(cmd.Context())
+			return serve.Work(ctx, cmd.InOrStdin(), cmd.OutOrStdout(), engine(threads), tuner)
+		},
+	}
+	cmd.Flags().IntVar(&threads, "threads", 0, "threads that share one inference")
+	return cmd
 }
 
 // accessError makes an error a wrong use of the flags if it is one.

@@ -17,6 +17,14 @@ import (
 	"github.com/whet-edge/whet/format"
 )
 
+// TestMain lets the daemon of a test start the test's program as its worker.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "serve" && os.Args[2] == "worker" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
 // notify is a writer that tells when something was first written to it.
 type notify struct {
 	mu    sync.Mutex
@@ -174,6 +182,8 @@ func TestServeRefuses(t *testing.T) {
 		"no folder":          {[]string{"--models", filepath.Join(models, "none"), "--listen", "127.0.0.1:0"}, exitFailed, "none"},
 		"no delta":           {[]string{"--delta", "none.whetd", "--listen", "127.0.0.1:0"}, exitFailed, "none.whetd"},
 		"quota":              {[]string{"--quota", "much"}, exitUsage, "much"},
+		"memory":             {[]string{"--child-memory", "some"}, exitUsage, "--child-memory some"},
+		"no time":            {[]string{"--warm-up-limit", "0s"}, exitUsage, "--warm-up-limit"},
 		"no sessions":        {[]string{"--sessions", "0"}, exitUsage, "--sessions"},
 		"argument":           {[]string{"kws.whet"}, exitUsage, "kws.whet"},
 	} {

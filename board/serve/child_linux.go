@@ -1,0 +1,45 @@
+package serve
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// detach puts the child into a process group of its own, so that a terminal's
+// Ctrl-C comes to the parent alone, which ends the child in order, and lets the
+// kernel kill it when the parent is killed.
+func detach(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// yield lets everything else go first, and when memory runs out the kernel take
+// the child. Neither is needed for the child to work, so errors are passed over.
+func yield(pid int) {
+	// By group: it reaches all threads, by process only one (setpriority(2)).
+	_ = unix.Setpriority(unix.PRIO_PGRP, pid, 19)
+	_ = os.WriteFile("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", []byte("1000"), 0)
+}
+
+// ownMemory returns the bytes that a process has in RAM without those of mapped
+// files, which the kernel can take back (proc_pid_statm(5)), or 0.
+func ownMemory(pid int) int64 {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	f := strings.Fields(string(b))
+	if err != nil || len(f) < 3 {
+		return 0
+	}
+	resident, err := strconv.ParseInt(f[1], 10, 64)
+	if err != nil {
+		return 0
+	}
+	shared, err := strconv.ParseInt(f[2], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return (resident - shared) * int64(os.Getpagesize())
+}
