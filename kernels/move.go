@@ -126,33 +126,79 @@ func (c *Copy) Rows() int {
 // sizes are moved byte by byte).
 func (c *Copy) Run(dst, src []byte, size, from, to int) {
 	last := len(c.dims) - 1
-	n, ds, ss := c.dims[last], c.ds[last], c.ss[last]
-	for row := from; row < to; row++ {
-		d, s := c.dst, c.src
+	p := plane{cols: c.dims[last], dcol: c.ds[last], scol: c.ss[last]}
+	across := 1 // rows that follow each other along the dimension above
+	if last > 0 {
+		across, p.drow, p.srow = c.dims[last-1], c.ds[last-1], c.ss[last-1]
+	}
+	for row := from; row < to; row += p.rows {
+		p.dst, p.src, p.rows = c.dst, c.src, min(across-row%across, to-row)
 		for i, k := row, last-1; k >= 0; k-- {
 			j := i % c.dims[k]
 			i /= c.dims[k]
-			d += j * c.ds[k]
-			s += j * c.ss[k]
+			p.dst += j * c.ds[k]
+			p.src += j * c.ss[k]
 		}
-		if ds == 1 && ss == 1 {
-			copy(dst[d*size:][:n*size], src[s*size:][:n*size])
-			continue
-		}
-		switch size {
-		case 1:
-			strided(dst, src, d, s, ds, ss, n)
-		case 2:
-			strided(as[uint16](dst), as[uint16](src), d, s, ds, ss, n)
-		case 4:
-			strided(as[uint32](dst), as[uint32](src), d, s, ds, ss, n)
-		case 8:
-			strided(as[uint64](dst), as[uint64](src), d, s, ds, ss, n)
+		switch {
+		case p.dcol == 1 && p.scol == 1 && (size*p.cols > 16 || size > 8 || size&(size-1) != 0):
+			p.runs(dst, src, size)
+		case size == 1:
+			move(&p, dst, src)
+		case size == 2:
+			move(&p, as[uint16](dst), as[uint16](src))
+		case size == 4:
+			move(&p, as[uint32](dst), as[uint32](src))
+		case size == 8:
+			move(&p, as[uint64](dst), as[uint64](src))
 		default:
-			for range n {
-				copy(dst[d*size:][:size], src[s*size:][:size])
-				d += ds
-				s += ss
+			for i := range p.rows {
+				for j := range p.cols {
+					copy(dst[(p.dst+i*p.drow+j*p.dcol)*size:][:size], src[(p.src+i*p.srow+j*p.scol)*size:])
+				}
+			}
+		}
+	}
+}
+
+// A plane is the part of a box along its two inner dimensions, in elements.
+type plane struct {
+	dst, src               int
+	rows, cols             int
+	drow, srow, dcol, scol int // steps
+}
+
+// runs moves a plane whose rows are dense in dst and src.
+func (p *plane) runs(dst, src []byte, size int) {
+	n := p.cols * size
+	d, s := p.dst*size, p.src*size
+	for range p.rows {
+		copy(dst[d:][:n], src[s:][:n])
+		d += p.drow * size
+		s += p.srow * size
+	}
+}
+
+// move moves a plane in tiles that stay in the first-level cache, along whichever
+// dimension is longer within a tile.
+func move[T any](p *plane, dst, src []T) {
+	const tileRows, tileCols = 64, 16
+	for i := 0; i < p.rows; i += tileRows {
+		rows := min(tileRows, p.rows-i)
+		for j := 0; j < p.cols; j += tileCols {
+			cols := min(tileCols, p.cols-j)
+			d, s := p.dst+i*p.drow+j*p.dcol, p.src+i*p.srow+j*p.scol
+			if rows > cols {
+				for range cols {
+					strided(dst, src, d, s, p.drow, p.srow, rows)
+					d += p.dcol
+					s += p.scol
+				}
+				continue
+			}
+			for range rows {
+				strided(dst, src, d, s, p.dcol, p.scol, cols)
+				d += p.drow
+				s += p.srow
 			}
 		}
 	}
