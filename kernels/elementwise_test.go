@@ -409,3 +409,93 @@ func TestElementwiseAllocs(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkElementwise takes sizes from real models.
+func BenchmarkElementwise(b *testing.B) {
+	for _, l := range Levels() {
+		if l != l.Elementwise() {
+			continue
+		}
+		const n = 1 << 14
+		x, y, z := make([]float32, n), make([]float32, n), make([]float32, n)
+		q, r, s := make([]int8, n), make([]int8, n), make([]int8, n)
+		rnd := rand.New(rand.NewPCG(1, 1))
+		for i := range x {
+			x[i], z[i] = float32(rnd.NormFloat64()), float32(rnd.NormFloat64())
+			q[i], r[i] = int8(rnd.IntN(256)-128), int8(rnd.IntN(256)-128)
+		}
+		run := func(name string, bytes int, f func()) {
+			b.Run(l.String()+"/"+name, func(b *testing.B) {
+				b.SetBytes(int64(bytes))
+				b.ReportAllocs()
+				for b.Loop() {
+					f()
+				}
+			})
+		}
+		same, _ := NewBcast([]int{n}, []int{n})
+		inner, _ := NewBcast([]int{n / 64, 64}, []int{64})
+		scalar, _ := NewBcast([]int{n}, []int{1})
+		for _, op := range []struct {
+			name string
+			op   BinaryOp
+			c    *Bcast
+		}{{"add", Add, same}, {"add/vector", Add, inner}, {"add/scalar", Add, scalar}, {"div", Div, same}, {"max", Max, same}} {
+			run(op.name+"/f32", 12*n, func() { Arith(l, op.op, op.c, y, x, z, -inf32, inf32, 0, n) })
+			qb := NewQBinary(op.op, op.c, QParams{0.03, 5}, QParams{0.007, -8}, QParams{0.02, 1}, -128, 127)
+			qb.Level = l
+			run(op.name+"/int8", 3*n, func() { qb.Run(s, q, r, 0, n) })
+		}
+		mul := NewQBinary(Mul, same, QParams{0.03, 5}, QParams{0.007, -8}, QParams{0.02, 1}, -128, 127)
+		mul.Level = l
+		run("mul/int8", 3*n, func() { mul.Run(s, q, r, 0, n) })
+		for _, f := range []struct {
+			name string
+			op   UnaryOp
+		}{{"relu", Relu}, {"leakyrelu", LeakyRelu}, {"hardswish", HardSwish}, {"sigmoid", SigmoidOp}, {"tanh", TanhOp}, {"exp", ExpOp}, {"log", LogOp},
+			{"elu", Elu}, {"erf", ErfOp}, {"gelu", Gelu}, {"gelutanh", GeluTanh}, {"sqrt", SqrtOp}, {"rsqrt", Rsqrt}} {
+			u := Unary{Op: f.op, A: 0.1, B: 6}
+			g := UnaryFunc[float32](u)
+			run(f.name+"/f32", 8*n, func() { ApplyUnaryAt(l, u, g, y, x) })
+		}
+		run("softmax1001/f32", 8*1001, func() { SoftmaxAt(l, y, x, 1001, 0, 1) })
+		run("softmax2x4420/f32", 8*2*4420, func() { SoftmaxAt(l, y, x, 2, 0, 4420) })
+		qs := NewQSoftmax(1001, false, QParams{0.1, 0}, QParams{1.0 / 256, -128})
+		qs.Level = l
+		run("softmax1001/int8", 2*1001, func() { RunQSoftmax(qs, s, q, y, 0, 1) })
+		var t Table8
+		run("table/int8", 2*n, func() { t.ApplyAt(l, s, q) })
+		af := PerTensor(n, 0.03, 4)
+		af.Level = l
+		run("quantize", 5*n, func() { Quantize(&af, s, x) })
+		run("dequantize", 5*n, func() { Dequantize(&af, y, q) })
+		run("rows64", 5*n, func() {
+			for i := 0; i < n; i += 64 {
+				QuantizeRowAt(l, s[i:][:64], x[i:][:64])
+			}
+		})
+		global := PoolShape{N: 1, H: 7, W: 7, C: 320, KH: 7, KW: 7, SH: 1, SW: 1, DH: 1, DW: 1, OH: 1, OW: 1, Level: l}
+		small := PoolShape{N: 1, H: 28, W: 28, C: 16, KH: 2, KW: 2, SH: 2, SW: 2, DH: 1, DW: 1, OH: 14, OW: 14, Level: l}
+		for _, p := range []struct {
+			name string
+			s    PoolShape
+		}{{"7x7x320", global}, {"28x28x16by2", small}} {
+			in := p.s.H * p.s.W * p.s.C
+			run("maxpool"+p.name+"/f32", 4*in, func() { MaxPool(&p.s, y, x, 0, p.s.Rows()) })
+			run("maxpool"+p.name+"/int8", in, func() { MaxPool(&p.s, s, q, 0, p.s.Rows()) })
+			run("avgpool"+p.name+"/f32", 4*in, func() { AvgPool(&p.s, y, x, -inf32, inf32, 0, p.s.Rows()) })
+			a := &QAvgPool{Shape: p.s, In: QParams{0.1, 3}, Out: QParams{0.1, 3}, Lo: -128, Hi: 127}
+			sums := make([]int32, a.Scratch())
+			run("avgpool"+p.name+"/int8", in, func() { RunQAvgPool(a, s, q, sums, 0, p.s.Rows()) })
+		}
+		red, _ := NewReduce([]int{1, 49, 320}, []int{1})
+		red.Level = l
+		mean, _ := NewQReduce(red, true, QParams{0.1, 3}, QParams{0.05, 3}, -128, 127)
+		wide := make([]int64, mean.Scratch())
+		run("mean49x320/f32", 4*49*320, func() { red.Mean32(y, x) })
+		run("mean49x320/int8", 49*320, func() { RunQReduce(mean, s, q, wide) })
+		line, _ := NewReduce([]int{32, 512}, []int{1})
+		line.Level = l
+		run("mean32rows512/f32", 4*n, func() { line.Mean32(y, x) })
+	}
+}
