@@ -181,6 +181,10 @@ func (p *plane) runs(dst, src []byte, size int) {
 // move moves a plane in tiles that stay in the first-level cache, along whichever
 // dimension is longer within a tile.
 func move[T any](p *plane, dst, src []T) {
+	if p.cols == 3 && p.dcol == 1 && p.drow == 3 && p.srow == 1 {
+		interleave3(dst[p.dst:][:3*p.rows], src[p.src:][:p.rows], src[p.src+p.scol:][:p.rows], src[p.src+2*p.scol:][:p.rows])
+		return
+	}
 	const tileRows, tileCols = 64, 16
 	for i := 0; i < p.rows; i += tileRows {
 		rows := min(tileRows, p.rows-i)
@@ -201,6 +205,15 @@ func move[T any](p *plane, dst, src []T) {
 				s += p.srow
 			}
 		}
+	}
+}
+
+// interleave3 makes pixels of three channels, which is what happens to a picture on
+// its way into a model that was trained with channels first.
+func interleave3[T any](dst, a, b, c []T) {
+	for i := 0; i < len(a) && i < len(b) && i < len(c) && len(dst) >= 3; i++ {
+		dst[0], dst[1], dst[2] = a[i], b[i], c[i]
+		dst = dst[3:]
 	}
 }
 
