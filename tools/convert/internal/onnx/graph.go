@@ -268,6 +268,11 @@ func (c *converter) emitAll(op string, attrs format.Attrs, kinds []kind, in ...*
 		c.fail("%v", err)
 	}
 	if foldable(n) {
+		for _, t := range n.out {
+			if t != nil && t.shape.Elems() > maxFold {
+				c.fail("a constant of shape %v is too large to be made during the conversion", t.shape)
+			}
+		}
 		if err := evaluate(n); err != nil {
 			c.fail("its constant operands cannot be computed: %v", err)
 		}

@@ -70,10 +70,13 @@ func (o *op) window(size, kernel format.Shape) window {
 		}
 	}
 	for i, k := range kernel {
-		if k < 1 {
+		if k < 1 || k > maxTaps {
 			o.fail("kernel %v", kernel)
 		}
 		w.kernel[2-n+i] = k
+	}
+	if w.kernel[0] > maxTaps/w.kernel[1] {
+		o.fail("kernel %v: more than %d elements", kernel, maxTaps)
 	}
 	read("strides", &w.strides)
 	read("dilations", &w.dilations)
@@ -779,6 +782,11 @@ func (o *op) resize(x *value, axes []int, scales []float64, sizes []int64, attrs
 				o.fail("scales %v", scales)
 			}
 			size[k], scale[k] = int64(math.Floor(float64(d)*scales[i])), scales[i]
+		}
+	}
+	for _, n := range size {
+		if n > maxTaps {
+			o.fail("sizes %v: the weights of %d positions would be kept", size, n)
 		}
 	}
 	attrs["sizes"], attrs["scales"] = size, scale

@@ -99,6 +99,10 @@ func constantOfShape(o *op) []*value {
 // maxFold bounds the elements of a constant that is made from a few numbers.
 const maxFold = 1 << 24
 
+// maxTaps bounds the elements that one output of a window is made of, and other
+// tables that kernels keep.
+const maxTaps = 1 << 20
+
 func rangeOp(o *op) []*value {
 	typ := o.in[0].typ()
 	var v [3]float64

@@ -263,6 +263,10 @@ func (c *converter) onCodes(t *tensor, typ format.DType, q *format.Quant) *tenso
 	case n.op == "Relu" || n.op == "Clip":
 		// An activation of a product takes the codes of its own result.
 		if x := c.onCodes(n.in[0], typ, q); x != nil {
+			if r := x.def; r != nil && r.op == "Requantize" && mirrored(x, r.in[0]) { // beside the product, to be fused with it
+				s := r.in[0]
+				return c.requantize(c.emit(n.op, n.attrs, s.typ, s.quant, s), typ, q)
+			}
 			return c.emit(n.op, n.attrs, typ, q, x)
 		}
 		fallthrough
@@ -478,7 +482,11 @@ func qlinearConcat(o *op) []*value {
 
 // qGemm has A, a_scale, a_zero, B, b_scale, b_zero, C?, y_scale?, y_zero?.
 func qGemm(o *op) []*value {
-	a, b := o.real8(0, 1, 2, 0), o.real8(3, 4, 5, 1)
+	columns := int64(1) // the axis of several scales
+	if o.int("transB", 0) != 0 {
+		columns = 0
+	}
+	a, b := o.real8(0, 1, 2, 0), o.real8(3, 4, 5, columns)
 	inner := *o
 	inner.in = []*value{a, b}
 	if o.has(6) {
