@@ -196,10 +196,12 @@ def tool(name):
 
 
 def onnx_of(src, dst):
-    """ONNX of a .tflite; pictures enter as NCHW, the other runtimes' own layout, so that none pays for a transpose."""
+    """ONNX of a .tflite; pictures enter and leave as NCHW, the other runtimes' own layout, so that none pays for a transpose."""
     import onnx, tf2onnx
-    names = [d["name"] for d in tf.lite.Interpreter(src).get_input_details() if len(d["shape"]) == 4]
-    m, _ = tf2onnx.convert.from_tflite(src, opset=17, inputs_as_nchw=names or None)
+    it = tf.lite.Interpreter(src)
+    pictures = lambda details: [d["name"] for d in details if len(d["shape"]) == 4] or None
+    m, _ = tf2onnx.convert.from_tflite(src, opset=17, inputs_as_nchw=pictures(it.get_input_details()),
+                                       outputs_as_nchw=pictures(it.get_output_details()))
     for i in m.graph.input:  # a batch of one, so that every runtime may plan for it
         i.type.tensor_type.shape.dim[0].dim_value = 1
     onnx.save(m, dst)
