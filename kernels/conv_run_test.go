@@ -128,9 +128,9 @@ func TestRunAllocatesNothing(t *testing.T) {
 func TestTasksAtOnce(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for _, s := range []benchShape{
-		square("direct", 40, 32, 80, 1, 1, 1),
+		square("direct", 60, 32, 80, 1, 1, 1),
 		square("indirect", 20, 64, 80, 3, 1, 1),
-		square("bordered", 40, 3, 32, 3, 2, 1),
+		square("bordered", 80, 3, 32, 3, 1, 1),
 		square("depthwise", 40, 40, 40, 3, 1, 40),
 		square("flat", 40, 8, 8, 3, 1, 8),
 	} {

@@ -44,9 +44,10 @@ type convPlan struct {
 
 const (
 	borderBelow = 64      // bordered if a pixel of a group has fewer channels than this
+	blockBytes  = 1 << 18 // of the rows of a task, which share a panel: so much of L2
+	blockTiles  = 8       // row tiles of a task at least, for a panel to be worth loading into L1
 	wantTasks   = 16      // tasks to aim for: enough for 4 threads to share evenly; half as many if they are short
-	minTaskMACs = 1 << 18 // int8, for float32 a quarter: below this a task costs less than handing it out
-	maxRowBlock = 8       // row tiles that share a panel while it sits in L1
+	minTaskMACs = 1 << 19 // int8, for float32 a quarter: half a task of this size costs less than handing it out
 )
 
 func newConvPlan(s ConvShape, tile gemmShape, elem int) *convPlan {
@@ -114,11 +115,11 @@ func (p *convPlan) copyRows(n int) int { return (n-1)*p.s.SH + (p.s.KH-1)*p.s.DH
 // cutTasks picks how many row tiles and panels a task has. The cut depends on
 // the shape alone, never on the number of threads.
 func (p *convPlan) cutTasks() {
-	p.rowBlock, p.panelBlock = maxRowBlock, p.panels
+	p.rowBlock = max(blockTiles, blockBytes/(p.tile.mr*p.depth*p.elem))
 	if p.bordered { // whole rows are copied: at least one should be used in full
-		p.rowBlock = max(maxRowBlock, ceilDiv(p.s.OW, p.tile.mr))
+		p.rowBlock = max(p.rowBlock, ceilDiv(p.s.OW, p.tile.mr))
 	}
-	p.rowBlock = min(p.rowBlock, p.rowTiles)
+	p.rowBlock, p.panelBlock = min(p.rowBlock, p.rowTiles), p.panels
 	tasks := func() int {
 		return p.images * p.s.Groups * ceilDiv(p.rowTiles, p.rowBlock) * ceilDiv(p.panels, p.panelBlock)
 	}
