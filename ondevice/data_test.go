@@ -356,7 +356,7 @@ func TestPlanRefuses(t *testing.T) {
 		"target without mse":   {m, target, Options{}},
 		"target too short":     {m, target, Options{Loss: MSE}},
 		"replay of another":    {m, d, Options{Replay: testFeatures(t, 3)}},
-		"unknown tail":         {m, d, Options{Tail: -2}},
+		"unknown tail":         {m, d, Options{Tail: -3}},
 		"more layers than are": {m, d, Options{Tail: Last(3)}},
 		"folds of a tail":      {m, d, Options{Tail: Last(2), Folds: 3}},
 		"tail not tunable":     {&frozen, d, Options{Tail: Last(2)}},

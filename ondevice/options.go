@@ -8,7 +8,7 @@ import (
 	"github.com/whet-edge/whet/runtime"
 )
 
-// A Tail says which part of a model is trained: [Head], [Bias] or [Last].
+// A Tail says which part of a model is trained: [Head], [Last], [Bias] or [All].
 type Tail int
 
 // The tails.
@@ -24,6 +24,9 @@ const (
 	// Memory, Not Parameters for Efficient On-Device Learning", 2020). The weights
 	// stay as they are, so that the delta is small.
 	Bias Tail = -1
+
+	// All is every layer that has weights.
+	All Tail = -2
 )
 
 // Last is the last n layers that have weights: Last(1) is the head. They are
@@ -43,6 +46,8 @@ func (t Tail) String() string {
 		return "head"
 	case Bias:
 		return "bias"
+	case All:
+		return "all"
 	}
 	return fmt.Sprintf("last:%d", int(t))
 }
@@ -187,8 +192,8 @@ func (o Options) withDefaults() (Options, error) {
 	o.Momentum = max(o.Momentum, 0)
 	o.Val = max(o.Val, 0)
 	switch {
-	case o.Tail < Bias || o.Tail == 1:
-		return bad("tail %v is not known; Head, Bias and Last(n) are", o.Tail)
+	case o.Tail < All || o.Tail == 1:
+		return bad("tail %v is not known; Head, Last(n), Bias and All are", o.Tail)
 	case o.Tail != Head && o.Folds > 0:
 		return bad("folds are for the head alone; give validation data for the tail %v", o.Tail)
 	case o.Loss != CrossEntropy && o.Loss != MSE:

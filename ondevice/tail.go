@@ -33,7 +33,7 @@ func findTail(m *format.Model, h *head, t Tail) (*tail, error) {
 		}
 	}
 	want := len(layers)
-	if t != Bias {
+	if t > 0 {
 		if want = int(t) - 1; want > len(layers) {
 			return nil, &HeadError{Reason: fmt.Sprintf("tail %v: the model has %d layers with weights", t, len(layers)+1)}
 		}

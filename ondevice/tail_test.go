@@ -101,7 +101,7 @@ func TestFloatTail(t *testing.T) {
 	d := pictures(20, 3, labels...)
 	want := run(t, m, d)
 	// The residual sum reads pool too, so the layer point alone has no cut of its own.
-	for tail, cut := range map[Tail]string{Last(2): "pool", Last(3): "pool", Last(4): "in", Bias: "in"} {
+	for tail, cut := range map[Tail]string{Last(2): "pool", Last(3): "pool", Last(4): "in", All: "in", Bias: "in"} {
 		p, err := Plan(m, d, Options{Tail: tail})
 		if err != nil {
 			t.Fatal(err)

@@ -209,13 +209,21 @@ func (t *trainer) evaluate(idx []int32) (*Metrics, error) {
 // a first step moves a logit by a tenth.
 func (t *trainer) chooseLR(train []int32) float32 {
 	const rounds = 8
-	samples := 1024
-	if t.plan.tail != nil {
-		samples = 64 // what the head reads is computed anew every time
-	}
-	idx := train[:min(len(train), samples)]
 	dim := t.plan.head.dim
 	row := make([]float32, dim)
+	idx := train[:min(len(train), 1024)]
+	read := func(_ int, i int32) []float32 {
+		t.net.input(row, i)
+		return row
+	}
+	if t.plan.tail != nil { // whose head's input costs a whole run
+		idx = train[:min(len(train), 64)]
+		all := make([]float32, len(idx)*dim)
+		for k, i := range idx {
+			t.net.input(all[k*dim:][:dim], i)
+		}
+		read = func(k int, _ int32) []float32 { return all[k*dim:][:dim] }
+	}
 	v, next := make([]float64, dim+1), make([]float64, dim+1)
 	for i := range v {
 		v[i] = 1
@@ -229,8 +237,8 @@ func (t *trainer) chooseLR(train []int32) float32 {
 		norm = math.Sqrt(norm)
 		clear(next)
 		eigen, abs = 0, 0
-		for _, i := range idx {
-			t.net.input(row, i)
+		for k, i := range idx {
+			row := read(k, i)
 			dot := v[dim] / norm
 			abs++
 			for k, x := range row {

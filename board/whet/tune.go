@@ -27,6 +27,8 @@ type tuneResult struct {
 	Verdict     string    `json:"verdict,omitempty"` // why the gate refused
 	Bytes       int64     `json:"output_bytes"`
 	Layer       string    `json:"layer"`
+	Tail        string    `json:"tail"`
+	Integer     bool      `json:"integer"` // the layers below the head are integers again
 	Params      int       `json:"parameters"`
 	PeakBytes   int64     `json:"planned_peak_bytes"`
 	Classes     []string  `json:"classes"`
@@ -60,9 +62,11 @@ func newTuneCmd() *cobra.Command {
 	var f tuneFlags
 	cmd := &cobra.Command{
 		Use:   "tune MODEL.whet --data DIR -o TUNED.whetd",
-		Short: "Fine-tune a model's last layer on this board",
-		Long: `Fine-tune the last dense layer of a model on labelled data. The integer part
-before it is frozen; its results are computed once and cached.
+		Short: "Fine-tune a model's last layers on this board",
+		Long: `Fine-tune the last dense layer of a model, its head, on labelled data, or more of
+it with --tail. The integer part before is frozen; its results are computed once
+and cached. Layers below the head are trained as floats and go back to integers if
+that costs at most 0.2 points of accuracy.
 
 The result is a delta: the model itself is not changed. It is written only if
 the tuned model does as well on the validation samples as the one it comes from;
@@ -83,7 +87,7 @@ TUNED.whetd.job.features is a cache and may be deleted.`,
 	fl.StringVarP(&f.out, "output", "o", "", "the .whetd to write")
 	fl.StringVar(&f.val, "val", "0.2", "data to judge the result on, the fraction of --data to hold out for it, or none")
 	fl.IntVar(&f.folds, "folds", 0, "judge by cross-validation over so many parts of --data instead, for few samples")
-	fl.StringVar(&f.tail, "tail", "head", "what to train; this version: head")
+	fl.StringVar(&f.tail, "tail", "head", "what to train: head, last:N (layers), bias (of all layers, and the head) or all")
 	fl.StringVar(&f.loss, "loss", "ce", "ce (softmax cross-entropy) or mse (mean squared error)")
 	fl.StringVar(&f.memory, "memory", "", "the most memory the job may need, such as 64MiB (default: no limit)")
 	fl.StringVar(&f.lr, "lr", "auto", "learning rate")
@@ -99,17 +103,17 @@ func (f *tuneFlags) options() (ondevice.Options, error) {
 	switch {
 	case f.data == "" || f.out == "":
 		return o, usagef("tune needs --data and --output")
-	case f.tail != "head":
-		kind, _, _ := strings.Cut(f.tail, ":")
-		switch kind {
-		case "last", "bias", "sparse", "lora", "all", "auto":
-			return o, usagef("--tail %s: this version trains the head only", f.tail)
-		}
-		return o, usagef("--tail %s is unknown; head is known", f.tail)
 	case f.epochs < 0:
 		return o, usagef("--epochs %d: at least 1 is needed, or 0 for an automatic number", f.epochs)
 	case f.folds < 0 || f.folds == 1 || f.folds > 100:
 		return o, usagef("--folds %d: 2 to 100 are possible", f.folds)
+	}
+	var err error
+	if o.Tail, err = parseTail(f.tail); err != nil {
+		return o, err
+	}
+	if o.Tail != ondevice.Head && f.folds > 0 {
+		return o, usagef("--folds are for --tail head; judge by --val")
 	}
 	switch f.loss {
 	case "ce":
@@ -136,6 +140,25 @@ func (f *tuneFlags) options() (ondevice.Options, error) {
 	run, err := f.modelFlags.options()
 	o.Runtime, o.Epochs, o.Folds, o.Seed = run, f.epochs, f.folds, f.seed
 	return o, err
+}
+
+func parseTail(s string) (ondevice.Tail, error) {
+	kind, count, counted := strings.Cut(s, ":")
+	switch n, err := strconv.Atoi(count); {
+	case s == "head":
+		return ondevice.Head, nil
+	case s == "bias":
+		return ondevice.Bias, nil
+	case s == "all":
+		return ondevice.All, nil
+	case kind == "last" && err == nil && n > 0 && n <= 1000:
+		return ondevice.Last(n), nil
+	case kind == "last":
+		return 0, usagef("--tail %s: last:N with a number of layers is needed", s)
+	case s == "auto" || counted && (kind == "sparse" || kind == "lora"):
+		return 0, usagef("--tail %s: this version knows head, last:N, bias and all", s)
+	}
+	return 0, usagef("--tail %s is unknown; head, last:N, bias and all are known", s)
 }
 
 func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
@@ -265,7 +288,7 @@ func (d tuneData) Sample(i int) ondevice.Sample { return ondevice.Sample{Label: 
 
 func newTuneResult(model, out string, p *ondevice.TunePlan, rep *ondevice.Report) *tuneResult {
 	r := &tuneResult{
-		Model: model, Output: out, Passed: rep.Passed, Verdict: rep.Verdict, Layer: p.Node, Params: p.Params, PeakBytes: p.PeakBytes,
+		Model: model, Output: out, Passed: rep.Passed, Verdict: rep.Verdict, Layer: p.Node, Tail: p.Tail.String(), Integer: rep.Integer, Params: p.Params, PeakBytes: p.PeakBytes,
 		Classes: rep.Classes, New: append([]string{}, rep.New...), Train: rep.Train, Val: rep.Val, LR: rep.LR,
 		Epochs: max(0, len(rep.Curve)-1), BestEpoch: rep.BestEpoch,
 		ExtractNS: rep.Extracting.Nanoseconds(), TrainNS: rep.Training.Nanoseconds(), Checkpoints: rep.Checkpoints,
@@ -280,7 +303,11 @@ func newTuneResult(model, out string, p *ondevice.TunePlan, rep *ondevice.Report
 func (r *tuneResult) text(w io.Writer) error {
 	tw := table(w)
 	row := func(key, format string, args ...any) { fmt.Fprintf(tw, "%s\t%s\n", key, fmt.Sprintf(format, args...)) }
-	row("trained", "%s: %d parameters, %d classes (%d new), %d samples", shortName(r.Layer), r.Params, len(r.Classes), len(r.New), r.Train)
+	from := ""
+	if r.Tail != ondevice.Head.String() {
+		from = r.Tail + ", from "
+	}
+	row("trained", "%s%s: %d parameters, %d classes (%d new), %d samples", from, shortName(r.Layer), r.Params, len(r.Classes), len(r.New), r.Train)
 	if r.Base != nil {
 		row("accuracy", "%.4f, before %.4f, on %d validation samples", r.Tuned.Accuracy, r.Base.Accuracy, r.Val)
 	} else {

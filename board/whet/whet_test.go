@@ -210,6 +210,15 @@ func TestEvalTuneMerge(t *testing.T) {
 		t.Errorf("the job is still there: %v", err)
 	}
 
+	var deep tuneResult
+	if err := json.Unmarshal([]byte(must(t, "tune", "m.whet", "--data", "old.npz", "-o", "deep.whetd", "--tail", "last:2", "--epochs", "3", "--json")), &deep); err != nil {
+		t.Fatal(err)
+	}
+	if !deep.Passed || deep.Tail != "last:2" || deep.Params != 1600*128+128+128*8+8 {
+		t.Errorf("tune --tail last:2: %+v", deep)
+	}
+	must(t, "run", "m.whet", "--delta", "deep.whetd", "--input", "trouser.png")
+
 	must(t, "merge", "m.whet", "--delta", "t.whetd", "-o", "merged.whet")
 	merged := must(t, "eval", "merged.whet", "--data", "all.npz", "--json")
 	var after evaluation
@@ -448,7 +457,10 @@ func TestBadInput(t *testing.T) {
 		{"eval m.whet --data one.csv", exitFailed, []string{"one.csv"}},
 		{"bench m.whet --runs -1", exitUsage, []string{"--runs"}},
 		{"tune m.whet", exitUsage, []string{"--data and --output"}},
-		{"tune m.whet --data all.npz -o x.whetd --tail lora:4", exitUsage, []string{"--tail lora:4", "head only"}},
+		{"tune m.whet --data all.npz -o x.whetd --tail lora:4", exitUsage, []string{"--tail lora:4", "this version knows"}},
+		{"tune m.whet --data all.npz -o x.whetd --tail last:0", exitUsage, []string{"--tail last:0"}},
+		{"tune m.whet --data all.npz -o x.whetd --tail last:9", exitFailed, []string{"last:9", "4 layers"}},
+		{"tune m.whet --data all.npz -o x.whetd --tail bias --folds 3", exitUsage, []string{"--folds"}},
 		{"tune m.whet --data all.npz -o x.whetd --tail nose", exitUsage, []string{"--tail nose"}},
 		{"tune m.whet --data all.npz -o x.whetd --loss huber", exitUsage, []string{"--loss huber"}},
 		{"tune m.whet --data all.npz -o x.whetd --lr fast", exitUsage, []string{"--lr fast"}},
