@@ -210,7 +210,9 @@ func (s *search) kept(all []*group) []Kept {
 		k := Kept{Node: n.Name, Op: n.Op}
 		if linear(n) {
 			k.MACs = nodeMACs(n, tensors)
-			k.Bytes = int64(len(tensors[n.Inputs[1]].Data)) * 3 / 4
+			if w := tensors[n.Inputs[1]]; w.Type == format.Float32 {
+				k.Bytes = int64(len(w.Data)) * 3 / 4
+			}
 		}
 		for _, g := range all {
 			if slices.Contains(g.nodes, n.Name) {

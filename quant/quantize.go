@@ -221,6 +221,10 @@ func (s *search) try(c candidate) error {
 	return nil
 }
 
+// equalizedSamples bounds the samples that the equalized model is observed on:
+// a second look at all of them would double the time.
+const equalizedSamples = 128
+
 // choose tries the methods, then the repairs on top of the best one.
 func (s *search) choose(m *format.Model, obs Observation, samples Samples) error {
 	methods := []Method{s.options.Method}
@@ -249,7 +253,8 @@ func (s *search) choose(m *format.Model, obs Observation, samples Samples) error
 	}
 	s.stage("equalizing")
 	if eq, n := Equalize(m, obs); n > 0 {
-		eqObs, err := Observe(s.ctx, eq, samples)
+		few, _ := thin(samples, nil, obs.samples(), equalizedSamples)
+		eqObs, err := Observe(s.ctx, eq, few)
 		if err != nil {
 			return err
 		}

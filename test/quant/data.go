@@ -27,6 +27,7 @@ type network struct {
 	classifier       bool
 	pixels           bool // the input takes pixels, 0 to 255
 	integer          bool // float names the published int8 model, whose numbers are read as real ones
+	upset            bool // channels are rescaled so that plain int8 collapses
 	data             func(dir string) (calibration, eval *data, err error)
 }
 
@@ -39,6 +40,7 @@ var networks = []*network{
 	{name: "KWS DS-CNN", float: tiny + "keyword_spotting__kws_ref_model_float32.tflite", published: tiny + "keyword_spotting__kws_ref_model.tflite", data: kws},
 	{name: "IC ResNet8", float: tiny + "image_classification__pretrainedResnet.tflite", published: tiny + "image_classification__pretrainedResnet_quant.tflite", pixels: true, data: patches(32, 1, 0)},
 	{name: "VWW MobileNet", float: tiny + "visual_wake_words__vww_96_float.tflite", published: tiny + "visual_wake_words__vww_96_int8.tflite", classifier: true, data: patches(96, 1.0/255, 0)},
+	{name: "VWW, channels upset", float: tiny + "visual_wake_words__vww_96_float.tflite", published: tiny + "visual_wake_words__vww_96_int8.tflite", classifier: true, upset: true, data: patches(96, 1.0/255, 0)},
 	{name: "MobileNetV2", float: "coral/mobilenet_v2_1.0_224_quant.tflite", published: "coral/mobilenet_v2_1.0_224_quant.tflite", integer: true, data: patches(224, 1.0/128, -1)},
 	{name: "AD autoencoder", float: tiny + "anomaly_detection__ad01_fp32.tflite", published: tiny + "anomaly_detection__ad01_int8.tflite", data: sounds},
 }

@@ -4,6 +4,8 @@
 //
 //	go run ./test/quant --material DIR [--model NAME] [--json]
 //
+// Beside it stands plain int8: min-max ranges and no repair.
+//
 // Calibration and evaluation samples are disjoint. The published int8 models
 // run here too: the runtime gives their own runtime's results to the last bit
 // or the one before. The exit code is 1 if an int8 model loses more than half a
@@ -73,12 +75,12 @@ func print(w io.Writer, rows []*result, asJSON bool) error {
 		return e.Encode(rows)
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "network\tsamples\tfloat\tint8\tpublished\tint8 dB\tpublished dB\tagreement\tpublished\tnoise less published (95 %)\tin float\tseconds")
+	fmt.Fprintln(tw, "network\tsamples\tfloat\tint8\tpublished\tplain dB\tint8 dB\tpublished dB\tplain agrees\tint8\tpublished\tnoise less published (95 %)\tin float\tseconds")
 	for _, r := range rows {
-		fmt.Fprintf(tw, "%s\t%d+%d\t%s\t%s\t%s\t%.1f\t%s\t%.4f\t%s\t%s\t%d\t%.1f\n", r.Name, r.Calibration, r.Samples,
+		fmt.Fprintf(tw, "%s\t%d+%d\t%s\t%s\t%s\t%.1f\t%.1f\t%s\t%.4f\t%.4f\t%s\t%s\t%d\t%.1f\n", r.Name, r.Calibration, r.Samples,
 			fraction(r.Float), fraction(r.Int8.Accuracy), r.published(func(s score) string { return fraction(s.Accuracy) }),
-			r.Int8.SQNR, r.published(func(s score) string { return fmt.Sprintf("%.1f", s.SQNR) }),
-			r.Int8.Agreement, r.published(func(s score) string { return fmt.Sprintf("%.4f", s.Agreement) }),
+			r.Plain.SQNR, r.Int8.SQNR, r.published(func(s score) string { return fmt.Sprintf("%.1f", s.SQNR) }),
+			r.Plain.Agreement, r.Int8.Agreement, r.published(func(s score) string { return fmt.Sprintf("%.4f", s.Agreement) }),
 			r.difference(), len(r.FloatNodes), r.Seconds)
 	}
 	return tw.Flush()

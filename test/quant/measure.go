@@ -19,6 +19,7 @@ type result struct {
 	Calibration int         `json:"calibration_samples"`
 	Samples     int         `json:"samples"`
 	Float       *float64    `json:"float_accuracy,omitempty"`
+	Plain       score       `json:"plain"` // int8 by min-max, without repair
 	Int8        score       `json:"int8"`
 	Published   *score      `json:"published,omitempty"`
 	Noise       *[2]float64 `json:"noise_less_published,omitempty"` // mean and half width of the 95 % interval, of the mean signal
@@ -59,6 +60,11 @@ func (n *network) measure(ctx context.Context, dir string) (*result, error) {
 			return nil, err
 		}
 	}
+	if n.upset {
+		if m, err = upset(m); err != nil {
+			return nil, err
+		}
+	}
 	calibration, eval, err := n.data(dir)
 	if err != nil {
 		return nil, err
@@ -71,10 +77,19 @@ func (n *network) measure(ctx context.Context, dir string) (*result, error) {
 	}
 	r.Seconds = time.Since(start).Seconds()
 	r.FloatNodes = q.Float
+	plain, err := quant.Quantize(ctx, m, calibration.samples(), quant.Options{Method: quant.MinMax, Plain: true, Ranges: n.ranges(m)})
+	if err != nil {
+		return nil, err
+	}
 	want, err := outputs(ctx, m, eval)
 	if err != nil {
 		return nil, err
 	}
+	collapsed, err := outputs(ctx, plain.Model, eval)
+	if err != nil {
+		return nil, err
+	}
+	r.Plain = compare(want, collapsed, eval.class)
 	got, err := outputs(ctx, q.Model, eval)
 	if err != nil {
 		return nil, err

@@ -267,8 +267,12 @@ func printQuantization(w io.Writer, scheme string, r *quant.Report) error {
 		fmt.Fprintf(&b, "  %s (%s) adds noise of %.2g%% of its signal: range [%.4g, %.4g] of [%.4g, %.4g], %.2g%% beyond it\n",
 			short(l.Node), l.Op, 100*l.Added, l.Chosen[0], l.Chosen[1], l.Observed[0], l.Observed[1], 100*l.Saturated)
 	}
-	if len(r.Float) > 0 {
-		fmt.Fprintf(&b, "  in float32: %s\n", strings.Join(r.Float, ", "))
+	var float []string
+	for _, name := range r.Float {
+		float = append(float, short(name))
+	}
+	if len(float) > 0 {
+		fmt.Fprintf(&b, "  in float32: %s\n", strings.Join(float, ", "))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
