@@ -177,6 +177,9 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	case err = <-failed:
 	}
 	s.cfg.Log.Info("stopping")
+	if nerr := Notify("STOPPING=1"); nerr != nil {
+		s.cfg.Log.Warn("stopping", "error", nerr)
+	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	err = errors.Join(err, srv.Shutdown(drain))

@@ -166,6 +166,7 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 	}
 	ctx, fail := context.WithCancelCause(cmd.Context())
 	defer fail(nil)
+	go serve.Watchdog(ctx, func() { srv.Models() })
 	go func() {
 		if err := bringUp(ctx, cmd, f, srv, listeners); err != nil && ctx.Err() == nil {
 			fail(err)
@@ -278,6 +279,9 @@ func bringUp(ctx context.Context, cmd *cobra.Command, f *serveFlags, srv *serve.
 	}
 	debug.FreeOSMemory() // loading needs more than serving; what is left may be years
 	ready, unavailable := srv.Models()
+	if err := serve.Notify(fmt.Sprintf("READY=1\nSTATUS=%d models serve, %d do not load", ready, unavailable)); err != nil {
+		return err
+	}
 	result := struct {
 		Listen      []string `json:"listen"`
 		Ready       int      `json:"models_ready"`
