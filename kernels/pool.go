@@ -64,9 +64,9 @@ func (s *PoolShape) eachWindow(from, to, most int, f func(out int, t taps)) {
 	for row := from; row < to; row++ {
 		n, oy := row/s.OH, row%s.OH
 		y0, y1 := window(oy, s.KH, s.SH, s.DH, s.Top, s.H)
-		for ox, outs := 0, 1; ox < s.OW; ox += outs {
+		for ox := 0; ox < s.OW; {
 			x0, x1 := window(ox, s.KW, s.SW, s.DW, s.Left, s.W)
-			outs = 1
+			outs := 1
 			if x0 == 0 && x1 == s.KW {
 				outs = min(most, inside+1-ox, s.OW-ox)
 			}
@@ -77,6 +77,7 @@ func (s *PoolShape) eachWindow(from, to, most int, f func(out int, t taps)) {
 				rowStep: s.DH * s.W * s.C, colStep: s.DW * s.C,
 				outs: outs, dstStep: s.C, srcStep: s.SW * s.C,
 			})
+			ox += outs
 		}
 	}
 }

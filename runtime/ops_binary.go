@@ -24,7 +24,7 @@ func bindBinary(n *node, l kernels.Level) (*step, error) {
 	switch {
 	case a.typ == format.Float32:
 		lo, hi := n.clampF32()
-		if op != kernels.PowOp {
+		if op != kernels.PowOp || b.isConst() && b.elems() == 1 && b.constF32()[0] == 2 {
 			s.vector(l, n)
 		}
 		s.run = func(m *mem, _ []byte, t0, t1 int) {
