@@ -9,7 +9,8 @@ import "unsafe"
 // A micro-kernel computes one tile: up to MR rows (output pixels) by up to NR
 // columns (output channels). It reads the input in place, through a table of
 // byte offsets for each tap of the convolution kernel (indirect convolution,
-// Dukhan 2019, arXiv:1907.02129), so there is no im2col copy.
+// Dukhan 2019, arXiv:1907.02129), so there is no im2col copy; see convPlan and
+// dwPlan for what the offsets point at.
 
 // qGemmArgs describes one tile of an int8 matrix product or convolution:
 //
@@ -59,8 +60,9 @@ type gemmArgs struct {
 //
 // W is a sequence of blocks of CB channels, each [CB]int32 bias',
 // [Taps][CB]int16 weights minus their zero point, [CB]float32 scale, padded
-// with zeros to whole blocks. C is a multiple of CB unless the level's
-// dwShape says that its kernels mask the tail.
+// with zeros to whole blocks; dwShape.pairs packs the weights as pairs of taps.
+// C is a multiple of CB unless the level's dwShape says that its kernels mask
+// the tail.
 type qDWArgs struct {
 	A      unsafe.Pointer // base of the input, int8
 	Pad    unsafe.Pointer // C bytes of the input's zero point
