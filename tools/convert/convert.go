@@ -25,7 +25,8 @@ var ErrFormat = errors.New("only .tflite and .onnx files can be converted by thi
 // An Option settles what a source file leaves open.
 type Option func(*onnx.Options)
 
-// WithDim gives a symbolic dimension of an ONNX model a size; others are 1.
+// WithDim gives a symbolic dimension of an ONNX model, by its name or as INPUT[i],
+// a size; others are 1.
 func WithDim(name string, size int) Option {
 	return func(o *onnx.Options) { o.Dims[name] = size }
 }

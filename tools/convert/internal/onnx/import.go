@@ -26,7 +26,7 @@ import (
 // Options are what a file leaves open.
 type Options struct {
 	Dir   string               // folder of the model, for external data; "" refuses it
-	Dims  map[string]int       // sizes of symbolic dimensions, by name; absent ones are 1
+	Dims  map[string]int       // sizes of symbolic dimensions, by name or as INPUT[i]; absent ones are 1
 	Const map[string][]float64 // inputs of the graph that become constants, by name
 }
 
@@ -251,18 +251,22 @@ func (c *converter) input(p *valueProto) (*value, error) {
 		switch {
 		case d.known && d.size >= 0 && d.size <= maxElems:
 			shape[i] = int(d.size)
-		case d.known:
+		case d.known && d.size != -1: // which old exporters write for unknown
 			return nil, fmt.Errorf("dimension %d has the size %d", i, d.size)
 		case isConst && len(p.dims) == 1:
 			shape[i] = len(fixed)
 		default:
 			shape[i] = 1
-			if n, ok := c.options.Dims[d.name]; ok && d.name != "" {
+			place := fmt.Sprintf("%s[%d]", p.name, i)
+			name := d.name
+			if name == "" || name == "?" { // unnamed, as some exporters write it
+				name = place
+			}
+			if n, ok := c.options.Dims[name]; ok {
 				shape[i] = n
 			}
-			name := d.name
-			if name == "" {
-				name = fmt.Sprintf("%s[%d]", p.name, i)
+			if n, ok := c.options.Dims[place]; ok {
+				shape[i], name = n, place
 			}
 			c.notes[name] = shape[i]
 		}
