@@ -125,7 +125,7 @@ def models(a):
         if os.path.isfile(f) and os.path.abspath(f) not in seen:
             found.append({"name": os.path.relpath(f, a.material), "type": "", "files": {"tflite": f, "litert": f}})
     for m in found:
-        if a.only not in m["name"] + "/" + m["type"] and a.only not in m["files"].get("tflite", ""):
+        if not any(o in f"{m['name']}/{m['type']} {m['files'].get('tflite', '')}" for o in a.only.split(",")):
             continue
         if a.quick and a.models and not m["name"].startswith(QUICK):
             continue
@@ -281,7 +281,7 @@ def main():
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--runs", type=int, default=200, help="inferences a round at most")
     ap.add_argument("--seconds", type=float, default=0.5, help="time a round at most (three inferences at least)")
-    ap.add_argument("--only", default="", help="part of NAME/TYPE, or of the .tflite's path")
+    ap.add_argument("--only", default="", help="parts of NAME/TYPE or of the .tflite's path, comma-separated: models that have any")
     ap.add_argument("--quick", action="store_true", help="about two minutes: fewer models, short rounds")
     ap.add_argument("--profile", action="store_true", help="whet's time by layer family, and its share of the peak")
     ap.add_argument("--max-ratio", type=float, help="exit 1 when whet takes more than this many times the best peer's least time on a model with convolutions")
