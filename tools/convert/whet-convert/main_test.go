@@ -89,6 +89,8 @@ func TestFailures(t *testing.T) {
 		{"image on a vector", []string{source("accumulator.tflite"), "-o", out, "--image", "mean=1"}, exitFailed, "a picture needs"},
 		{"missing", []string{filepath.Join(dir, "no.tflite"), "-o", out}, exitFailed, "no.tflite"},
 		{"missing labels", []string{good, "-o", out, "--labels", filepath.Join(dir, "no.txt")}, exitFailed, "no.txt"},
+		{"dim", []string{onnx, "-o", out, "--dim", "batch"}, exitUsage, "NAME=SIZE"},
+		{"const", []string{onnx, "-o", out, "--const", "rate=fast"}, exitUsage, "NAME=VALUE"},
 		{"onnx", []string{onnx, "-o", out}, exitFailed, "not an ONNX model"},
 		{"unsupported", []string{source("unsupported.tflite"), "-o", out}, exitFailed, `node 0 SIN, output "y"`},
 		{"no such folder", []string{good, "-o", filepath.Join(dir, "no", "out.whet")}, exitFailed, "out.whet"},
