@@ -5,8 +5,7 @@ package kernels
 import "github.com/whet-edge/whet/kernels/arm64"
 
 // qdwByColumns and dwByColumns do 3x3 windows at horizontal stride 1. Their Off
-// is [Pixels+2][3]: the offsets of every input column. For float32 no level has
-// such a kernel: fdwShape does not ask for columns.
+// is [Pixels+2][3]: the offsets of every input column.
 
 func qdwByColumns(l Level, a *qDWArgs) {
 	switch l {
@@ -17,4 +16,4 @@ func qdwByColumns(l Level, a *qDWArgs) {
 	}
 }
 
-func dwByColumns(Level, *dwArgs) {}
+func dwByColumns(_ Level, a *dwArgs) { arm64.DepthwiseColumnsNEON((*arm64.DWArgs)(a)) }

@@ -34,7 +34,7 @@ func fdwShape(l Level) dwShape {
 	if l == Generic {
 		return fdwShapeGo
 	}
-	return dwShape{cb: arm64.DepthwiseNEONCB, mask: true}
+	return dwShape{cb: arm64.DepthwiseNEONCB, mask: true, columns: true}
 }
 
 func qgemm(l Level, a *qGemmArgs) {

@@ -39,7 +39,7 @@ type GemmArgs struct {
 	Rows uintptr        // valid rows, 1..MR
 	Cols uintptr        // valid columns, 1..NR; nothing outside Rows x Cols is written
 	Lo   float32
-	Hi   float32
+	Hi   float32 // not -0
 }
 
 // QDWArgs describes a run of output pixels of an int8 depthwise convolution. W
@@ -73,5 +73,5 @@ type DWArgs struct {
 	LDC    uintptr        // bytes from one output pixel to the next
 	Pixels uintptr        // at least 1
 	Lo     float32
-	Hi     float32
+	Hi     float32 // not -0
 }

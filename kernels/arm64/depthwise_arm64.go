@@ -56,3 +56,9 @@ func QDepthwiseColumnsDotprod(a *QDWArgs)
 //
 //go:noescape
 func DepthwiseNEON(a *DWArgs)
+
+// DepthwiseColumnsNEON is DepthwiseNEON for 3x3 windows at horizontal stride 1. Off is
+// [Pixels+2][3], as for [QDepthwiseColumnsNEON].
+//
+//go:noescape
+func DepthwiseColumnsNEON(a *DWArgs)

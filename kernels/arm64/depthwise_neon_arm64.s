@@ -357,13 +357,12 @@ next:
 	BNE  pixel
 	RET
 
-// CLAMP(x, t) clamps x to V26, V27 by comparison, for FMAX and FMIN treat -0 and NaN
-// differently. Clobbers t.
+// CLAMP(x, t) clamps v<x> to V26, V27. FMAX(-0, +0) is +0, where the comparison leaves
+// -0; FMIN differs from a comparison only for a bound of -0. Clobbers v<t>.
 #define CLAMP(x, t) \
 	FCMGT_4S(x, 26, t); \
 	BIT_16B(t, 26, x); \
-	FCMGT_4S(27, x, t); \
-	BIT_16B(t, 27, x)
+	FMIN_4S(27, x, x)
 
 // func DepthwiseNEON(a *DWArgs)
 TEXT ·DepthwiseNEON(SB), NOSPLIT, $0-8

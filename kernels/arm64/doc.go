@@ -33,10 +33,11 @@
 //	QDepthwiseColumnsNEON         3.3           3.3
 //	QDepthwiseColumnsDotprod                    5.1
 //	QDepthwise9NEON               2.5 of 4      2.7 of 4
+//	DepthwiseColumnsNEON          2.5 of 4      4.8 of 8
 //	DepthwiseNEON                 1.6 of 4      3.5 of 8
 //
-// The int8 depthwise figures include the conversion of every sum to a code, which
-// costs as much as its nine products. llvm-mca retires a Cortex-A53's results in
-// order, which the core does not do, and so punishes loads among multiplications;
-// its figures for that core only rank loops that load alike.
+// The depthwise figures by columns and for nine taps include the ends of the sums: to
+// convert an int8 sum to a code costs as much as its nine products. llvm-mca has a Cortex-A53 write its results in
+// order, so that loads among multiplications look slower than loads before them;
+// whether the core does so was not measured.
 package arm64

@@ -36,8 +36,8 @@
 	CSEL LT, R5, p, p
 
 // The ends of a row: BIAS adds the bias in V24, V25; CLAMP_LO and CLAMP_HI clamp to
-// V26, V27 by comparison, for FMAX and FMIN treat -0 and NaN differently. Clobber
-// V28, V29.
+// V26, V27. FMAX(-0, +0) is +0, where the comparison leaves -0; FMIN differs from a
+// comparison only for a bound of -0. Clobber V28, V29.
 #define BIAS(x0, x1) \
 	FADD_4S(24, x0, x0); \
 	FADD_4S(25, x1, x1)
@@ -49,10 +49,8 @@
 	BIT_16B(29, 26, x1)
 
 #define CLAMP_HI(x0, x1) \
-	FCMGT_4S(27, x0, 28); \
-	FCMGT_4S(27, x1, 29); \
-	BIT_16B(28, 27, x0); \
-	BIT_16B(29, 27, x1)
+	FMIN_4S(27, x0, x0); \
+	FMIN_4S(27, x1, x1)
 
 #define ROWS_4(end) \
 	end(0, 1); \

@@ -60,15 +60,15 @@
 	end(6, 30); \
 	end(7, 31)
 
-// BIAS and CLAMP end the sums in v<x>; the bias follows from V16 on, the clamp to V24,
-// V25 is by comparison, for FMAX and FMIN treat -0 and NaN differently.
+// BIAS and CLAMP end the sums in v<x>; the bias is in V16-V23, the clamp in V24, V25.
+// FMAX(-0, +0) is +0, where the comparison leaves -0; FMIN differs from a comparison
+// only for a bound of -0.
 #define BIAS(x, t) FADD_4S(x+16, x, x)
 
 #define CLAMP(x, t) \
 	FCMGT_4S(x, 24, t); \
 	BIT_16B(t, 24, x); \
-	FCMGT_4S(25, x, t); \
-	BIT_16B(t, 25, x)
+	FMIN_4S(25, x, x)
 
 // func Gemv32NEON(a *GemmArgs)
 TEXT ·Gemv32NEON(SB), NOSPLIT, $0-8

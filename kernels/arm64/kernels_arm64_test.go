@@ -248,11 +248,13 @@ func clampFloat(x, lo, hi float32) float32 {
 }
 
 func floatRange(r *rand.Rand) (lo, hi float32) {
-	switch r.IntN(3) {
+	switch r.IntN(4) {
 	case 0:
 		return 0, float32(math.Inf(1))
 	case 1:
 		return -1, 6
+	case 2:
+		return -1, 0
 	}
 	return float32(math.Inf(-1)), float32(math.Inf(1))
 }
@@ -443,11 +445,20 @@ func testQDepthwise(t *testing.T, run func(*QDWArgs), kind int) {
 }
 
 func TestDepthwise(t *testing.T) {
+	t.Run("DepthwiseNEON", func(t *testing.T) { testDepthwise(t, DepthwiseNEON, dwAny) })
+	t.Run("DepthwiseColumnsNEON", func(t *testing.T) { testDepthwise(t, DepthwiseColumnsNEON, dwColumns) })
+}
+
+func testDepthwise(t *testing.T, run func(*DWArgs), kind int) {
 	const cb = DepthwiseNEONCB
 	r := rand.New(rand.NewPCG(7, 8))
 	ga, gp, gw, gc, go1 := newGuarded(t, 1<<14), newGuarded(t, 1<<12), newGuarded(t, 1<<16), newGuarded(t, 1<<14), newGuarded(t, 1<<14)
 	for n := range cases() {
 		taps, channels, pixels := 1+r.IntN(26), 1+r.IntN(40), 1+r.IntN(9)
+		offs := pixels * taps
+		if kind == dwColumns {
+			taps, offs = 9, (pixels+2)*3
+		}
 		blocks := (channels + cb - 1) / cb
 		a := slice[float32](ga, r, channels+r.IntN(4*channels))
 		pad := slice[float32](gp, r, channels)
@@ -455,7 +466,7 @@ func TestDepthwise(t *testing.T) {
 		fillFloats(r, a)
 		fillFloats(r, pad)
 		fillFloats(r, packed)
-		off := slice[int32](go1, r, pixels*taps)
+		off := slice[int32](go1, r, offs)
 		drawOffsets(r, off, 1, 1, 4*len(a), 4*channels, 4)
 		ldc := channels + r.IntN(20)
 		c := slice[float32](gc, r, ldc*(pixels-1)+channels)
@@ -467,13 +478,14 @@ func TestDepthwise(t *testing.T) {
 			Out: unsafe.Pointer(&c[0]), LDC: uintptr(4 * ldc), Pixels: uintptr(pixels),
 		}
 		args.Lo, args.Hi = floatRange(r)
+		window := windows(off, kind, pixels, taps)
 		for p := range pixels {
 			for ch := range channels {
 				w := packed[ch/cb*(1+taps)*cb+ch%cb:]
 				var acc float32
 				for tap := range taps {
 					x := pad
-					if o := off[p*taps+tap]; o >= 0 {
+					if o := window[p*taps+tap]; o >= 0 {
 						x = a[o/4:]
 					}
 					acc = fma32(x[ch], w[(1+tap)*cb], acc)
@@ -481,7 +493,7 @@ func TestDepthwise(t *testing.T) {
 				want[p*ldc+ch] = clampFloat(acc+w[0], args.Lo, args.Hi)
 			}
 		}
-		DepthwiseNEON(&args)
+		run(&args)
 		if err := sameFloats(c, want); err != nil {
 			t.Fatalf("case %d: taps %d channels %d pixels %d ldc %d: %v", n, taps, channels, pixels, ldc, err)
 		}

@@ -7,6 +7,8 @@
 // chapters C4 and C7. (Some exist in the
 // assembler; those here take numbers as the others do.)
 
+// ldr s<t>, [x<n>, x<m>]
+#define LDRS_X(m, n, t) WORD $(0xbc606800 | (m)<<16 | (n)<<5 | (t))
 // ldr d<t>, [x<n>, x<m>]
 #define LDRD_X(m, n, t) WORD $(0xfc606800 | (m)<<16 | (n)<<5 | (t))
 // ldr q<t>, [x<n>, x<m>]
@@ -75,6 +77,8 @@
 #define FNEG_4S(n, d) WORD $(0x6ea0f800 | (n)<<5 | (d))
 // fcmeq v<d>.4s, v<n>.4s, v<m>.4s
 #define FCMEQ_4S(m, n, d) WORD $(0x4e20e400 | (m)<<16 | (n)<<5 | (d))
+// fmin v<d>.4s, v<n>.4s, v<m>.4s
+#define FMIN_4S(m, n, d) WORD $(0x4ea0f400 | (m)<<16 | (n)<<5 | (d))
 // fcmgt v<d>.4s, v<n>.4s, v<m>.4s
 #define FCMGT_4S(m, n, d) WORD $(0x6ea0e400 | (m)<<16 | (n)<<5 | (d))
 // sqneg v<d>.8b, v<n>.8b
