@@ -13,7 +13,9 @@ import (
 type Gate struct {
 	// MaxClassDrop is the largest fraction of a class's validation samples that
 	// may be lost against the old head; 0: 0.2, negative: none. The loss of one
-	// or two samples is never held against a class: it is noise.
+	// or two samples is never held against a class: it is noise. Nor is one by which
+	// its F1 score, which counts false alarms too, does not fall: a head that took
+	// everything for one class has much to lose there, and should.
 	MaxClassDrop float64
 
 	// MinGain is how much the accuracy must at least rise; 0: it must not fall.
@@ -52,7 +54,7 @@ func (g Gate) judge(base, tuned *Metrics, classes, fresh []string, regression bo
 		if n > lostIsNoise && tuned.Confusion[c][c] == 0 && slices.Contains(fresh, name) {
 			return fmt.Sprintf("none of the %d validation samples of the new class %q is recognized", n, name)
 		}
-		if lost > lostIsNoise && float64(lost) > g.MaxClassDrop*float64(n) {
+		if lost > lostIsNoise && float64(lost) > g.MaxClassDrop*float64(n) && tuned.f1(c) < base.f1(c) {
 			return fmt.Sprintf("class %q lost %d of its %d validation samples; a drop of at most %g of a class is allowed",
 				name, lost, n, g.MaxClassDrop)
 		}

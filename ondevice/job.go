@@ -337,6 +337,9 @@ func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, val []int32,
 		if err := t.net.initialize(t.params); err != nil {
 			return err
 		}
+		if opt.Instant {
+			t.instant(t.sampler.samples)
+		}
 		if err := j.endEpoch(t, c, best, val, Epoch{}); err != nil {
 			return err
 		}

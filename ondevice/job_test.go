@@ -271,6 +271,10 @@ func TestGate(t *testing.T) {
 			t.Errorf("10 and 10 of 20 right became %d and %d: verdict %q, want %q", c.a, c.b, v, c.refused)
 		}
 	}
+	// A head that took everything for x loses answers there, and rightly so.
+	if v := g.judge(metrics(20, 0), metrics(15, 15), []string{"x", "y"}, nil, false); v != "" {
+		t.Errorf("a head that learned a second class: %s", v)
+	}
 }
 
 func btoi(b bool) int {

@@ -60,6 +60,18 @@ func (m *Metrics) finish() *Metrics {
 	return m
 }
 
+// f1 is the harmonic mean of a class's recall and precision.
+func (m *Metrics) f1(c int) float64 {
+	taken := 0 // for class c
+	for _, row := range m.Confusion {
+		taken += row[c]
+	}
+	if m.Confusion[c][c] == 0 {
+		return 0
+	}
+	return 2 * float64(m.Confusion[c][c]) / float64(taken+m.Count[c])
+}
+
 // surprise is -log of the probability that outputs y give to class k, -1 for
 // none; probable says that y are probabilities, else they are logits. Less than
 // 1/512, half of what an int8 Softmax can tell from 0, counts as that.

@@ -97,6 +97,7 @@ type Schedule int
 const (
 	Linear   Schedule = iota // falls from LR at the first step to 0 after the last
 	Constant                 // stays at LR
+	Cosine                   // falls along half a wave (Loshchilov and Hutter, "SGDR", 2017)
 )
 
 func (s Schedule) String() string {
@@ -105,6 +106,8 @@ func (s Schedule) String() string {
 		return "linear"
 	case Constant:
 		return "constant"
+	case Cosine:
+		return "cosine"
 	}
 	return fmt.Sprintf("Schedule(%d)", int(s))
 }
@@ -130,13 +133,25 @@ type Options struct {
 	Loss      Loss
 	Smoothing float32 // of labels, in [0, 1)
 
+	// ClassWeights multiply the loss of samples of a class, 1 where a class is
+	// missing; Balanced weighs every class by the inverse of its number of training
+	// samples too. Both are scaled so that a training sample weighs 1 on average.
+	// They are for cross-entropy and do not reach the validation.
+	ClassWeights map[string]float32
+	Balanced     bool
+
+	// Instant trains nothing: the rows of the head become the mean features of
+	// their classes ([NearestMean] says how), in a pass over the features.
+	Instant bool
+
 	Optimizer   Optimizer
 	Momentum    float32 // of SGD; 0: 0.9; negative: none
 	WeightDecay float32 // of the weights, not the biases
 	ClipNorm    float32 // largest norm of a gradient; 0: no limit
 	LR          float32 // learning rate; 0: derived from the features, see [TunePlan.LR]
 	Schedule    Schedule
-	Epochs      int // 0: as many as make 600 steps, but at least 10
+	Warmup      int // steps over which the rate rises to what the schedule says
+	Epochs      int // 0: as many as make 600 steps, but at least 10; an instant head has none
 	Batch       int // 0: 32
 	Patience    int // epochs without a better validation after which to stop; 0: never
 
@@ -200,8 +215,14 @@ func (o Options) withDefaults() (Options, error) {
 		return bad("loss %v is not known; ce and mse are", o.Loss)
 	case o.Optimizer != SGD && o.Optimizer != AdamW:
 		return bad("optimizer %v is not known; sgd and adamw are", o.Optimizer)
-	case o.Schedule != Linear && o.Schedule != Constant:
-		return bad("schedule %v is not known; linear and constant are", o.Schedule)
+	case o.Schedule < Linear || o.Schedule > Cosine:
+		return bad("schedule %v is not known; linear, constant and cosine are", o.Schedule)
+	case o.Warmup < 0:
+		return bad("warm-up of %d steps", o.Warmup)
+	case o.Loss != CrossEntropy && (o.ClassWeights != nil || o.Balanced || o.Instant):
+		return bad("class weights, balance and instant heads are for cross-entropy")
+	case o.Instant && o.Tail != Head:
+		return bad("an instant head has no tail %v", o.Tail)
 	case o.Epochs < 0 || o.Epochs > 1<<20:
 		return bad("%d epochs: 1 to %d are possible", o.Epochs, 1<<20)
 	case o.Batch < 1 || o.Batch > 1<<16:
@@ -222,6 +243,11 @@ func (o Options) withDefaults() (Options, error) {
 		return bad("validation data and folds cannot be combined")
 	case o.Memory < 0:
 		return bad("memory budget of %d bytes", o.Memory)
+	}
+	for c, w := range o.ClassWeights {
+		if !(w > 0 && w < 1e6) {
+			return bad("weight %v of class %q: it must be positive", w, c)
+		}
 	}
 	return o, nil
 }

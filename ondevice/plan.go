@@ -120,6 +120,14 @@ func Plan(m *format.Model, data Data, options Options) (*TunePlan, error) {
 	}
 	perEpoch := (p.Samples + opt.Batch - 1) / opt.Batch
 	def(&p.opt.Epochs, max(10, (600+perEpoch-1)/perEpoch))
+	if opt.Instant {
+		p.opt.Epochs = 0
+	}
+	for c := range opt.ClassWeights {
+		if !slices.Contains(p.Classes, c) {
+			return nil, fmt.Errorf("ondevice: a weight is given for %q, which is not one of the classes", c)
+		}
+	}
 	p.Epochs = p.opt.Epochs
 	p.Steps = p.Epochs * perEpoch
 	digest, err := format.Digest(m)
@@ -241,10 +249,23 @@ func (p *TunePlan) labels() []string {
 func (p *TunePlan) identity(digest [32]byte) [sha256.Size]byte {
 	o := p.opt
 	h := sha256.New()
-	fmt.Fprintf(h, "%x %q %q %v %v %x %v %x %x %x %x %v %d %d %d %x %d %v %d",
+	fmt.Fprintf(h, "%x %q %q %v %v %x %v %x %x %x %x %v %d %d %d %x %d %v %d %d %v %v %x",
 		digest, p.Feature, p.Classes, o.Tail, o.Loss, o.Smoothing, o.Optimizer, o.Momentum, o.WeightDecay,
-		o.ClipNorm, o.LR, o.Schedule, o.Epochs, o.Batch, o.Patience, o.Val, o.Folds, o.Replay != nil, o.Seed)
+		o.ClipNorm, o.LR, o.Schedule, o.Epochs, o.Batch, o.Patience, o.Val, o.Folds, o.Replay != nil, o.Seed,
+		o.Warmup, o.Balanced, o.Instant, p.weightsOfClasses())
 	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// weightsOfClasses are Options.ClassWeights in the order of the classes.
+func (p *TunePlan) weightsOfClasses() []float32 {
+	w := make([]float32, len(p.Classes))
+	for i, c := range p.Classes {
+		w[i] = 1
+		if v, ok := p.opt.ClassWeights[c]; ok {
+			w[i] = v
+		}
+	}
+	return w
 }
 
 // processBytes is what a Go program needs before it holds any model or sample:

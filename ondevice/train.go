@@ -68,6 +68,8 @@ type trainer struct {
 	steps            int // planned
 	sampler          *sampler
 
+	classWeight []float32 // of each class; nil: 1
+
 	logits  []float32 // [block, classes]
 	labels  []int
 	wanted  []float32 // [batch, classes] targets of a batch
@@ -108,9 +110,10 @@ func newTrainer(p *TunePlan, s *samples, train []int32) (*trainer, error) {
 	} else {
 		t.sampler = newSampler(train, p.opt.Seed)
 	}
+	t.classWeight = t.weighClasses(train)
 	t.steps = p.opt.Epochs * ((len(train) + batch - 1) / batch)
 	t.lr = p.opt.LR
-	if t.lr == 0 {
+	if t.lr == 0 && !p.opt.Instant {
 		if err := t.net.initialize(t.params); err != nil {
 			return nil, err
 		}
@@ -143,6 +146,45 @@ func (t *trainer) loss(delta, logits []float32, idx []int32, smoothing, scale fl
 	return grad.MSE(delta, logits, t.wanted, len(idx), c, scale)
 }
 
+// weighted is the loss in training, by class weights.
+func (t *trainer) weighted(delta, logits []float32, idx []int32, scale float32) (sum float64) {
+	if t.classWeight == nil {
+		return t.loss(delta, logits, idx, t.plan.opt.Smoothing, scale)
+	}
+	c := len(t.plan.Classes)
+	for j := range idx {
+		w := t.classWeight[t.class[idx[j]]]
+		v := t.loss(delta[j*c:][:c], logits[j*c:][:c], idx[j:j+1], t.plan.opt.Smoothing, float32(scale*w))
+		sum += float64(v * float64(w))
+	}
+	return sum
+}
+
+// weighClasses returns the weights of the classes, 1 on average over the training
+// samples; nil if all are 1.
+func (t *trainer) weighClasses(train []int32) []float32 {
+	o := &t.plan.opt
+	if !o.Balanced && o.ClassWeights == nil {
+		return nil
+	}
+	w := t.plan.weightsOfClasses()
+	count := make([]float32, len(w))
+	for _, i := range train {
+		count[t.class[i]]++
+	}
+	var sum float64
+	for c, n := range count {
+		if o.Balanced && n > 0 {
+			w[c] /= n
+		}
+		sum += float64(float64(n) * float64(w[c]))
+	}
+	for c := range w {
+		w[c] = float32(float64(w[c]) * (float64(len(train)) / sum))
+	}
+	return w
+}
+
 // step trains on the next batch and reports whether its loss was finite; a
 // batch whose loss is not leaves the weights alone.
 func (t *trainer) step() (ok bool, err error) {
@@ -150,7 +192,7 @@ func (t *trainer) step() (ok bool, err error) {
 	scale := 1 / float32(len(idx))
 	t.net.set(t.params)
 	sum, err := t.net.learn(t.gradient, idx, func(delta, logits []float32, idx []int32) float64 {
-		v := t.loss(delta, logits, idx, t.plan.opt.Smoothing, scale)
+		v := t.weighted(delta, logits, idx, scale)
 		if !grad.Finite(delta) {
 			return math.NaN()
 		}
@@ -173,11 +215,33 @@ func (t *trainer) step() (ok bool, err error) {
 
 // rate is the learning rate of the coming step.
 func (t *trainer) rate() float32 {
-	if t.plan.opt.Schedule == Constant {
-		return t.lr
+	o := &t.plan.opt
+	done := t.opt.Steps()
+	r := float64(t.lr)
+	switch o.Schedule {
+	case Linear:
+		r *= float64(t.steps-done) / float64(t.steps)
+	case Cosine: // (1 + cos πu)/2 = 1 - sin²(πu/2)
+		s := sinQuarter(float64(done) / float64(t.steps))
+		r *= 1 - float64(s*s)
 	}
-	left := float64(t.steps-t.opt.Steps()) / float64(t.steps)
-	return float32(float64(t.lr) * left)
+	if done < o.Warmup {
+		r *= float64(done+1) / float64(o.Warmup)
+	}
+	return float32(r)
+}
+
+// sinQuarter is sin(πu/2) for u in [0, 1], by its Taylor polynomial to the 15th
+// power (error below 1e-11) in fused multiply-adds: the standard library's bits
+// are not the same on every CPU.
+func sinQuarter(u float64) float64 {
+	x := float64(u * (math.Pi / 2))
+	x2 := float64(x * x)
+	p := 1.0
+	for k := 14.0; k > 0; k -= 2 { // Horner: sin x = x (1 - x²/(2·3) (1 - x²/(4·5) (...)))
+		p = math.FMA(-float64(x2/float64(k*(k+1))), p, 1)
+	}
+	return x * p
 }
 
 // evaluate returns the metrics of the current weights on the rows idx.

@@ -53,7 +53,9 @@ type tuneEval struct {
 type tuneFlags struct {
 	modelFlags
 	data, val, out, tail, loss, memory, lr string
-	epochs, folds                          int
+	schedule                               string
+	epochs, folds, warmup, patience        int
+	balance, instant                       bool
 	seed                                   uint64
 	resume                                 bool
 }
@@ -92,6 +94,11 @@ TUNED.whetd.job.features is a cache and may be deleted.`,
 	fl.StringVar(&f.memory, "memory", "", "the most memory the job may need, such as 64MiB (default: no limit)")
 	fl.StringVar(&f.lr, "lr", "auto", "learning rate")
 	fl.IntVar(&f.epochs, "epochs", 0, "passes over the data (default: as many as make 600 steps, but at least 10)")
+	fl.StringVar(&f.schedule, "schedule", "linear", "how the learning rate falls: linear, cosine or constant (not at all)")
+	fl.IntVar(&f.warmup, "warmup", 0, "steps over which the learning rate rises at the start")
+	fl.IntVar(&f.patience, "patience", 0, "stop after so many epochs without a better validation (default: never)")
+	fl.BoolVar(&f.balance, "balance", false, "weigh classes by the inverse of their number of samples")
+	fl.BoolVar(&f.instant, "instant", false, "train nothing: name a sample by the nearest mean of a class's features")
 	fl.Uint64Var(&f.seed, "seed", 0, "of the shuffling and of the split")
 	fl.BoolVar(&f.resume, "resume", false, "go on with the job that was interrupted; without one, start it")
 	return cmd
@@ -105,6 +112,12 @@ func (f *tuneFlags) options() (ondevice.Options, error) {
 		return o, usagef("tune needs --data and --output")
 	case f.epochs < 0:
 		return o, usagef("--epochs %d: at least 1 is needed, or 0 for an automatic number", f.epochs)
+	case f.warmup < 0 || f.patience < 0:
+		return o, usagef("--warmup %d and --patience %d must not be negative", f.warmup, f.patience)
+	case f.instant && (f.tail != "head" || f.loss != "ce"):
+		return o, usagef("--instant is a head for classes: without --tail and --loss")
+	case f.balance && f.loss != "ce":
+		return o, usagef("--balance is for --loss ce")
 	case f.folds < 0 || f.folds == 1 || f.folds > 100:
 		return o, usagef("--folds %d: 2 to 100 are possible", f.folds)
 	}
@@ -123,6 +136,16 @@ func (f *tuneFlags) options() (ondevice.Options, error) {
 	default:
 		return o, usagef("--loss %s is unknown; ce and mse are known", f.loss)
 	}
+	switch f.schedule {
+	case "linear":
+		o.Schedule = ondevice.Linear
+	case "cosine":
+		o.Schedule = ondevice.Cosine
+	case "constant":
+		o.Schedule = ondevice.Constant
+	default:
+		return o, usagef("--schedule %s is unknown; linear, cosine and constant are known", f.schedule)
+	}
 	if f.lr != "auto" {
 		lr, err := strconv.ParseFloat(f.lr, 32)
 		if err != nil || !(lr > 0) || math.IsInf(lr, 0) {
@@ -137,6 +160,7 @@ func (f *tuneFlags) options() (ondevice.Options, error) {
 		}
 		o.Memory = n
 	}
+	o.Warmup, o.Patience, o.Balanced, o.Instant = f.warmup, f.patience, f.balance, f.instant
 	run, err := f.modelFlags.options()
 	o.Runtime, o.Epochs, o.Folds, o.Seed = run, f.epochs, f.folds, f.seed
 	return o, err

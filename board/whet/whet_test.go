@@ -210,8 +210,15 @@ func TestEvalTuneMerge(t *testing.T) {
 		t.Errorf("the job is still there: %v", err)
 	}
 
+	var instant tuneResult
+	if err := json.Unmarshal([]byte(must(t, "tune", "m.whet", "--data", "all.npz", "-o", "i.whetd", "--instant", "--val", "none", "--json")), &instant); err != nil {
+		t.Fatal(err)
+	}
+	if !instant.Passed || instant.Epochs != 0 || len(instant.Classes) != 10 || instant.Val != 0 {
+		t.Errorf("tune --instant: %+v", instant)
+	}
 	var deep tuneResult
-	if err := json.Unmarshal([]byte(must(t, "tune", "m.whet", "--data", "old.npz", "-o", "deep.whetd", "--tail", "last:2", "--epochs", "3", "--json")), &deep); err != nil {
+	if err := json.Unmarshal([]byte(must(t, "tune", "m.whet", "--data", "old.npz", "-o", "deep.whetd", "--tail", "last:2", "--epochs", "3", "--schedule", "cosine", "--warmup", "5", "--patience", "3", "--balance", "--json")), &deep); err != nil {
 		t.Fatal(err)
 	}
 	if !deep.Passed || deep.Tail != "last:2" || deep.Params != 1600*128+128+128*8+8 {
@@ -467,6 +474,8 @@ func TestBadInput(t *testing.T) {
 		{"tune m.whet --data all.npz -o x.whetd --memory much", exitUsage, []string{"--memory much"}},
 		{"tune m.whet --data all.npz -o x.whetd --memory 64KiB", exitFailed, []string{"--memory", "MiB is enough"}},
 		{"tune m.whet --data all.npz -o x.whetd --epochs -1", exitUsage, []string{"--epochs"}},
+		{"tune m.whet --data all.npz -o x.whetd --schedule steep", exitUsage, []string{"--schedule steep"}},
+		{"tune m.whet --data all.npz -o x.whetd --instant --tail all", exitUsage, []string{"--instant"}},
 		{"tune m.whet --data all.npz -o x.whetd --folds 1", exitUsage, []string{"--folds"}},
 		{"tune m.whet --data all.npz -o x.whetd --folds 3 --val 0.2", exitUsage, []string{"--val"}},
 		{"tune m.whet --data pair.npz -o x.whetd", exitFailed, []string{"pair.npz", "no sample can be held out", "--val none"}},
