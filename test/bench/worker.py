@@ -71,6 +71,7 @@ def onnxruntime(model, threads):
 
 def openvino(model, threads):
     import openvino as ov
+    from openvino.preprocess import PrePostProcessor
     # Without the precision hint a core with AVX512_BF16 computes "float32" models in bfloat16.
     config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": str(threads), "INFERENCE_PRECISION_HINT": "f32"}
 
@@ -78,10 +79,21 @@ def openvino(model, threads):
         m = ov.Core().read_model(model)
         if m.is_dynamic():
             m.reshape({i: [d.get_length() if d.is_static else 1 for d in i.partial_shape] for i in m.inputs})
+        m = nhwc(m) if not model.endswith(".tflite") else m
         r = ov.Core().compile_model(m, "CPU", config).create_infer_request()
         for t in r.input_tensors:
             t.data[...] = values(t.shape, t.data.dtype)
         return r.infer
+
+    def nhwc(m):
+        """Pictures as NHWC at both ends: its convolutions' own order, up to three times faster on a single layer."""
+        p = PrePostProcessor(m)
+        for ports, end in ((m.inputs, p.input), (m.outputs, p.output)):
+            for i, port in enumerate(ports):
+                if len(port.partial_shape) == 4:
+                    end(i).model().set_layout(ov.Layout("NCHW"))
+                    end(i).tensor().set_layout(ov.Layout("NHWC"))
+        return p.build()
     return ov.__version__, config, load
 
 
@@ -117,14 +129,14 @@ def ncnn(model, threads):
             raise RuntimeError("cannot load " + model)
         with open(model[:-len(".param")] + ".shape.json") as f:
             shape = json.load(f)
-        x = nn.Mat(values(shape, "f4")).clone()  # a Mat of a numpy array does not keep it alive
+        array = values(shape, "f4")  # a Mat of it does not keep it alive: run does
+        x = nn.Mat(array)
         outs = net.output_names()
 
         def run():
-            e = net.create_extractor()
-            e.input(net.input_names()[0], x)
-            for o in outs:
-                e.extract(o)
+            with net.create_extractor() as e:
+                e.input("in0", x)
+                return array, [e.extract(o) for o in outs]
         return run
     return nn.__version__, {"packing": True, "winograd": True, "storage": "float32"}, load
 
