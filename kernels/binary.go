@@ -122,7 +122,7 @@ func Binary[T Float | Integer](op BinaryOp, c *Bcast, dst, a, b []T, from, to in
 	stepA, stepB := c.inner()
 	var bufA, bufB [block]T
 	c.each(from, to, func(o, ia, ib, n int) {
-		piece := spread(&bufA, a, ia, stepA, spread(&bufB, b, ib, stepB, n))
+		piece := spread(&bufA, a, ia, stepA, spread(&bufB, b, ib, stepB, min(n, 16*chunk)))
 		for i := 0; i < n; i += piece {
 			m := min(piece, n-i)
 			binaryLoop(op, dst[o+i:][:m], operand(&bufA, a, ia+i, stepA, m), operand(&bufB, b, ib+i, stepB, m))
@@ -136,7 +136,7 @@ func Arith(l Level, op BinaryOp, c *Bcast, dst, a, b []float32, lo, hi float32, 
 	stepA, stepB := c.inner()
 	var bufA, bufB [block]float32
 	c.each(from, to, func(o, ia, ib, n int) {
-		piece := spread(&bufA, a, ia, stepA, spread(&bufB, b, ib, stepB, n))
+		piece := spread(&bufA, a, ia, stepA, spread(&bufB, b, ib, stepB, min(n, 16*chunk)))
 		for i := 0; i < n; i += piece {
 			m := min(piece, n-i)
 			x, y := operand(&bufA, a, ia+i, stepA, m), operand(&bufB, b, ib+i, stepB, m)
@@ -334,7 +334,7 @@ func (q *QBinary) Run(dst, a, b []int8, from, to int) {
 	stepA, stepB := q.bcast.inner()
 	var bufA, bufB [block]int8
 	q.bcast.each(from, to, func(o, ia, ib, n int) {
-		piece := spread(&bufA, a, ia, stepA, spread(&bufB, b, ib, stepB, n))
+		piece := spread(&bufA, a, ia, stepA, spread(&bufB, b, ib, stepB, min(n, 16*chunk)))
 		for i := 0; i < n; i += piece {
 			m := min(piece, n-i)
 			q.run(dst[o+i:][:m], operand(&bufA, a, ia+i, stepA, m), operand(&bufB, b, ib+i, stepB, m))

@@ -4,8 +4,22 @@ import "unsafe"
 
 // chunk is how many elements of a costly function one call of a vector kernel
 // does: assembly cannot be preempted, and a small core may take 50 cycles an
-// element.
+// element. A cheap function may do 16 chunks.
 const chunk = 2048
+
+// inChunks calls front for pieces of n elements, at most most of them at a time,
+// until it does no more. It returns how many are done.
+func inChunks(n, most int, front func(from, to int) int) int {
+	done := 0
+	for done < n {
+		k := front(done, min(done+most, n))
+		if k == 0 {
+			break
+		}
+		done += k
+	}
+	return done
+}
 
 // Elementwise returns the level of the kernels that do the elementwise functions,
 // poolings and reductions at l: wider vectors gain nothing where memory decides.
@@ -171,7 +185,8 @@ func avgTaps[T Float](l Level, dst, src []T, n int, t taps, count, lo, hi T) {
 func divideBy[T Float](l Level, dst, src []T, by T) {
 	done := 0
 	if x, ok := any(src).([]float32); ok {
-		done = divideFront(l, any(dst).([]float32), x, float32(by))
+		d := any(dst).([]float32)
+		done = inChunks(len(x), 16*chunk, func(from, to int) int { return divideFront(l, d[from:to], x[from:], float32(by)) })
 	}
 	for i, v := range src[done:] {
 		dst[done+i] = v / by

@@ -75,13 +75,8 @@ func ApplyUnary[T Float](u Unary, dst, src []T) {
 // UnaryFunc(u), made once by the caller because making it allocates.
 func ApplyUnaryAt(l Level, u Unary, f func(float32) float32, dst, src []float32) {
 	dst = dst[:len(src)]
-	for len(src) > 0 {
-		n := unaryFront(l, u, dst[:min(chunk, len(src))], src)
-		if n == 0 {
-			break
-		}
-		dst, src = dst[n:], src[n:]
-	}
+	done := inChunks(len(src), chunk, func(from, to int) int { return unaryFront(l, u, dst[from:to], src[from:]) })
+	dst, src = dst[done:], src[done:]
 	var buf [widest]float32
 	if copy(buf[:], src) == len(src) && unaryFront(l, u, buf[:], buf[:]) > 0 {
 		copy(dst, buf[:])

@@ -92,14 +92,9 @@ func Quantize[T Code](a *Affine, dst []T, src []float32) {
 func quantizeSmall[T Code](l Level, dst []T, src []float32, scale float32, zero int32, lo, hi float32) {
 	dst = dst[:len(src)]
 	if d, ok := any(dst).([]int8); ok {
-		done := 0
-		for done < len(src) {
-			n := quantizeDivFront(l, d[done:min(done+8*chunk, len(src))], src[done:], scale, lo, hi, zero)
-			if n == 0 {
-				break
-			}
-			done += n
-		}
+		done := inChunks(len(src), 16*chunk, func(from, to int) int {
+			return quantizeDivFront(l, d[from:to], src[from:], scale, lo, hi, zero)
+		})
 		dst, src = dst[done:], src[done:]
 	}
 	for i, x := range src {
@@ -113,7 +108,7 @@ func Dequantize[T Integer](a *Affine, dst []float32, src []T) {
 		s, z := a.channel(i % a.Channels)
 		d, x := dst[i*a.Inner:][:a.Inner], src[i*a.Inner:][:a.Inner]
 		if codes, ok := any(x).([]int8); ok {
-			done := dequantizeFront(a.Level, d, codes, s, z)
+			done := inChunks(len(x), 16*chunk, func(from, to int) int { return dequantizeFront(a.Level, d[from:to], codes[from:], s, z) })
 			d, x = d[done:], x[done:]
 		}
 		for j, q := range x {
@@ -206,7 +201,12 @@ func QuantizeRow(dst []int8, src []float32) (scale float32, zero int32) {
 
 // QuantizeRowAt is [QuantizeRow] with the kernels of a level.
 func QuantizeRowAt(level Level, dst []int8, src []float32) (scale float32, zero int32) {
-	done, lo, hi := spanFront(level, src)
+	var lo, hi float32
+	done := inChunks(len(src), 16*chunk, func(from, to int) int {
+		n, l, h := spanFront(level, src[from:to])
+		lo, hi = min(lo, l), max(hi, h)
+		return n
+	})
 	for _, x := range src[done:] {
 		if x < lo {
 			lo = x
@@ -227,7 +227,9 @@ func QuantizeRowAt(level Level, dst []int8, src []float32) (scale float32, zero 
 	zero = roundEven(finite(clampFloat(z, -128, 127)))
 	dst = dst[:len(src)]
 	l, h := float32(-128-zero), float32(127-zero)
-	done = quantizeFront(level, dst, src, inv, l, h, zero)
+	done = inChunks(len(src), 16*chunk, func(from, to int) int {
+		return quantizeFront(level, dst[from:to], src[from:], inv, l, h, zero)
+	})
 	dst = dst[done:]
 	for i, x := range src[done:] {
 		dst[i] = int8(zero + roundEven(finite(clampFloat(float32(x*inv), l, h))))
@@ -247,7 +249,7 @@ func finite(x float32) float32 {
 // with a zero point 128 less, or the other way round. dst is as long as src.
 func FlipSigns(l Level, dst, src []byte) {
 	dst = dst[:len(src)]
-	n := flipFront(l, dst, src)
+	n := inChunks(len(src), 32*chunk, func(from, to int) int { return flipFront(l, dst[from:to], src[from:to]) })
 	dst, src = dst[n:], src[n:]
 	for len(src) >= 8 {
 		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src)^0x8080808080808080)

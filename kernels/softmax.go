@@ -63,19 +63,14 @@ func expRows[T Float](l Level, y, x []T, n, rows int) int {
 func expAt[T Float](l Level, y, x []T, m T) {
 	if f, ok := any(x).([]float32); ok {
 		d := any(y).([]float32)
-		for len(f) > 0 {
-			n := expFront(l, d[:min(chunk, len(f))], f, float32(m))
-			if n == 0 {
-				break
-			}
-			d, f = d[n:], f[n:]
-		}
+		done := inChunks(len(f), chunk, func(from, to int) int { return expFront(l, d[from:to], f[from:], float32(m)) })
+		d, f = d[done:], f[done:]
 		var buf [widest]float32
 		if copy(buf[:], f) == len(f) && expFront(l, buf[:], buf[:], float32(m)) > 0 {
 			copy(d, buf[:])
 			return
 		}
-		y, x = y[len(y)-len(f):], x[len(x)-len(f):]
+		y, x = y[done:], x[done:]
 	}
 	for i, v := range x {
 		y[i] = Exp(v - m)

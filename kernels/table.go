@@ -26,7 +26,7 @@ func (t *Table8) Apply(dst, src []int8) { t.ApplyAt(Generic, dst, src) }
 // ApplyAt is [Table8.Apply] with the kernels of a level.
 func (t *Table8) ApplyAt(l Level, dst, src []int8) {
 	dst = dst[:len(src)]
-	n := lookupFront(l, dst, src, t)
+	n := inChunks(len(src), 16*chunk, func(from, to int) int { return lookupFront(l, dst[from:to], src[from:], t) })
 	dst, src = dst[n:], src[n:]
 	for i, x := range src {
 		dst[i] = t[uint8(x)]
