@@ -207,6 +207,17 @@ def onnx_of(src, dst):
     onnx.save(m, dst)
 
 
+def without_weights_as_inputs(src, dst):
+    """Old exporters list weights as inputs too, which keeps runtimes from folding them."""
+    import onnx
+    m = onnx.load(src)
+    weights = {i.name for i in m.graph.initializer}
+    inputs = [i for i in m.graph.input if i.name not in weights]
+    del m.graph.input[:]
+    m.graph.input.extend(inputs)
+    onnx.save(m, dst)
+
+
 def nchw(x):
     return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x
 
@@ -268,6 +279,9 @@ MATERIAL = {
     "coral_mobilenet_v1_025_128": (None, "mobilenet_v1_0.25_128_quant"),
     "coral_mobilenet_v2_224": (None, "mobilenet_v2_1.0_224_quant"),
 }
+
+# ONNX models of the material folder, all float32.
+ONNX_MATERIAL = {"silero_vad": "silero_vad_openvino_16k", "ultraface_rfb_320": "version-RFB-320_simplified"}
 
 
 class Index:
@@ -346,6 +360,20 @@ def main():
             f32["files"]["tflite"] = os.path.abspath(found[f])
             shape = tf.lite.Interpreter(found[f]).get_input_details()[0]["shape"][1:]
             twins(ix, base, f32, int8, found[f], tuple(int(x) for x in shape))
+    for name, file in ONNX_MATERIAL.items() if a.material else ():
+        if a.only not in name:
+            continue
+        print(name, flush=True)
+        import onnx
+        e, base = ix.entry(name, "f32"), os.path.join(a.out, name)
+        src = glob.glob(f"{a.material}/**/{file}.onnx", recursive=True)[0]
+        if ix.make(e, "onnxruntime", base + ".onnx", lambda: without_weights_as_inputs(src, base + ".onnx")):
+            e["files"]["whet"] = e["files"]["openvino"] = e["files"]["onnxruntime"]
+            ix.make(e, "mnn", base + ".mnn", lambda: mnn_of(base + ".onnx", base + ".mnn"))
+            inputs = onnx.load(base + ".onnx").graph.input
+            if len(inputs) == 1:  # what worker.py can feed
+                c, h, w = (d.dim_value for d in inputs[0].type.tensor_type.shape.dim[1:])
+                ix.make(e, "ncnn", base + ".param", lambda: ncnn_of(base + ".onnx", base + ".param", (h, w, c)))
     for name, make in NETWORKS.items():
         if a.only not in name:
             continue

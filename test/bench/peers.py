@@ -120,16 +120,16 @@ def models(a):
             for runtime, why in m["missing"].items():
                 print(f"NOTE: {m['name']} {m['type']}: no {runtime}: {' '.join(why.split())[:160]}", file=sys.stderr)
             if "tflite" in m["files"]:
-                m["files"]["litert"] = m["files"]["tflite"]
+                m["files"]["litert"] = m["files"]["whet"] = m["files"]["tflite"]
     for f in sorted(glob.glob(a.material + "/**/*.tflite", recursive=True)) if a.material else ():
         if os.path.isfile(f) and os.path.abspath(f) not in seen:
-            found.append({"name": os.path.relpath(f, a.material), "type": "", "files": {"tflite": f, "litert": f}})
+            found.append({"name": os.path.relpath(f, a.material), "type": "", "files": {"tflite": f, "litert": f, "whet": f}})
     for m in found:
         if not any(o in f"{m['name']}/{m['type']} {m['files'].get('tflite', '')}" for o in a.only.split(",")):
             continue
         if a.quick and a.models and not m["name"].startswith(QUICK):
             continue
-        if "tflite" in m["files"]:
+        if "whet" in m["files"]:
             yield m
 
 
@@ -138,7 +138,7 @@ def compare(m, a, tmp, threads, peers):
     cores = ",".join(str(a.core + i) for i in range(threads))
     row = {"model": m["name"], "type": m["type"], "threads": threads, "results": {}, "failed": {}}
     w = tmp + "/m.whet"
-    p = subprocess.run([tmp + "/whet-convert", m["files"]["tflite"], "-o", w], capture_output=True, text=True)
+    p = subprocess.run([tmp + "/whet-convert", m["files"]["whet"], "-o", w], capture_output=True, text=True)
     if p.returncode:
         row["failed"]["whet"] = " ".join(p.stderr.split())
         return row

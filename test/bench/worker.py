@@ -129,14 +129,14 @@ def ncnn(model, threads):
             raise RuntimeError("cannot load " + model)
         with open(model[:-len(".param")] + ".shape.json") as f:
             shape = json.load(f)
-        array = values(shape, "f4")  # a Mat of it does not keep it alive: run does
-        x = nn.Mat(array)
+        array = values(shape, "f4")  # a Mat does not keep the array alive that it is made of: this one owns a copy
+        x = nn.Mat(array).clone()
         outs = net.output_names()
 
         def run():
             with net.create_extractor() as e:
                 e.input("in0", x)
-                return array, [e.extract(o) for o in outs]
+                return [e.extract(o) for o in outs]
         return run
     return nn.__version__, {"packing": True, "winograd": True, "storage": "float32"}, load
 
