@@ -27,9 +27,12 @@ type network struct {
 	classifier       bool
 	pixels           bool // the input takes pixels, 0 to 255
 	integer          bool // float names the published int8 model, whose numbers are read as real ones
+	hybrid           bool // the weights of the float model are int8 already, which other quantizers do not take
 	upset            bool // channels are rescaled so that plain int8 collapses
 	data             func(dir string) (calibration, eval *data, err error)
 }
+
+var le = binary.LittleEndian
 
 const tiny = "mlperf-tiny/models/"
 
@@ -37,7 +40,7 @@ const tiny = "mlperf-tiny/models/"
 // to them are near ties: it counts as a function, not as a classifier.
 var networks = []*network{
 	{name: "mnist CNN", float: "tinymaix/mnist_valid_f.tflite", published: "tinymaix/mnist_valid_q.tflite", classifier: true, data: mnist},
-	{name: "KWS DS-CNN", float: tiny + "keyword_spotting__kws_ref_model_float32.tflite", published: tiny + "keyword_spotting__kws_ref_model.tflite", data: kws},
+	{name: "KWS DS-CNN", float: tiny + "keyword_spotting__kws_ref_model_float32.tflite", published: tiny + "keyword_spotting__kws_ref_model.tflite", hybrid: true, data: kws},
 	{name: "IC ResNet8", float: tiny + "image_classification__pretrainedResnet.tflite", published: tiny + "image_classification__pretrainedResnet_quant.tflite", pixels: true, data: patches(32, 1, 0)},
 	{name: "VWW MobileNet", float: tiny + "visual_wake_words__vww_96_float.tflite", published: tiny + "visual_wake_words__vww_96_int8.tflite", classifier: true, data: patches(96, 1.0/255, 0)},
 	{name: "VWW, channels upset", float: tiny + "visual_wake_words__vww_96_float.tflite", published: tiny + "visual_wake_words__vww_96_int8.tflite", classifier: true, upset: true, data: patches(96, 1.0/255, 0)},
@@ -169,7 +172,7 @@ func sounds(dir string) (calibration, eval *data, err error) {
 	for at := 0; at+640 <= len(b)/4; at += 128 {
 		x := make([]float32, 640)
 		for i := range x {
-			x[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*(at+i):]))
+			x[i] = math.Float32frombits(le.Uint32(b[4*(at+i):]))
 		}
 		d.x = append(d.x, x)
 	}

@@ -2,9 +2,11 @@
 // float model and, where the same network was published quantized by
 // TensorFlow, with that one.
 //
-//	go run ./test/quant --material DIR [--model NAME] [--json]
+//	go run ./test/quant --material DIR [--model NAME] [--peers DIR] [--json]
 //
 // Beside it stands plain int8: min-max ranges and no repair.
+//
+// peers.py adds LiteRT's own quantizer, fed with the same samples.
 //
 // Calibration and evaluation samples are disjoint. The published int8 models
 // run here too: the runtime gives their own runtime's results to the last bit
@@ -33,6 +35,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	fs.SetOutput(stderr)
 	material := fs.String("material", "", "folder with the models and data (required)")
 	filter := fs.String("model", "", "only networks whose name contains this")
+	exportTo := fs.String("export", "", "write the samples to this folder for other quantizers, and stop")
+	peers := fs.String("peers", "", "folder with what other quantizers made of the exported samples")
 	asJSON := fs.Bool("json", false, "print the table as JSON")
 	if err := fs.Parse(args); err != nil {
 		return 2
@@ -41,13 +45,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "quant: give --material DIR and no other arguments")
 		return 2
 	}
+	if *exportTo != "" {
+		if err := export(*material, *exportTo, *filter); err != nil {
+			fmt.Fprintln(stderr, "quant:", err)
+			return 1
+		}
+		return 0
+	}
 	var rows []*result
 	bad := false
 	for _, n := range networks {
 		if !strings.Contains(n.name, *filter) {
 			continue
 		}
-		r, err := n.measure(context.Background(), *material)
+		r, err := n.measure(context.Background(), *material, *peers)
 		if err != nil {
 			fmt.Fprintf(stderr, "quant: %s: %v\n", n.name, err)
 			return 1
@@ -75,13 +86,20 @@ func print(w io.Writer, rows []*result, asJSON bool) error {
 		return e.Encode(rows)
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "network\tsamples\tfloat\tint8\tpublished\tplain dB\tint8 dB\tpublished dB\tplain agrees\tint8\tpublished\tnoise less published (95 %)\tin float\tseconds")
+	fmt.Fprintln(tw, "network\tsamples\taccuracy: float\tint8\tpublished\tLiteRT\tdB: plain\tint8\tpublished\tLiteRT\tagreement: plain\tint8\tpublished\tLiteRT\tnoise less published's\tless LiteRT's\tin float\tseconds")
 	for _, r := range rows {
-		fmt.Fprintf(tw, "%s\t%d+%d\t%s\t%s\t%s\t%.1f\t%.1f\t%s\t%.4f\t%.4f\t%s\t%s\t%d\t%.1f\n", r.Name, r.Calibration, r.Samples,
-			fraction(r.Float), fraction(r.Int8.Accuracy), r.published(func(s score) string { return fraction(s.Accuracy) }),
-			r.Plain.SQNR, r.Int8.SQNR, r.published(func(s score) string { return fmt.Sprintf("%.1f", s.SQNR) }),
-			r.Plain.Agreement, r.Int8.Agreement, r.published(func(s score) string { return fmt.Sprintf("%.4f", s.Agreement) }),
-			r.difference(), len(r.FloatNodes), r.Seconds)
+		fmt.Fprintf(tw, "%s\t%d+%d\t%s", r.Name, r.Calibration, r.Samples, fraction(r.Float))
+		models := []*score{&r.Plain, &r.Int8, r.Published, r.LiteRT}
+		for _, s := range models[1:] {
+			fmt.Fprint(tw, "\t", s.cell(func(s *score) string { return fraction(s.Accuracy) }))
+		}
+		for _, s := range models {
+			fmt.Fprint(tw, "\t", s.cell(func(s *score) string { return fmt.Sprintf("%.1f", s.SQNR) }))
+		}
+		for _, s := range models {
+			fmt.Fprint(tw, "\t", s.cell(func(s *score) string { return fmt.Sprintf("%.4f", s.Agreement) }))
+		}
+		fmt.Fprintf(tw, "\t%s\t%s\t%d\t%.1f\n", difference(r.Noise), difference(r.LiteRTNoise), len(r.FloatNodes), r.Seconds)
 	}
 	return tw.Flush()
 }

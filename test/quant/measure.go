@@ -23,6 +23,8 @@ type result struct {
 	Int8        score       `json:"int8"`
 	Published   *score      `json:"published,omitempty"`
 	Noise       *[2]float64 `json:"noise_less_published,omitempty"` // mean and half width of the 95 % interval, of the mean signal
+	LiteRT      *score      `json:"litert,omitempty"`               // LiteRT's quantizer on the same calibration samples
+	LiteRTNoise *[2]float64 `json:"noise_less_litert,omitempty"`
 	FloatNodes  []string    `json:"float_nodes"`
 	Seconds     float64     `json:"quantize_seconds"`
 	Failed      []string    `json:"failed"`
@@ -35,22 +37,23 @@ type score struct {
 	noise     []float64
 }
 
-func (r *result) published(f func(score) string) string {
-	if r.Published == nil {
+// cell is a figure of a model that there may be none of.
+func (s *score) cell(f func(*score) string) string {
+	if s == nil {
 		return "-"
 	}
-	return f(*r.Published)
+	return f(s)
 }
 
-func (r *result) difference() string {
-	if r.Noise == nil {
+func difference(d *[2]float64) string {
+	if d == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%+.2e ± %.0e", r.Noise[0], r.Noise[1])
+	return fmt.Sprintf("%+.1e ± %.0e", d[0], d[1])
 }
 
-// measure makes the row of a network.
-func (n *network) measure(ctx context.Context, dir string) (*result, error) {
+// measure makes the row of a network. peers is the folder of peers.py or "".
+func (n *network) measure(ctx context.Context, dir, peers string) (*result, error) {
 	m, err := convert.Import(filepath.Join(dir, n.float))
 	if err != nil {
 		return nil, err
@@ -113,6 +116,19 @@ func (n *network) measure(ctx context.Context, dir string) (*result, error) {
 		// no other quantization can come as near to it.
 		if mean > half && !n.integer {
 			r.Failed = append(r.Failed, "int8 is farther from float than the published model")
+		}
+	}
+	theirs, err := n.peer(peers, len(want))
+	if err != nil {
+		return nil, err
+	}
+	if theirs != nil {
+		s := compare(want, theirs, eval.class)
+		r.LiteRT = &s
+		mean, half := paired(r.Int8.noise, s.noise)
+		r.LiteRTNoise = &[2]float64{mean, half}
+		if mean > half {
+			r.Failed = append(r.Failed, "int8 is farther from float than LiteRT's quantizer leaves it")
 		}
 	}
 	if r.Float != nil && *r.Float-*r.Int8.Accuracy > 0.005 {
