@@ -366,7 +366,7 @@ def main():
         print(name, flush=True)
         import onnx
         e, base = ix.entry(name, "f32"), os.path.join(a.out, name)
-        src = glob.glob(f"{a.material}/**/{file}.onnx", recursive=True)[0]
+        src = next(p for p in glob.glob(f"{a.material}/**/{file}.onnx", recursive=True) if os.path.isfile(p))
         if ix.make(e, "onnxruntime", base + ".onnx", lambda: without_weights_as_inputs(src, base + ".onnx")):
             e["files"]["whet"] = e["files"]["openvino"] = e["files"]["onnxruntime"]
             ix.make(e, "mnn", base + ".mnn", lambda: mnn_of(base + ".onnx", base + ".mnn"))
