@@ -39,46 +39,70 @@ func bindLogic(n *node, _ kernels.Level) (*step, error) {
 	}}, nil
 }
 
-// numeric are the functions of this file for one type of elements.
-type numeric struct {
-	sign    func(dst, src []byte)
-	mod     func(truncated bool, c *kernels.Bcast, dst, a, b []byte, from, to int)
-	compare func(op kernels.CompareOp, c *kernels.Bcast, dst, a, b []byte, from, to int)
-	min     reduceFunc
-	prod    reduceFunc
-	arg     func(a kernels.Along, dst, src []byte, least, last bool)
-	topK    func(a kernels.Along, k int, values, indices, src []byte, least bool, heap []int32)
-	cum     func(a kernels.Along, product, exclusive, reverse bool, dst, src []byte)
-	matmul  func(p *kernels.MatMul, dst, a, b []byte, from, to int)
-	scatter func(e *kernels.Elements, s *kernels.Slices, op kernels.Combine, dst, idx, updates []byte, wide bool)
+// ordered are the functions that need an order, numeric those that compute, for one
+// type of elements. Every type costs every program that links this package some
+// kilobytes, so rare ones have none: converters widen them with a Cast.
+type (
+	ordered struct {
+		compare func(op kernels.CompareOp, c *kernels.Bcast, dst, a, b []byte, from, to int)
+		min     reduceFunc
+		arg     func(a kernels.Along, dst, src []byte, least, last bool)
+		topK    func(a kernels.Along, k int, values, indices, src []byte, least bool, heap []int32)
+	}
+	numeric struct {
+		sign    func(dst, src []byte)
+		mod     func(truncated bool, c *kernels.Bcast, dst, a, b []byte, from, to int)
+		prod    reduceFunc
+		cum     func(a kernels.Along, product, exclusive, reverse bool, dst, src []byte)
+		matmul  func(p *kernels.MatMul, dst, a, b []byte, from, to int)
+		scatter func(e *kernels.Elements, s *kernels.Slices, op kernels.Combine, dst, idx, updates []byte, wide bool)
+	}
+)
+
+// ordered returns the functions for the type of v. Codes are ordered as the real
+// numbers that they stand for.
+func (n *node) ordered(v *value) (*ordered, error) {
+	switch v.typ {
+	case format.Float32:
+		return orderedOn[float32](), nil
+	case format.Int64:
+		return orderedOn[int64](), nil
+	case format.Int32:
+		return orderedOn[int32](), nil
+	case format.Int8:
+		return orderedOn[int8](), nil
+	case format.Uint8, format.Bool:
+		return orderedOn[uint8](), nil
+	}
+	return nil, n.errf("no kernel for %v", v.typ)
 }
 
-// numericOf returns them, nil for a type that has none. Codes are ordered as the
-// real numbers that they stand for.
-func numericOf(t format.DType) *numeric {
-	switch t {
-	case format.Float64:
-		return numericOn[float64]()
-	case format.Float32:
-		return numericOn[float32]()
-	case format.Int64:
-		return numericOn[int64]()
-	case format.Int32:
-		return numericOn[int32]()
-	case format.Int16:
-		return numericOn[int16]()
-	case format.Int8:
-		return numericOn[int8]()
-	case format.Uint64:
-		return numericOn[uint64]()
-	case format.Uint32:
-		return numericOn[uint32]()
-	case format.Uint16:
-		return numericOn[uint16]()
-	case format.Uint8, format.Bool:
-		return numericOn[uint8]()
+func orderedOn[T kernels.Float | kernels.Integer]() *ordered {
+	return &ordered{
+		compare: func(op kernels.CompareOp, c *kernels.Bcast, dst, a, b []byte, from, to int) {
+			kernels.Compare(op, c, dst, view[T](a), view[T](b), from, to)
+		},
+		min: func(r *kernels.Reduce, dst, src []byte) { kernels.ReduceMin(r, view[T](dst), view[T](src)) },
+		arg: func(a kernels.Along, dst, src []byte, least, last bool) {
+			kernels.ArgExtreme(a, view[int64](dst), view[T](src), least, last)
+		},
+		topK: func(a kernels.Along, k int, values, indices, src []byte, least bool, heap []int32) {
+			kernels.TopK(a, k, view[T](values), view[int64](indices), view[T](src), least, heap)
+		},
 	}
-	return nil
+}
+
+// numeric returns the functions for the type of v.
+func (n *node) numeric(v *value) (*numeric, error) {
+	switch v.typ {
+	case format.Float32:
+		return numericOn[float32](), nil
+	case format.Int64:
+		return numericOn[int64](), nil
+	case format.Int32:
+		return numericOn[int32](), nil
+	}
+	return nil, n.errf("no kernel for %v", v.typ)
 }
 
 func numericOn[T kernels.Float | kernels.Integer]() *numeric {
@@ -87,17 +111,7 @@ func numericOn[T kernels.Float | kernels.Integer]() *numeric {
 		mod: func(truncated bool, c *kernels.Bcast, dst, a, b []byte, from, to int) {
 			kernels.Mod(truncated, c, view[T](dst), view[T](a), view[T](b), from, to)
 		},
-		compare: func(op kernels.CompareOp, c *kernels.Bcast, dst, a, b []byte, from, to int) {
-			kernels.Compare(op, c, dst, view[T](a), view[T](b), from, to)
-		},
-		min:  func(r *kernels.Reduce, dst, src []byte) { kernels.ReduceMin(r, view[T](dst), view[T](src)) },
 		prod: func(r *kernels.Reduce, dst, src []byte) { kernels.ReduceProd(r, view[T](dst), view[T](src)) },
-		arg: func(a kernels.Along, dst, src []byte, least, last bool) {
-			kernels.ArgExtreme(a, view[int64](dst), view[T](src), least, last)
-		},
-		topK: func(a kernels.Along, k int, values, indices, src []byte, least bool, heap []int32) {
-			kernels.TopK(a, k, view[T](values), view[int64](indices), view[T](src), least, heap)
-		},
 		cum: func(a kernels.Along, product, exclusive, reverse bool, dst, src []byte) {
 			kernels.Cumulate(a, product, exclusive, reverse, view[T](dst), view[T](src))
 		},
@@ -120,31 +134,27 @@ func numericOn[T kernels.Float | kernels.Integer]() *numeric {
 	}
 }
 
-// numeric returns the functions for the type of v.
-func (n *node) numeric(v *value) (*numeric, error) {
-	if f := numericOf(v.typ); f != nil {
-		return f, nil
-	}
-	return nil, n.errf("no kernel for %v", v.typ)
-}
-
 // bindCompare binds the comparisons and Mod.
 func bindCompare(n *node, _ kernels.Level) (*step, error) {
 	a, b, y := n.in[0], n.in[1], n.out[0]
-	f, err := n.numeric(a)
-	if err != nil {
-		return nil, err
-	}
 	c, err := kernels.NewBcast(a.shape, b.shape)
 	if err != nil {
 		return nil, n.errf("%v", err)
 	}
 	if n.op == "Mod" {
+		f, err := n.numeric(a)
+		if err != nil {
+			return nil, err
+		}
 		truncated := n.attrs.Int("fmod", 0) == 1
 		return &step{tasks: chunks(c.Elems), run: func(m *mem, _ []byte, t0, t1 int) {
 			from, to := span(t0, t1, c.Elems)
 			f.mod(truncated, c, m.bytes(y), m.bytes(a), m.bytes(b), from, to)
 		}}, nil
+	}
+	f, err := n.ordered(a)
+	if err != nil {
+		return nil, err
 	}
 	op := map[string]kernels.CompareOp{"Equal": kernels.Equal, "Less": kernels.Less, "LessOrEqual": kernels.LessOrEqual}[n.op]
 	return &step{tasks: chunks(c.Elems), run: func(m *mem, _ []byte, t0, t1 int) {

@@ -86,9 +86,6 @@ func bindScatter(n *node, _ kernels.Level) (*step, error) {
 	}
 	op := map[string]kernels.Combine{"none": kernels.Replace, "add": kernels.CombineAdd, "mul": kernels.CombineMul,
 		"max": kernels.CombineMax, "min": kernels.CombineMin}[n.attrs.Str("reduction", "none")]
-	if x.quant != nil && (op == kernels.CombineAdd || op == kernels.CombineMul) {
-		return nil, n.errf("no kernel for arithmetic on codes")
-	}
 	e, s, err := n.access(x, idx)
 	if err != nil {
 		return nil, err
@@ -103,10 +100,6 @@ func bindScatter(n *node, _ kernels.Level) (*step, error) {
 // bindFold binds ReduceMin and ReduceProd.
 func bindFold(n *node, _ kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
-	f, err := n.numeric(x)
-	if err != nil {
-		return nil, err
-	}
 	var axes []int
 	for _, a := range n.attrs.Ints("axes") {
 		axes = append(axes, int(a))
@@ -115,49 +108,61 @@ func bindFold(n *node, _ kernels.Level) (*step, error) {
 	if err != nil {
 		return nil, n.errf("%v", err)
 	}
-	fold := f.min
+	var fold reduceFunc
 	if n.op == "ReduceProd" {
+		f, err := n.numeric(x)
+		if err != nil {
+			return nil, err
+		}
 		fold = f.prod
+	} else {
+		f, err := n.ordered(x)
+		if err != nil {
+			return nil, err
+		}
+		fold = f.min
 	}
 	return &step{run: func(m *mem, _ []byte, _, _ int) { fold(r, m.bytes(y), m.bytes(x)) }}, nil
 }
 
-// along returns the functions for the type of the input, and the input seen
-// along the node's axis.
-func (n *node) along() (*numeric, kernels.Along, error) {
-	x := n.in[0]
-	f, err := n.numeric(x)
-	if err != nil {
-		return nil, kernels.Along{}, err
-	}
-	axis, ok := axisOf(n, len(x.shape))
+// along sees the input along the node's axis.
+func (n *node) along() (kernels.Along, error) {
+	axis, ok := axisOf(n, len(n.in[0].shape))
 	if !ok {
-		return nil, kernels.Along{}, n.errf("axis out of range")
+		return kernels.Along{}, n.errf("axis out of range")
 	}
-	a, err := kernels.NewAlong(x.shape, axis)
+	a, err := kernels.NewAlong(n.in[0].shape, axis)
 	if err != nil {
-		return nil, a, n.errf("%v", err)
+		return a, n.errf("%v", err)
 	}
-	return f, a, nil
+	return a, nil
 }
 
 // bindArg binds ArgMax and ArgMin.
 func bindArg(n *node, _ kernels.Level) (*step, error) {
-	f, a, err := n.along()
+	x, y := n.in[0], n.out[0]
+	f, err := n.ordered(x)
 	if err != nil {
 		return nil, err
 	}
-	x, y := n.in[0], n.out[0]
+	a, err := n.along()
+	if err != nil {
+		return nil, err
+	}
 	least, last := n.op == "ArgMin", n.attrs.Int("select_last_index", 0) == 1
 	return &step{run: func(m *mem, _ []byte, _, _ int) { f.arg(a, m.bytes(y), m.bytes(x), least, last) }}, nil
 }
 
 func bindTopK(n *node, _ kernels.Level) (*step, error) {
-	f, a, err := n.along()
+	x, values, indices := n.in[0], n.out[0], n.out[1]
+	f, err := n.ordered(x)
 	if err != nil {
 		return nil, err
 	}
-	x, values, indices := n.in[0], n.out[0], n.out[1]
+	a, err := n.along()
+	if err != nil {
+		return nil, err
+	}
 	k, least := n.attrs.Int("k", 1), n.attrs.Int("largest", 1) == 0
 	return &step{scratch: 4 * k, run: func(m *mem, scratch []byte, _, _ int) {
 		f.topK(a, k, m.bytes(values), m.bytes(indices), m.bytes(x), least, view[int32](scratch))
@@ -166,11 +171,15 @@ func bindTopK(n *node, _ kernels.Level) (*step, error) {
 
 // bindCumulate binds CumSum and CumProd.
 func bindCumulate(n *node, _ kernels.Level) (*step, error) {
-	f, a, err := n.along()
+	x, y := n.in[0], n.out[0]
+	f, err := n.numeric(x)
 	if err != nil {
 		return nil, err
 	}
-	x, y := n.in[0], n.out[0]
+	a, err := n.along()
+	if err != nil {
+		return nil, err
+	}
 	product, exclusive, reverse := n.op == "CumProd", n.attrs.Int("exclusive", 0) == 1, n.attrs.Int("reverse", 0) == 1
 	return &step{run: func(m *mem, _ []byte, _, _ int) { f.cum(a, product, exclusive, reverse, m.bytes(y), m.bytes(x)) }}, nil
 }

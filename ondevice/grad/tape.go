@@ -274,7 +274,65 @@ var NoGradient = map[string]string{
 	"SVDF":             "its state lives from run to run, and a tape sees one",
 	"StateRead":        "a state lives from run to run, and a tape sees one",
 	"StateWrite":       "a state lives from run to run, and a tape sees one",
+
+	"And":         noBool,
+	"Or":          noBool,
+	"Xor":         noBool,
+	"Not":         noBool,
+	"Equal":       noBool,
+	"Less":        noBool,
+	"LessOrEqual": noBool,
+
+	"Floor": noSlope,
+	"Ceil":  noSlope,
+	"Round": noSlope,
+	"Sign":  noSlope,
+
+	"ArgMax": noIndex,
+	"ArgMin": noIndex,
+	"TopK":   noIndex,
+
+	"Acos":               noRule,
+	"Acosh":              noRule,
+	"Asin":               noRule,
+	"Asinh":              noRule,
+	"Atan":               noRule,
+	"Atanh":              noRule,
+	"Cos":                noRule,
+	"Cosh":               noRule,
+	"CumProd":            noRule,
+	"CumSum":             noRule,
+	"Expand":             noRule,
+	"GRU":                noRule,
+	"GatherElements":     noRule,
+	"GatherND":           noRule,
+	"GridSample":         noRule,
+	"HardSigmoid":        noRule,
+	"LayerNormalization": noRule,
+	"MatMul":             noRule,
+	"Mod":                noRule,
+	"RMSNormalization":   noRule,
+	"RNN":                noRule,
+	"Reciprocal":         noRule,
+	"ReduceMin":          noRule,
+	"ReduceProd":         noRule,
+	"Resize":             noRule,
+	"ScatterElements":    noRule,
+	"ScatterND":          noRule,
+	"Sin":                noRule,
+	"Sinh":               noRule,
+	"Softplus":           noRule,
+	"Tan":                noRule,
+	"Where":              noRule,
 }
+
+// Reasons that several ops share.
+const (
+	noBool  = "what it gives is true or false, which has no slope"
+	noSlope = "it is flat but for its jumps"
+	noIndex = "which element it picks has no slope"
+	noRule  = "it has no rule yet: a tail that starts behind it can be trained"
+)
 
 // axis returns the attribute of that name as an index of a shape of rank n.
 func (b *bound[T]) axis(name string, def, n int) int {

@@ -7,7 +7,6 @@ import (
 	"math"
 
 	"github.com/whet-edge/whet/format"
-	"github.com/whet-edge/whet/kernels"
 	"github.com/whet-edge/whet/runtime"
 	"github.com/whet-edge/whet/tools/convert/internal/build"
 )
@@ -30,7 +29,7 @@ func foldable(n *node) bool {
 // folded number is the one that the device would have had.
 func evaluate(n *node) error {
 	m := single(n, true)
-	p, err := runtime.Compile(m, runtime.WithThreads(1), runtime.WithLevel(kernels.Generic))
+	p, err := runtime.Compile(m, runtime.WithThreads(1))
 	if err != nil {
 		var u *runtime.UnsupportedError
 		if errors.As(err, &u) {

@@ -240,6 +240,9 @@ func (c *converter) emitAll(op string, attrs format.Attrs, kinds []kind, in ...*
 	for len(in) > 0 && in[len(in)-1] == nil {
 		in = in[:len(in)-1]
 	}
+	if out := c.widened(op, attrs, kinds, in); out != nil {
+		return out
+	}
 	in, kinds = c.oneFloat(op, in, kinds)
 	var list []*format.Tensor
 	for i, t := range in {
@@ -282,6 +285,47 @@ func (c *converter) emitAll(op string, attrs format.Attrs, kinds []kind, in ...*
 	return n.out
 }
 
+// fewTypes are ops that the runtime has for few types of numbers: 1 for those that
+// need an order, 2 for those that compute.
+var fewTypes = map[string]int{"Equal": 1, "Less": 1, "LessOrEqual": 1, "ReduceMin": 1, "ArgMax": 1, "ArgMin": 1, "TopK": 1,
+	"Sign": 2, "Mod": 2, "ReduceProd": 2, "CumSum": 2, "CumProd": 2, "MatMul": 2, "ScatterElements": 2, "ScatterND": 2}
+
+// widened emits an op of integers that the runtime has not for their type on wider
+// ones, and narrows the result; nil if that is not needed.
+func (c *converter) widened(op string, attrs format.Attrs, kinds []kind, in []*tensor) []*tensor {
+	few := fewTypes[op]
+	if few == 0 || in[0].quant != nil {
+		return nil
+	}
+	from, to := in[0].typ, format.Int32
+	switch {
+	case from == format.Uint32:
+		to = format.Int64
+	case from == format.Int16 || from == format.Uint16:
+	case few == 2 && (from == format.Int8 || from == format.Uint8 || from == format.Bool):
+	default:
+		return nil
+	}
+	in, wide := slices.Clone(in), slices.Clone(kinds)
+	for i, t := range in {
+		if t != nil && t.typ == from {
+			in[i] = c.emit("Cast", nil, to, nil, t)
+		}
+	}
+	for i := range wide {
+		if wide[i].typ == from {
+			wide[i].typ = to
+		}
+	}
+	out := c.emitAll(op, attrs, wide, in...)
+	for i, k := range kinds {
+		if wide[i].typ != k.typ {
+			out[i] = c.emit("Cast", nil, k.typ, nil, out[i])
+		}
+	}
+	return out
+}
+
 // oneFloat gives an op with float64 operands one type of floats: float64 where it
 // computes with that, else float32.
 func (c *converter) oneFloat(op string, in []*tensor, kinds []kind) ([]*tensor, []kind) {
@@ -291,7 +335,7 @@ func (c *converter) oneFloat(op string, in []*tensor, kinds []kind) ([]*tensor, 
 	}
 	from, to := format.Float64, format.Float32
 	for _, s := range format.Ops[op].Types {
-		if op != "ReduceMean" && (s[0] == 'N' || s[0] == 'T' || strings.HasPrefix(s, "bool T")) {
+		if op != "ReduceMean" && fewTypes[op] == 0 && (s[0] == 'N' || s[0] == 'T' || strings.HasPrefix(s, "bool T")) {
 			from, to = to, from
 			break
 		}

@@ -128,7 +128,9 @@ func matmulInteger(o *op) []*value {
 // the letters that both have.
 func einsum(o *op) []*value {
 	eq := strings.ReplaceAll(o.str("equation", ""), " ", "")
-	if strings.ContainsFunc(eq, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') && !strings.ContainsRune(".,->", r) }) {
+	if strings.ContainsFunc(eq, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') && !strings.ContainsRune(".,->", r)
+	}) {
 		o.fail("equation %q", eq)
 	}
 	left, right, explicit := strings.Cut(eq, "->")

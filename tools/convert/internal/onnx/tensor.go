@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/whet-edge/whet/format"
-	"github.com/whet-edge/whet/kernels"
 )
 
 var le = binary.LittleEndian
@@ -161,22 +160,28 @@ func toFloat32(t format.DType, b []byte) []byte {
 	n := len(b) * 8 / t.Bits()
 	f := make([]float32, n)
 	switch t {
-	case format.Float64:
+	case format.BFloat16: // the upper half of a float32
 		for i := range f {
-			f[i] = float32(math.Float64frombits(le.Uint64(b[8*i:])))
+			f[i] = math.Float32frombits(uint32(le.Uint16(b[2*i:])) << 16)
 		}
 	default:
-		h := make([]uint16, n)
-		for i := range h {
-			h[i] = le.Uint16(b[2*i:])
-		}
-		if t == format.Float16 {
-			kernels.Float16ToFloat32(f, h)
-		} else {
-			kernels.BFloat16ToFloat32(f, h)
+		for i := range f {
+			f[i] = half(le.Uint16(b[2*i:]))
 		}
 	}
 	return floatBytes(f)
+}
+
+// half returns the value of an IEEE half float; every one is a float32.
+func half(h uint16) float32 {
+	sign, exp, man := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&0x3ff)
+	switch exp {
+	case 0: // zero and subnormals: man * 2^-24
+		return math.Float32frombits(math.Float32bits(float32(man)*0x1p-24) | sign)
+	case 31: // infinities and NaN
+		return math.Float32frombits(sign | 0xff<<23 | man<<13)
+	}
+	return math.Float32frombits(sign | (exp+127-15)<<23 | man<<13)
 }
 
 func floatBytes(f []float32) []byte {
