@@ -489,6 +489,12 @@ func run(t *testing.T, m *format.Model, d Samples) (out [][]float32) {
 // TestMemory samples the heap while a job with large features runs: the plan
 // holds, and is not wildly above it either.
 func TestMemory(t *testing.T) {
+	for _, tail := range []Tail{Head, Last(2)} {
+		t.Run(tail.String(), func(t *testing.T) { testMemory(t, tail) })
+	}
+}
+
+func testMemory(t *testing.T, tail Tail) {
 	labels := []string{"a", "b", "c", "d"}
 	m := wideModel(t, 8192, labels...)
 	d := testSamples(150, 2, labels...)
@@ -500,7 +506,7 @@ func TestMemory(t *testing.T) {
 		goruntime.ReadMemStats(&ms)
 		peak = max(peak, ms.HeapAlloc)
 	}
-	p, err := Plan(m, d, Options{Epochs: 3, Progress: sample})
+	p, err := Plan(m, d, Options{Tail: tail, Epochs: 3, Progress: sample})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -310,7 +310,7 @@ func (p *TunePlan) countTail() error {
 	if err != nil {
 		return fmt.Errorf("ondevice: tail %v: %w", p.Tail, err)
 	}
-	p.tapeBytes = t.tape.Bytes()
+	p.tapeBytes = t.tape.Bytes(p.opt.Batch)
 	for _, c := range m.Tensors {
 		if base := p.model.Tensor(c.Name); base == nil || base.Type != c.Type {
 			p.tapeBytes += int64(len(c.Data)) // the float constants themselves
@@ -353,7 +353,8 @@ func (p *TunePlan) account(weights, arena int64) {
 	if p.tail != nil {
 		training[0].Name = "weights, gradient, optimizer state and best weights of the tail"
 		training[1] = Part{"the tail's weights, activations and their gradients", p.tapeBytes}
-		training[2] = Part{"logits of a block", 4 * int64(p.Block) * classes * 2}
+		// In the end: the weights as values, in a float and an integer model, and packed.
+		training[2] = Part{"logits of a block and the models that are judged", 4*int64(p.Block)*classes*2 + 4*params*4}
 	}
 	p.Parts = []Part{
 		{"the program itself", processBytes},

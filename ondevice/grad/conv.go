@@ -84,6 +84,7 @@ func (b *bound[T]) conv() (rule, error) {
 	var colT, dyT, dcol, dw []T
 	if w.Grad != nil {
 		colT, dyT, dw = b.buffer(p*k), b.buffer(p*og), b.buffer(og*k)
+		b.tape.extra += 4 * int64(og*(p+k)) // the product's own
 	}
 	if x.Grad != nil {
 		dcol = b.buffer(p * k)
@@ -232,6 +233,8 @@ func (b *bound[T]) gemm() (rule, error) {
 	var dw, xs, dys []T // xs [samples, M, K], dys [samples, M, N] since the last flush
 	if w.Grad != nil {
 		dw = b.buffer(n * k)
+		b.tape.extra += 4 * int64(n*k) // the product's own
+		b.tape.each += 3 * 4 * int64(m*(n+k))
 	}
 	forward := func() {
 		ahead(y.Data, x.Data)

@@ -73,7 +73,7 @@ func (l *leveled) Pack(b []float32, m, n, k int) func(dst, a []float32) {
 // packed returns the product with a trained or frozen matrix, packed anew when
 // its tensor was [Tensor.Set]; matrix gives its [n,k] values.
 func (b *bound[T]) packed(x *Tensor[T], m, n, k int, matrix func() []T) func(dst, a []T) {
-	*b.extra += 4 * int64(n*k)
+	b.tape.extra += 4 * int64(n*k)
 	version := -1
 	var multiply func(dst, a []T)
 	return func(dst, a []T) {
@@ -87,7 +87,7 @@ func (b *bound[T]) packed(x *Tensor[T], m, n, k int, matrix func() []T) func(dst
 
 // buffer returns memory that a rule keeps.
 func (b *bound[T]) buffer(n int) []T {
-	*b.extra += 4 * int64(n)
+	b.tape.extra += 4 * int64(n)
 	return make([]T, n)
 }
 

@@ -20,6 +20,7 @@ type Tape[T Float] struct {
 	free    []*Tensor[T] // gradients that are cleared before each run backward
 	rules   []rule
 	extra   int64 // bytes that rules keep
+	each    int64 // and for every sample until Flush
 }
 
 // A Tensor is a value on a tape.
@@ -50,7 +51,7 @@ type bound[T Float] struct {
 	model   *format.Model
 	in, out []*Tensor[T]
 	product Product[T]
-	extra   *int64
+	tape    *Tape[T]
 }
 
 func (b *bound[T]) errorf(format string, args ...any) error {
@@ -89,7 +90,7 @@ func NewTape[T Float](m *format.Model, train []string, product Product[T]) (*Tap
 		if why, ok := NoGradient[n.Op]; ok {
 			return nil, fmt.Errorf("grad: node %q (%s): %s", n.Name, n.Op, why)
 		}
-		b := &bound[T]{Node: n, model: m, product: product, extra: &t.extra}
+		b := &bound[T]{Node: n, model: m, product: product, tape: t}
 		flows := false
 		for _, name := range n.Inputs {
 			x, err := t.tensor(m, name, trained[name])
@@ -208,11 +209,11 @@ func (t *Tape[T]) Flush() {
 	}
 }
 
-// Bytes returns what the tape takes: its tensors, and what rules keep of weights
-// and for the way back. The inputs that dense layers keep until [Tape.Flush] are
-// not in it.
-func (t *Tape[T]) Bytes() int64 {
-	n, one := t.extra, int64(4)
+// Bytes returns what the tape takes for a batch of samples: its tensors, what rules
+// keep of weights and for the way back, and what dense layers keep of every sample
+// until [Tape.Flush].
+func (t *Tape[T]) Bytes(batch int) int64 {
+	n, one := t.extra+int64(batch)*t.each, int64(4)
 	var v T
 	if _, ok := any(v).(float64); ok {
 		n, one = 2*n, 8
