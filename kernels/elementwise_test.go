@@ -181,6 +181,9 @@ func TestBinaryLevels(t *testing.T) {
 func TestCodeLevels(t *testing.T) {
 	atLevels(t, 300, func(t *testing.T, l Level, m *memory) {
 		n := m.length()
+		if m.r.IntN(60) == 0 {
+			n = 16*chunk*(1+m.r.IntN(2)) + m.r.IntN(40)
+		}
 		x, a := m.floats(n, []float64{0.1, 1, 10, 60}[m.r.IntN(4)]), m.codes(n)
 		got, want := take[int8](m, n), make([]int8, n)
 		s1, z1 := QuantizeRowAt(l, got, x)

@@ -201,12 +201,15 @@ func QuantizeRow(dst []int8, src []float32) (scale float32, zero int32) {
 
 // QuantizeRowAt is [QuantizeRow] with the kernels of a level.
 func QuantizeRowAt(level Level, dst []int8, src []float32) (scale float32, zero int32) {
-	var lo, hi float32
-	done := inChunks(len(src), 16*chunk, func(from, to int) int {
-		n, l, h := spanFront(level, src[from:to])
+	done, lo, hi := spanFront(level, src[:min(len(src), 16*chunk)])
+	for done >= 16*chunk && len(src)-done > widest { // a picture
+		n, l, h := spanFront(level, src[done:min(done+16*chunk, len(src))])
+		if n == 0 {
+			break
+		}
 		lo, hi = min(lo, l), max(hi, h)
-		return n
-	})
+		done += n
+	}
 	for _, x := range src[done:] {
 		if x < lo {
 			lo = x
@@ -227,11 +230,14 @@ func QuantizeRowAt(level Level, dst []int8, src []float32) (scale float32, zero 
 	zero = roundEven(finite(clampFloat(z, -128, 127)))
 	dst = dst[:len(src)]
 	l, h := float32(-128-zero), float32(127-zero)
-	done = inChunks(len(src), 16*chunk, func(from, to int) int {
-		return quantizeFront(level, dst[from:to], src[from:], inv, l, h, zero)
-	})
-	dst = dst[done:]
-	for i, x := range src[done:] {
+	for len(src) > 0 {
+		n := quantizeFront(level, dst[:min(len(src), 16*chunk)], src, inv, l, h, zero)
+		if n == 0 {
+			break
+		}
+		dst, src = dst[n:], src[n:]
+	}
+	for i, x := range src {
 		dst[i] = int8(zero + roundEven(finite(clampFloat(float32(x*inv), l, h))))
 	}
 	return 1 / inv, zero
