@@ -68,8 +68,11 @@ func ruleOf(n *format.Node, tensors map[string]*format.Tensor) rule {
 // weights reports whether a tensor can be the weights of an integer layer:
 // float32, or int8 that is symmetric already (those of a hybrid layer).
 func weights(t *format.Tensor) bool {
-	if !t.Const() || t.Type == format.Float32 {
-		return t.Const()
+	if !t.Const() || len(t.Data) == 0 {
+		return false
+	}
+	if t.Type == format.Float32 {
+		return true
 	}
 	if t.Type != format.Int8 || t.Quant == nil || t.Quant.Block > 0 || len(t.Quant.Scale) > 1 && t.Quant.Axis != 0 {
 		return false

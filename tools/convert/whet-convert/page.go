@@ -24,15 +24,16 @@ var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 
 // writePage writes the report as one page that needs no other file: a picture
 // of where the error comes from first, the numbers below. title names the
-// model.
-func writePage(w io.Writer, r *quant.Report, title string) error {
+// model, scheme what became of it.
+func writePage(w io.Writer, r *quant.Report, title, scheme string) error {
 	p := struct {
 		*quant.Report
 		Title  string
+		Scheme string
 		Chart  chart
 		Rows   []row
 		Guilty []quant.Layer
-	}{Report: r, Title: title, Chart: newChart(r), Guilty: r.Guilty(5)}
+	}{Report: r, Title: title, Scheme: scheme, Chart: newChart(r), Guilty: r.Guilty(5)}
 	for i, l := range r.Layers {
 		p.Rows = append(p.Rows, row{Layer: l, Index: i + 1, Bars: bars(l.Counts), Left: at(&l, l.Chosen[0]), Right: at(&l, l.Chosen[1])})
 	}

@@ -1,20 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/format/vfs"
 	"github.com/whet-edge/whet/quant"
 )
 
@@ -171,17 +170,12 @@ func (f *quantizeFlags) write(r *quant.Report, title string) error {
 	if f.report == "" {
 		return nil
 	}
-	var b bytes.Buffer
-	var err error
-	if strings.EqualFold(filepath.Ext(f.report), ".json") {
-		err = writeJSON(&b, r)
-	} else {
-		err = writePage(&b, r, title)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", f.report, err)
-	}
-	return os.WriteFile(f.report, b.Bytes(), 0o666)
+	return vfs.WriteFile(vfs.OS, f.report, func(w io.Writer) error {
+		if strings.EqualFold(filepath.Ext(f.report), ".json") {
+			return writeJSON(w, r)
+		}
+		return writePage(w, r, title, f.scheme)
+	})
 }
 
 // note adds to what the model says about its making.
