@@ -34,19 +34,47 @@ type result struct {
 	Fixed   []string `json:"constant_inputs,omitempty"` // inputs that were made constants
 }
 
-// A testCase is a folder.
-type testCase struct{ name, dir string }
+// A testCase is a model and the data that it is tried with.
+type testCase struct {
+	name, model string
+	sets        []dataSet
+	opts        []convert.Option
+	rel, floor  float64 // how far a float may be off: relative to itself, or to floor times the greatest of its tensor
+	abs         float64 // and always
+}
+
+// A dataSet is what goes in and what is to come out, in the model's order.
+type dataSet struct{ in, out []*format.Tensor }
 
 // find lists the cases below a folder, by name.
 func find(dir string) ([]testCase, error) {
 	var cases []testCase
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err == nil && d.Name() == "model.onnx" {
-			cases = append(cases, testCase{filepath.Base(filepath.Dir(p)), filepath.Dir(p)})
+			cases = append(cases, testCase{name: filepath.Base(filepath.Dir(p)), model: p, rel: 1e-3, abs: 1e-5})
 		}
 		return err
 	})
 	return cases, err
+}
+
+// load reads the data sets of a case that has none yet.
+func (c *testCase) load() error {
+	sets, err := filepath.Glob(filepath.Join(filepath.Dir(c.model), "test_data_set_*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range sets {
+		var d dataSet
+		if d.in, err = tensors(dir, "input"); err != nil {
+			return err
+		}
+		if d.out, err = tensors(dir, "output"); err != nil {
+			return err
+		}
+		c.sets = append(c.sets, d)
+	}
+	return nil
 }
 
 // check runs all data sets of a case.
@@ -57,12 +85,16 @@ func (c testCase) check() (r result) {
 			r.Verdict, r.Reason = fail, fmt.Sprintf("panic: %v", p)
 		}
 	}()
-	sets, err := filepath.Glob(filepath.Join(c.dir, "test_data_set_*"))
-	if err != nil || len(sets) == 0 {
-		r.Verdict, r.Reason = skip, "it has no data"
-		return r
+	if c.sets == nil {
+		if err := c.load(); err != nil {
+			r.Verdict, r.Reason = skip, err.Error()
+			return r
+		}
 	}
-	for _, set := range sets {
+	if len(c.sets) == 0 {
+		r.Verdict, r.Reason = skip, "it has no data"
+	}
+	for _, set := range c.sets {
 		if err := c.run(set, &r); err != nil {
 			r.Reason = strings.ReplaceAll(err.Error(), "\n", "; ")
 			if r.Verdict == pass {
@@ -78,17 +110,9 @@ func (c testCase) check() (r result) {
 var fixable = regexp.MustCompile(`--const (\S+)=VALUE`)
 
 // run runs one data set.
-func (c testCase) run(set string, r *result) error {
-	in, err := tensors(set, "input")
-	var want []*format.Tensor
-	if err == nil {
-		want, err = tensors(set, "output")
-	}
-	if err != nil {
-		r.Verdict = skip
-		return err
-	}
-	names, err := convert.ONNXInputs(filepath.Join(c.dir, "model.onnx"))
+func (c testCase) run(set dataSet, r *result) error {
+	in, want := set.in, set.out
+	names, err := convert.ONNXInputs(c.model)
 	if err != nil {
 		r.Verdict = skip
 		return err
@@ -138,7 +162,7 @@ func (c testCase) run(set string, r *result) error {
 		return fmt.Errorf("%d outputs, the data has %d", len(outs), len(want))
 	}
 	for i, o := range outs {
-		if err := compare(o, s.Output(i).Bytes(), want[i]); err != nil {
+		if err := c.compare(o, s.Output(i).Bytes(), want[i]); err != nil {
 			return fmt.Errorf("output %q: %w", o.Name, err)
 		}
 	}
@@ -147,10 +171,10 @@ func (c testCase) run(set string, r *result) error {
 
 // convert imports the model, and makes constants of the inputs that it must know.
 func (c testCase) convert(in []*format.Tensor, r *result) (*format.Model, error) {
-	var opts []convert.Option
+	opts := slices.Clone(c.opts)
 	r.Fixed = nil
 	for {
-		m, err := convert.Import(filepath.Join(c.dir, "model.onnx"), opts...)
+		m, err := convert.Import(c.model, opts...)
 		if err == nil {
 			return m, nil
 		}
@@ -198,7 +222,7 @@ func storedBits(t *format.Tensor, want format.DType) {
 }
 
 // compare says how an output differs from what is expected.
-func compare(o runtime.Info, got []byte, want *format.Tensor) error {
+func (c testCase) compare(o runtime.Info, got []byte, want *format.Tensor) error {
 	storedBits(want, o.Type)
 	if o.Type != want.Type || !o.Shape.Equal(want.Shape) {
 		return fmt.Errorf("it is %v %v, expected %v %v", o.Type, o.Shape, want.Type, want.Shape)
@@ -213,7 +237,13 @@ func compare(o runtime.Info, got []byte, want *format.Tensor) error {
 	}
 	rel, abs := 0.0, 0.0
 	if o.Type.Float() {
-		rel, abs = 1e-3, 1e-5
+		top := 0.0
+		for _, v := range b {
+			if !math.IsInf(v, 0) && !math.IsNaN(v) {
+				top = max(top, math.Abs(v))
+			}
+		}
+		rel, abs = c.rel, c.abs+c.rel*c.floor*top
 	}
 	for i := range b {
 		if a[i] == b[i] || math.IsNaN(a[i]) && math.IsNaN(b[i]) {

@@ -1,13 +1,14 @@
 // Command onnx runs folders of ONNX node tests: every folder that holds a
 // model.onnx and test_data_set_N folders with input_N.pb and output_N.pb.
 //
-//	go run ./test/onnx [--filter TEXT] [--all] [--json] DIR...
+//	go run ./test/onnx [--models] [--filter TEXT] [--all] [--json] DIR...
 //
 // A case passes if every output of every data set has the type and shape that is
 // expected, equal integers and bools, and floats within 1e-3 relative and 1e-5
 // absolute, the limits of ONNX's own runner. Where the shape of a result depends
 // on an input, that input is made a constant of the case's value; the table says
-// so. A case whose model cannot be converted is skipped with the reasons. The
+// so. With --models, real models are compared with another runtime's vectors,
+// within 1e-4. A case whose model cannot be converted is skipped with the reasons. The
 // exit code is 1 if a case fails.
 package main
 
@@ -35,6 +36,7 @@ type report struct {
 func run(args []string, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("onnx", flag.ContinueOnError)
 	fs.SetOutput(stderr)
+	golden := fs.Bool("models", false, "the folders hold models of any name, with vectors in golden/MODEL/in_CASE_INPUT.npy")
 	filter := fs.String("filter", "", "only cases whose name contains this")
 	all := fs.Bool("all", false, "list the cases that pass, too")
 	asJSON := fs.Bool("json", false, "print everything as JSON")
@@ -45,7 +47,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "onnx: give one or more folders of node tests")
 		return 2
 	}
-	rep, err := check(fs.Args(), *filter)
+	rep, err := check(fs.Args(), *filter, *golden)
 	if err != nil {
 		fmt.Fprintln(stderr, "onnx:", err)
 		return 1
@@ -67,10 +69,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-func check(dirs []string, filter string) (*report, error) {
-	rep := &report{}
+func check(dirs []string, filter string, golden bool) (*report, error) {
+	rep, list := &report{}, find
+	if golden {
+		list = models
+	}
 	for _, dir := range dirs {
-		cases, err := find(dir)
+		cases, err := list(dir)
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +96,7 @@ func check(dirs []string, filter string) (*report, error) {
 		}
 	}
 	if len(rep.Results) == 0 {
-		return nil, fmt.Errorf("%s: no model.onnx in a folder whose name contains %q", strings.Join(dirs, ", "), filter)
+		return nil, fmt.Errorf("%s: no case whose name contains %q", strings.Join(dirs, ", "), filter)
 	}
 	return rep, nil
 }

@@ -301,6 +301,8 @@ func (c *converter) widened(op string, attrs format.Attrs, kinds []kind, in []*t
 	switch {
 	case from == format.Uint32:
 		to = format.Int64
+	case from == format.Uint64:
+		c.fail("%s of numbers of type %v", op, from)
 	case from == format.Int16 || from == format.Uint16:
 	case few == 2 && (from == format.Int8 || from == format.Uint8 || from == format.Bool):
 	default:
@@ -317,7 +319,7 @@ func (c *converter) widened(op string, attrs format.Attrs, kinds []kind, in []*t
 			wide[i].typ = to
 		}
 	}
-	out := c.emitAll(op, attrs, wide, in...)
+	out := slices.Clone(c.emitAll(op, attrs, wide, in...)) // the node keeps its own
 	for i, k := range kinds {
 		if wide[i].typ != k.typ {
 			out[i] = c.emit("Cast", nil, k.typ, nil, out[i])
