@@ -50,6 +50,14 @@ func (b *bound[T]) unary() (rule, error) {
 		u.Op, slope = kernels.Abs, func(x, _ T) T { return where(x < 0, T(-1), where(x > 0, T(1), 0)) }
 	case "Neg":
 		u.Op, slope = kernels.Neg, func(_, _ T) T { return -1 }
+	case "HardSigmoid":
+		a, c := b.Attrs.Float("alpha", 0.2), b.Attrs.Float("beta", 0.5)
+		u = kernels.Unary{Op: kernels.HardSigmoid, A: a, B: c}
+		slope = func(_, y T) T { return where(y > 0 && y < 1, T(a), 0) }
+	case "Reciprocal":
+		u.Op, slope = kernels.Reciprocal, func(_, y T) T { return -y * y }
+	case "Softplus":
+		u.Op, slope = kernels.Softplus, func(x, _ T) T { return kernels.Sigmoid(x) }
 	case "Erf":
 		u.Op, slope = kernels.ErfOp, func(x, _ T) T { return T(2/math.SqrtPi) * kernels.Exp(-T(x*x)) }
 	case "Gelu":
@@ -220,7 +228,7 @@ func (b *bound[T]) logSoftmax() rule {
 }
 
 // reduce spreads the gradient of a sum or mean, and sends that of a maximum to
-// the first element that has it.
+// the first element that has it (that of a minimum likewise).
 func (b *bound[T]) reduce() (rule, error) {
 	x, y := b.in[0], b.out[0]
 	if x.Data == nil {
@@ -250,10 +258,14 @@ func (b *bound[T]) reduce() (rule, error) {
 	if b.Op == "ReduceMean" {
 		count = T(r.Count)
 	}
-	if b.Op == "ReduceMax" {
+	if b.Op == "ReduceMax" || b.Op == "ReduceMin" {
+		extreme := kernels.ReduceMax[T]
+		if b.Op == "ReduceMin" {
+			extreme = kernels.ReduceMin[T]
+		}
 		won := make([]int, len(y.Data))
 		forward := func() {
-			kernels.ReduceMax(r, y.Data, x.Data)
+			extreme(r, y.Data, x.Data)
 			for i := len(x.Data) - 1; i >= 0; i-- {
 				if o := at(i); x.Data[i] == y.Data[o] {
 					won[o] = i

@@ -235,7 +235,8 @@ func (b *bound[T]) rule() (rule, error) {
 		return b.maxPool()
 	case "AveragePool":
 		return b.averagePool()
-	case "Relu", "Clip", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Elu", "Exp", "Log", "Sqrt", "Rsqrt", "Abs", "Neg", "Erf", "Gelu":
+	case "Relu", "Clip", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Elu", "Exp", "Log", "Sqrt", "Rsqrt", "Abs", "Neg", "Erf", "Gelu",
+		"HardSigmoid", "Reciprocal", "Softplus":
 		return b.unary()
 	case "Softmax":
 		return b.softmax(), nil
@@ -243,7 +244,13 @@ func (b *bound[T]) rule() (rule, error) {
 		return b.logSoftmax(), nil
 	case "Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "SquaredDifference":
 		return b.binary()
-	case "ReduceMean", "ReduceSum", "ReduceMax":
+	case "MatMul":
+		return b.matMul()
+	case "LayerNormalization", "RMSNormalization":
+		return b.normalization(b.Op == "LayerNormalization")
+	case "Expand":
+		return moves(piece[T]{x: b.in[0], y: b.out[0], from: broadcast(b.in[0].Shape, b.out[0].Shape)}), nil
+	case "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin":
 		return b.reduce()
 	case "Reshape":
 		return b.reshape(), nil
@@ -293,38 +300,30 @@ var NoGradient = map[string]string{
 	"ArgMin": noIndex,
 	"TopK":   noIndex,
 
-	"Acos":               noRule,
-	"Acosh":              noRule,
-	"Asin":               noRule,
-	"Asinh":              noRule,
-	"Atan":               noRule,
-	"Atanh":              noRule,
-	"Cos":                noRule,
-	"Cosh":               noRule,
-	"CumProd":            noRule,
-	"CumSum":             noRule,
-	"Expand":             noRule,
-	"GRU":                noRule,
-	"GatherElements":     noRule,
-	"GatherND":           noRule,
-	"GridSample":         noRule,
-	"HardSigmoid":        noRule,
-	"LayerNormalization": noRule,
-	"MatMul":             noRule,
-	"Mod":                noRule,
-	"RMSNormalization":   noRule,
-	"RNN":                noRule,
-	"Reciprocal":         noRule,
-	"ReduceMin":          noRule,
-	"ReduceProd":         noRule,
-	"Resize":             noRule,
-	"ScatterElements":    noRule,
-	"ScatterND":          noRule,
-	"Sin":                noRule,
-	"Sinh":               noRule,
-	"Softplus":           noRule,
-	"Tan":                noRule,
-	"Where":              noRule,
+	"Acos":            noRule,
+	"Acosh":           noRule,
+	"Asin":            noRule,
+	"Asinh":           noRule,
+	"Atan":            noRule,
+	"Atanh":           noRule,
+	"Cos":             noRule,
+	"Cosh":            noRule,
+	"CumProd":         noRule,
+	"CumSum":          noRule,
+	"GRU":             noRule,
+	"GatherElements":  noRule,
+	"GatherND":        noRule,
+	"GridSample":      noRule,
+	"Mod":             noRule,
+	"RNN":             noRule,
+	"ReduceProd":      noRule,
+	"Resize":          noRule,
+	"ScatterElements": noRule,
+	"ScatterND":       noRule,
+	"Sin":             noRule,
+	"Sinh":            noRule,
+	"Tan":             noRule,
+	"Where":           noRule,
 }
 
 // Reasons that several ops share.
