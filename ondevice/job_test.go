@@ -503,6 +503,7 @@ func testMemory(t *testing.T, tail Tail) {
 	goruntime.ReadMemStats(&ms)
 	before, peak := ms.HeapAlloc, uint64(0)
 	sample := func(Progress) {
+		goruntime.GC() // what is garbage depends on when the collector runs
 		goruntime.ReadMemStats(&ms)
 		peak = max(peak, ms.HeapAlloc)
 	}
@@ -521,9 +522,10 @@ func testMemory(t *testing.T, tail Tail) {
 	for _, w := range m.Tensors {
 		constants += int64(len(w.Data)) // lie in the heap already
 	}
-	got, planned := int64(peak-before)+constants, p.PeakBytes-processBytes
+	// Half of the plan is for what the collector has not freed yet.
+	got, planned := int64(peak-before)+constants, (p.PeakBytes-processBytes)/2
 	t.Logf("heap %.1f MB, planned %.1f MB: %v", float64(got)/1e6, float64(planned)/1e6, p.Parts)
-	if got > planned || got < planned/4 {
+	if got > planned || got < planned/3 {
 		t.Errorf("the heap grew to %d bytes; %d were planned", got, planned)
 	}
 }
