@@ -137,3 +137,25 @@ func TestAnyGraph(t *testing.T) {
 		}
 	})
 }
+
+// TestStates keeps a state float and quantizes what stands around it.
+func TestStates(t *testing.T) {
+	m := floatNet(rand.New(rand.NewPCG(6, 6)))
+	g := m.Main()
+	m.States = []*format.State{{Name: "s", Type: format.Float32, Shape: format.Shape{1, 10}}}
+	for _, name := range []string{"past", "sum"} {
+		m.Tensors = append(m.Tensors, &format.Tensor{Name: name, Type: format.Float32, Shape: format.Shape{1, 10}})
+	}
+	state := format.Attrs{"state": "s"}
+	g.Nodes = append(g.Nodes, &format.Node{Name: "read", Op: "StateRead", Outputs: []string{"past"}, Attrs: state},
+		&format.Node{Name: "add", Op: "Add", Inputs: []string{"y", "past"}, Outputs: []string{"sum"}},
+		&format.Node{Name: "write", Op: "StateWrite", Inputs: []string{"sum"}, Attrs: state})
+	g.Outputs = []string{"sum"}
+	r := quantized(t, m, Options{Budget: Budget{SQNR: 20}})
+	if db := r.Report.Score.SQNR; db < 28 {
+		t.Errorf("%.1f dB", db)
+	}
+	if s := r.Model.States[0]; s.Type != format.Float32 || r.Model.Tensor("sum").Type != format.Int8 {
+		t.Errorf("state %v, sum %v", s.Type, r.Model.Tensor("sum").Type)
+	}
+}

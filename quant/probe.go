@@ -32,7 +32,8 @@ func newRunner(m *format.Model, names []string) (*runner, error) {
 	return &runner{p.NewSession(), len(p.Inputs()), m}, nil
 }
 
-// run runs the model on sample number n. Integer inputs are quantized.
+// run runs the model on sample number n, states at their initial values:
+// samples are independent. Integer inputs are quantized.
 func (r *runner) run(ctx context.Context, n int, x Sample) error {
 	if len(x) != r.inputs {
 		return fmt.Errorf("quant: sample %d has %d inputs, the model %d", n, len(x), r.inputs)
@@ -42,6 +43,7 @@ func (r *runner) run(ctx context.Context, n int, x Sample) error {
 			return fmt.Errorf("quant: sample %d: %w", n, err)
 		}
 	}
+	r.session.Reset()
 	return r.session.Run(ctx)
 }
 

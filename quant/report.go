@@ -123,7 +123,7 @@ func (s *search) layers(r *Report, tallies map[string]*tally) {
 	}
 	for _, node := range source.Main().Nodes {
 		layer := node // the node before, where this one is fused into it
-		if bounded[node.Inputs[0]] != "" {
+		if len(node.Inputs) > 0 && bounded[node.Inputs[0]] != "" {
 			layer = made[node.Inputs[0]]
 		}
 		inputs := 0.0

@@ -25,10 +25,11 @@ type StaticOptions struct {
 // have an integer kernel. A node that has none, or is to be kept, computes in
 // float32 between a DequantizeLinear and a QuantizeLinear; their names are
 // returned, so that a caller can tell how far int8 reaches. Inputs and outputs
-// of the model that only such nodes touch stay float32, all others become integers.
+// of the model that only such nodes touch stay float32, all others become
+// integers; states keep their type.
 func Static(m *format.Model, r Ranges, o StaticOptions) (q *format.Model, float []string, err error) {
-	if len(m.Graphs) != 1 || len(m.States) != 0 {
-		return nil, nil, fmt.Errorf("quant: models with states or several graphs cannot be quantized statically; quantize their weights alone (dynamic)")
+	if len(m.Graphs) != 1 {
+		return nil, nil, fmt.Errorf("quant: models with several graphs cannot be quantized statically; quantize their weights alone (dynamic)")
 	}
 	b := newBuilder(m, r, o)
 	if err := b.choose(); err != nil {
@@ -79,8 +80,10 @@ func (b *builder) choose() error {
 		b.params[name] = b.width.quant(r[0], r[1])
 	}
 	for _, n := range slices.Backward(b.main.Nodes) {
-		if out, ok := bounded[n.Outputs[0]]; ok && b.params[n.Outputs[0]] == nil {
-			b.params[n.Outputs[0]] = b.params[out]
+		for _, o := range n.Outputs {
+			if out, ok := bounded[o]; ok && b.params[o] == nil {
+				b.params[o] = b.params[out]
+			}
 		}
 	}
 	producers, users := producers(b.main), users(b.main)
@@ -97,6 +100,9 @@ func (b *builder) choose() error {
 			if t != "" && b.params[t] == nil && b.tensors[t].Type == format.Float32 && !b.tensors[t].Const() {
 				return fmt.Errorf("quant: node %q: the range of %q was not observed", n.Name, t)
 			}
+		}
+		if b.rule[n] == stays { // which may have no output at all
+			continue
 		}
 		out := b.params[n.Outputs[0]]
 		switch b.rule[n] {

@@ -40,6 +40,7 @@ const tiny = "mlperf-tiny/models/"
 // to them are near ties: it counts as a function, not as a classifier.
 var networks = []*network{
 	{name: "mnist CNN", float: "tinymaix/mnist_valid_f.tflite", published: "tinymaix/mnist_valid_q.tflite", classifier: true, data: mnist},
+	{name: "mnist LSTM", float: "tflite-micro/trained_lstm.tflite", published: "tflite-micro/trained_lstm_int8.tflite", classifier: true, data: mnist},
 	{name: "KWS DS-CNN", float: tiny + "keyword_spotting__kws_ref_model_float32.tflite", published: tiny + "keyword_spotting__kws_ref_model.tflite", hybrid: true, data: kws},
 	{name: "IC ResNet8", float: tiny + "image_classification__pretrainedResnet.tflite", published: tiny + "image_classification__pretrainedResnet_quant.tflite", pixels: true, data: patches(32, 1, 0)},
 	{name: "VWW MobileNet", float: tiny + "visual_wake_words__vww_96_float.tflite", published: tiny + "visual_wake_words__vww_96_int8.tflite", classifier: true, data: patches(96, 1.0/255, 0)},

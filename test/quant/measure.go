@@ -153,6 +153,7 @@ func outputs(ctx context.Context, m *format.Model, d *data) ([][]float32, error)
 		if err := s.Input(0).SetFloat32(x); err != nil {
 			return nil, err
 		}
+		s.Reset()
 		if err := s.Run(ctx); err != nil {
 			return nil, err
 		}

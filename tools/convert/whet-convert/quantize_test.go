@@ -201,7 +201,7 @@ func TestQuantizeFailures(t *testing.T) {
 		{"strict with a float op", []string{log, "--quantize", "int8", "--calibrate", data, "--strict-int8"}, exitFailed, `node "extra Exp" (Exp)`},
 		{"strict on a float model", []string{source("accumulator.tflite"), "--strict-int8"}, exitFailed, "computes in float32"},
 		{"integer input", []string{source("classifier.tflite"), "--quantize", "int8", "--calibrate", data}, exitFailed, "uint8"},
-		{"states", []string{source("accumulator.tflite"), "--quantize", "int8", "--calibrate", data}, exitFailed, "accumulator.tflite"},
+		{"samples of another size", []string{source("accumulator.tflite"), "--quantize", "int8", "--calibrate", data}, exitFailed, "accumulator.tflite"},
 		{"nothing to quantize", []string{source("classifier.tflite"), "--quantize", "dynamic"}, exitFailed, "float32 weights"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
