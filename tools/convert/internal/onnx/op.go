@@ -165,9 +165,33 @@ func (o *op) wants(k int) bool { return k < len(o.n.outputs) && o.n.outputs[k] !
 func (o *op) fixed(k int, why string) *tensor {
 	t := o.plain(o.in[k])
 	if !t.isConst() {
-		o.fail("input %q must be a constant: %s. Export the model with it fixed; an input of the graph is fixed by --const %s=VALUE", o.n.inputs[k], why, o.n.inputs[k])
+		mend := ""
+		for _, name := range o.sources(t) {
+			mend += fmt.Sprintf(" --const %s=VALUE", name)
+		}
+		o.fail("input %q must be a constant: %s. Export the model with it fixed, or fix what it is computed from:%s", o.n.inputs[k], why, mend)
 	}
 	return t
+}
+
+// sources returns the names of the graph's inputs that a tensor is computed from.
+func (c *converter) sources(t *tensor) []string {
+	var names []string
+	seen := map[*tensor]bool{}
+	list := []*tensor{t}
+	for len(list) > 0 {
+		t, list = list[0], list[1:]
+		if t == nil || seen[t] || t.isConst() {
+			continue
+		}
+		seen[t] = true
+		if t.def == nil {
+			names = append(names, t.name)
+			continue
+		}
+		list = append(list, t.def.in...)
+	}
+	return names
 }
 
 // fixedInts returns the integers of input k, nil if it is absent.
