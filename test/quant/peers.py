@@ -62,6 +62,18 @@ def outputs(path, x):
     return np.stack(rows)
 
 
+def quantized(model, at):
+    """The outputs for the evaluation samples of what LiteRT makes of a model."""
+    with_signature(model, at(".tflite"))
+    q = quantizer.Quantizer(at(".tflite"))
+    q.load_quantization_recipe(recipe.static_wi8_ai8())
+    it = Interpreter(model_path=at(".tflite"))
+    shape = it.get_input_details()[0]["shape"]
+    samples = [{"input0": s.reshape(shape)} for s in np.load(at(".calibration.npy"))]
+    q.quantize(q.calibrate({SIGNATURE: samples})).export_model(at(".int8.tflite"))
+    return outputs(at(".int8.tflite"), np.load(at(".eval.npy")))
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--material", required=True)
@@ -74,17 +86,10 @@ def main():
             index = json.load(f)
         for entry in index:
             at = lambda name: os.path.join(tmp, entry["files"] + name)
-            with_signature(os.path.join(a.material, entry["model"]), at(".tflite"))
-            q = quantizer.Quantizer(at(".tflite"))
-            q.load_quantization_recipe(recipe.static_wi8_ai8())
-            it = Interpreter(model_path=at(".tflite"))
-            shape = it.get_input_details()[0]["shape"]
-            samples = [{"input0": s.reshape(shape)} for s in np.load(at(".calibration.npy"))]
-            q.quantize(q.calibrate({SIGNATURE: samples})).export_model(at(".int8.tflite"))
             try:
-                np.save(at(".litert.npy"), outputs(at(".int8.tflite"), np.load(at(".eval.npy"))))
-            except RuntimeError as e:
-                print(f"{entry['model']}: LiteRT does not run what its quantizer made: {e}", file=sys.stderr)
+                np.save(at(".litert.npy"), quantized(os.path.join(a.material, entry["model"]), at))
+            except (RuntimeError, ValueError, NotImplementedError) as e:
+                print(f"{entry['model']}: LiteRT cannot quantize it or run the result: {e}", file=sys.stderr)
         sys.exit(table("--peers", tmp))
 
 
