@@ -16,6 +16,7 @@ import (
 type UnsupportedError struct {
 	File string
 	Ops  []UnsupportedOp
+	Note string // what else may be the cause, "" if nothing
 }
 
 // An UnsupportedOp is one node that cannot be converted.
@@ -32,6 +33,9 @@ func (e *UnsupportedError) Error() string {
 	fmt.Fprintf(&b, "%s: %d of its operators cannot be converted", e.File, len(e.Ops))
 	for _, o := range e.Ops {
 		fmt.Fprintf(&b, "\n  node %d %s, output %q: %s", o.Node, o.Op, o.Output, o.Reason)
+	}
+	if e.Note != "" {
+		b.WriteString("\n" + e.Note)
 	}
 	b.WriteString("\nReplace them in the source model; whet-convert --list-ops shows what can be converted.")
 	return b.String()

@@ -216,6 +216,9 @@ func (c *converter) run(opset int64) (*format.Model, error) {
 		return nil, err
 	}
 	if len(c.missing.Ops) > 0 {
+		if note := c.note(); note != "" {
+			c.missing.Note = "Mind the " + note + "; --dim gives others."
+		}
 		return nil, &c.missing
 	}
 	return c.write(s)

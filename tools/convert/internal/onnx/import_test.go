@@ -176,8 +176,11 @@ func TestQuantized(t *testing.T) {
 // them is not blamed.
 func TestUnsupported(t *testing.T) {
 	g := graphOf{nodes: []msg{op1("Nonsense", s("x"), s("a")), op1("Relu", s("a"), s("b")), op1("NonZero", s("x"), s("c")), op1("Reshape", s("b", "c"), s("y"))},
-		in: []msg{port("x", 1, 2)}, out: []msg{port("y", 1, 2)}}
+		in: []msg{port("x", 1, "n")}, out: []msg{port("y", 1, 2)}}
 	_, err := Import("m.onnx", g.model(17), Options{})
+	if err == nil || !strings.Contains(err.Error(), "fixed at n=1; --dim") {
+		t.Errorf("error %v", err)
+	}
 	var u *build.UnsupportedError
 	if !errors.As(err, &u) || u.File != "m.onnx" || len(u.Ops) != 2 || u.Ops[0].Op != "Nonsense" || u.Ops[1].Op != "NonZero" || u.Ops[1].Node != 2 {
 		t.Errorf("error %v", err)

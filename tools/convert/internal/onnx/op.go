@@ -59,7 +59,7 @@ func whyNot(op string) string {
 		return "the shape of its result depends on the data, and whet's shapes are fixed: end the model before it"
 	case strings.HasPrefix(op, "Random") || op == "Multinomial" || op == "Bernoulli":
 		return "its result is random: feed the numbers as an input"
-	case strings.HasPrefix(op, "Sequence") || strings.HasSuffix(op, "Sequence") || strings.HasPrefix(op, "Optional"):
+	case strings.HasPrefix(op, "Sequence") || strings.HasSuffix(op, "Sequence") && op != "ReverseSequence" || strings.HasPrefix(op, "Optional"):
 		return "whet has tensors only, no sequences and no optional values"
 	case op == "Loop" || op == "Scan":
 		return "loops are not possible: export the model with them unrolled"
