@@ -50,9 +50,9 @@ func NewElements(data, idx []int, axis int) (*Elements, error) {
 // base returns where in the data element i of the indices works, but for the axis.
 func (e *Elements) base(i int) int {
 	at := 0
-	for k := len(e.dims) - 1; k >= 0; k-- {
-		at += i % e.dims[k] * e.steps[k]
-		i /= e.dims[k]
+	for k, v := range slices.Backward(e.dims) {
+		at += i % v * e.steps[k]
+		i /= v
 	}
 	return at
 }

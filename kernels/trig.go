@@ -145,7 +145,7 @@ func reducePi(x float64) (r float64, quadrant int) {
 	high := m*top + carry
 	quadrant = int(high >> 62)
 	// The fraction, made signed by taking the nearer quadrant.
-	high, low = high<<2|low>>62, low<<2
+	high = high<<2 | low>>62
 	f := float64(int64(high)) * 0x1p-64
 	if int64(high) < 0 {
 		quadrant++

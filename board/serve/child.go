@@ -135,8 +135,7 @@ func (c *Child) run(ctx context.Context, o order, quiet time.Duration, hear func
 		return last, err
 	}
 	cmd.Cancel = func() error {
-		var f fatal
-		if errors.As(context.Cause(inner), &f) {
+		if _, ok := errors.AsType[fatal](context.Cause(inner)); ok {
 			return cmd.Process.Kill()
 		}
 		return stdin.Close()

@@ -172,7 +172,7 @@ func show(t *testing.T, rec *httptest.ResponseRecorder) string {
 		if err := json.Indent(&v, bytes.TrimRight(elide.ReplaceAll(body, []byte(`"$1":"..."`)), "\n"), "", " "); err != nil {
 			t.Errorf("a reply is not JSON: %v\n%s", err, body)
 		}
-		for _, l := range strings.Split(compactArrays(v.String()), "\n") {
+		for l := range strings.SplitSeq(compactArrays(v.String()), "\n") {
 			fmt.Fprintf(&b, "< %s\n", l)
 		}
 	default:

@@ -2,6 +2,7 @@ package grad
 
 import (
 	"math"
+	"slices"
 
 	"github.com/whet-edge/whet/kernels"
 )
@@ -266,8 +267,8 @@ func (b *bound[T]) reduce() (rule, error) {
 		won := make([]int, len(y.Data))
 		forward := func() {
 			extreme(r, y.Data, x.Data)
-			for i := len(x.Data) - 1; i >= 0; i-- {
-				if o := at(i); x.Data[i] == y.Data[o] {
+			for i, v := range slices.Backward(x.Data) {
+				if o := at(i); v == y.Data[o] {
 					won[o] = i
 				}
 			}

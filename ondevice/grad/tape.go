@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/whet-edge/whet/format"
 )
@@ -192,8 +193,8 @@ func (t *Tape[T]) Backward(seed ...[]T) {
 			copy(y.Grad, seed[i])
 		}
 	}
-	for i := len(t.rules) - 1; i >= 0; i-- {
-		if b := t.rules[i].backward; b != nil {
+	for _, v := range slices.Backward(t.rules) {
+		if b := v.backward; b != nil {
 			b()
 		}
 	}

@@ -125,8 +125,7 @@ func (c testCase) run(set dataSet, r *result) error {
 	m, err := c.convert(in, r)
 	if err != nil {
 		r.Verdict = skip
-		var u *convert.UnsupportedError
-		if errors.As(err, &u) {
+		if u, ok := errors.AsType[*convert.UnsupportedError](err); ok {
 			var reasons []string
 			for _, o := range u.Ops {
 				r.Ops = append(r.Ops, o.Op)

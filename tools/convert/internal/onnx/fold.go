@@ -31,8 +31,7 @@ func evaluate(n *node) error {
 	m := single(n, true)
 	p, err := runtime.Compile(m, runtime.WithThreads(1))
 	if err != nil {
-		var u *runtime.UnsupportedError
-		if errors.As(err, &u) {
+		if u, ok := errors.AsType[*runtime.UnsupportedError](err); ok {
 			return errors.New(u.Op + ": " + u.Reason)
 		}
 		return err
@@ -55,8 +54,7 @@ func evaluate(n *node) error {
 // check finds what format.Check would find wrong with a node.
 func check(n *node) error {
 	err := format.Check(single(n, false))
-	var e *format.CheckError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*format.CheckError](err); ok {
 		return errors.New(e.Op + ": " + e.Msg)
 	}
 	return err

@@ -165,11 +165,11 @@ func (o *op) wants(k int) bool { return k < len(o.n.outputs) && o.n.outputs[k] !
 func (o *op) fixed(k int, why string) *tensor {
 	t := o.plain(o.in[k])
 	if !t.isConst() {
-		mend := ""
+		var mend strings.Builder
 		for _, name := range o.sources(t) {
-			mend += fmt.Sprintf(" --const %s=VALUE", name)
+			mend.WriteString(fmt.Sprintf(" --const %s=VALUE", name))
 		}
-		o.fail("input %q must be a constant: %s. Export the model with it fixed, or fix what it is computed from:%s", o.n.inputs[k], why, mend)
+		o.fail("input %q must be a constant: %s. Export the model with it fixed, or fix what it is computed from:%s", o.n.inputs[k], why, mend.String())
 	}
 	return t
 }
@@ -264,13 +264,6 @@ func (o *op) axesOf(name string, k int) []int64 {
 		return slices.Concat([]int64{}, a.ints)
 	}
 	return o.fixedInts(k)
-}
-
-// want refuses a value of an attribute other than the given one.
-func (o *op) want(name, only string) {
-	if v := o.str(name, only); !strings.EqualFold(v, only) {
-		o.fail("%s %q: only %q is possible", name, v, only)
-	}
 }
 
 // result makes the outputs of an op with one.

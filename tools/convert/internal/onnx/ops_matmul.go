@@ -182,15 +182,15 @@ func einsum(o *op) []*value {
 	// Sum away what neither the result nor the other operand has.
 	for i := range in {
 		var gone []int
-		kept := ""
+		var kept strings.Builder
 		for k, r := range terms[i] {
 			if strings.ContainsRune(right, r) || count[r] == 2 {
-				kept += string(r)
+				kept.WriteString(string(r))
 			} else {
 				gone = append(gone, k)
 			}
 		}
-		in[i], terms[i] = o.reduce("ReduceSum", in[i], gone, false), kept
+		in[i], terms[i] = o.reduce("ReduceSum", in[i], gone, false), kept.String()
 	}
 	if len(in) == 1 {
 		return result(o.reorder(in[0], terms[0], right))
