@@ -102,55 +102,77 @@ func bindRequantize(n *node, l kernels.Level) (*step, error) {
 }
 
 // bindCast binds Cast between plain numbers of all types. The 16-bit floats,
-// which are for storage, go through float32.
+// which are for storage, go through float32 and the smaller integers through
+// int64, both exactly: a loop for every pair of types would double the size of
+// this package.
 func bindCast(n *node, _ kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
 	if x.typ == y.typ {
 		y.alias = x
 		return nil, nil
 	}
-	s := &step{}
-	fromHalf, toHalf := halfFrom(x.typ), halfTo(y.typ)
 	from, to := x.typ, y.typ
-	if fromHalf != nil {
-		from = format.Float32
+	widen, wide := widenOf(from)
+	if widen != nil {
+		from = wide
 	}
-	if toHalf != nil {
+	narrow := halfTo(to)
+	if narrow != nil {
 		to = format.Float32
-	}
-	if fromHalf != nil || toHalf != nil {
-		s.scratch = 4 * x.elems()
 	}
 	cast := castOf(to, from)
 	if cast == nil {
 		return nil, n.errf("no kernel from %v to %v", x.typ, y.typ)
 	}
+	s := &step{}
+	first, second := 0, 0 // bytes of the widened input, of the result before it is narrowed
+	if widen != nil {
+		first = 8 * x.elems()
+	}
+	if narrow != nil {
+		second = 4 * x.elems()
+	}
+	s.scratch = first + second
 	s.run = func(m *mem, scratch []byte, _, _ int) {
-		in, out, wide := m.bytes(x), m.bytes(y), scratch[:s.scratch]
-		if fromHalf != nil {
-			fromHalf(view[float32](wide), view[uint16](in))
-			in = wide
+		in, out := m.bytes(x), m.bytes(y)
+		if widen != nil {
+			widened := scratch[:wide.Bytes(x.elems())]
+			widen(widened, in)
+			in = widened
 		}
-		if toHalf == nil {
+		if narrow == nil {
 			cast(out, in)
 			return
 		}
-		if fromHalf == nil {
-			cast(wide, in)
-		}
-		toHalf(view[uint16](out), view[float32](wide))
+		result := scratch[first : first+second]
+		cast(result, in)
+		narrow(view[uint16](out), view[float32](result))
 	}
 	return s, nil
 }
 
-func halfFrom(t format.DType) func([]float32, []uint16) {
+// widenOf returns the exact conversion of a type without casts of its own to
+// one that has them, and that type.
+func widenOf(t format.DType) (func(dst, src []byte), format.DType) {
 	switch t {
 	case format.Float16:
-		return kernels.Float16ToFloat32
+		return func(dst, src []byte) { kernels.Float16ToFloat32(view[float32](dst), view[uint16](src)) }, format.Float32
 	case format.BFloat16:
-		return kernels.BFloat16ToFloat32
+		return func(dst, src []byte) { kernels.BFloat16ToFloat32(view[float32](dst), view[uint16](src)) }, format.Float32
+	case format.Int32:
+		return cast[int64, int32], format.Int64
+	case format.Int16:
+		return cast[int64, int16], format.Int64
+	case format.Int8:
+		return cast[int64, int8], format.Int64
+	case format.Uint32:
+		return cast[int64, uint32], format.Int64
+	case format.Uint16:
+		return cast[int64, uint16], format.Int64
+	case format.Uint8, format.Bool:
+		return cast[int64, uint8], format.Int64
 	}
-	return nil
+	return nil, t
 }
 
 func halfTo(t format.DType) func([]uint16, []float32) {
@@ -163,7 +185,8 @@ func halfTo(t format.DType) func([]uint16, []float32) {
 	return nil
 }
 
-// castOf returns the conversion between two types, nil for one that has none.
+// castOf returns the conversion from one of the four widest types, nil for
+// others.
 func castOf(to, from format.DType) func(dst, src []byte) {
 	switch from {
 	case format.Float64:
@@ -172,20 +195,8 @@ func castOf(to, from format.DType) func(dst, src []byte) {
 		return castFrom[float32](to)
 	case format.Int64:
 		return castFrom[int64](to)
-	case format.Int32:
-		return castFrom[int32](to)
-	case format.Int16:
-		return castFrom[int16](to)
-	case format.Int8:
-		return castFrom[int8](to)
 	case format.Uint64:
 		return castFrom[uint64](to)
-	case format.Uint32:
-		return castFrom[uint32](to)
-	case format.Uint16:
-		return castFrom[uint16](to)
-	case format.Uint8, format.Bool:
-		return castFrom[uint8](to)
 	}
 	return nil
 }
