@@ -1,70 +1,195 @@
 package kernels
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
-// Cast converts numbers: floats to integers truncate towards zero, saturate at
-// the bounds of the type and take NaN to 0 (what Go leaves to the CPU is
-// defined here); integers wrap; integers to floats and float64 to float32
-// round to nearest even.
-func Cast[D, S Float | Integer](dst []D, src []S) {
-	dst = dst[:len(src)]
-	if !isFloat[S]() || isFloat[D]() {
-		for i, x := range src {
-			dst[i] = D(x)
+// Number says how a number is stored: what kind it is and in how many bytes.
+type Number struct {
+	Kind NumberKind
+	Size int // bytes
+}
+
+// NumberKind is a kind of number.
+type NumberKind uint8
+
+// The kinds of numbers.
+const (
+	Signed   NumberKind = iota // two's complement, 1, 2, 4 or 8 bytes
+	Unsigned                   // 1, 2, 4 or 8 bytes
+	IEEE                       // binary16, binary32, binary64
+	Brain                      // bfloat16
+	Truth                      // 0 or 1 in one byte
+)
+
+// castChunk is how many numbers are converted at once, through the widest
+// types: that needs a loop for every type, not for every pair of them.
+const castChunk = 128
+
+// Cast converts the numbers of src, which are of type from, into dst, of type
+// to. Floats to integers truncate towards zero, saturate at the bounds of the
+// type and take NaN to 0 (what Go leaves to the CPU is defined here); integers
+// wrap; the rest rounds to nearest even, to the 16-bit floats through float32.
+// Truth is 1 for all that is not 0, NaN included.
+func Cast(dst []byte, to Number, src []byte, from Number) {
+	var ints [castChunk]int64
+	var reals [castChunk]float64
+	var singles [castChunk]float32
+	for len(src) >= from.Size {
+		n := min(castChunk, len(src)/from.Size)
+		x, y := src[:n*from.Size], dst[:n*to.Size]
+		src, dst = src[len(x):], dst[len(y):]
+		i, r, f := ints[:n], reals[:n], singles[:n]
+		float := from.Kind == IEEE || from.Kind == Brain
+		if float {
+			loadReals(r, f, x, from)
+		} else {
+			loadInts(i, x, from)
+		}
+		switch {
+		case to.Kind == IEEE && to.Size == 8:
+			if !float {
+				intsToFloats(r, i, from.Kind)
+			}
+			copy(castView[float64](y), r)
+		case to.Kind == IEEE || to.Kind == Brain:
+			switch {
+			case !float:
+				intsToFloats(f, i, from.Kind)
+			case from.Size == 8:
+				for j, v := range r {
+					f[j] = float32(v)
+				}
+			}
+			switch {
+			case to.Size == 4:
+				copy(castView[float32](y), f)
+			case to.Kind == IEEE:
+				Float32ToFloat16(castView[uint16](y), f)
+			default:
+				Float32ToBFloat16(castView[uint16](y), f)
+			}
+		case to.Kind == Truth:
+			for j := range i {
+				y[j] = 0
+				if float && r[j] != 0 || !float && i[j] != 0 {
+					y[j] = 1
+				}
+			}
+		default:
+			if float {
+				realsToInts(i, r, to)
+			}
+			storeInts(y, i, to.Size)
+		}
+	}
+}
+
+// loadReals widens floats to r; those of at most 32 bits are left in f, too.
+func loadReals(r []float64, f []float32, src []byte, from Number) {
+	switch {
+	case from.Size == 8:
+		copy(r, castView[float64](src))
+		return
+	case from.Size == 4:
+		copy(f, castView[float32](src))
+	case from.Kind == IEEE:
+		Float16ToFloat32(f, castView[uint16](src))
+	default:
+		BFloat16ToFloat32(f, castView[uint16](src))
+	}
+	for j, v := range f {
+		r[j] = float64(v)
+	}
+}
+
+// loadInts widens integers to 64 bits; uint64 keeps its bits.
+func loadInts(dst []int64, src []byte, from Number) {
+	signed := from.Kind == Signed
+	switch {
+	case from.Size == 8:
+		copy(dst, castView[int64](src))
+	case from.Size == 4 && signed:
+		widenInts[int32](dst, src)
+	case from.Size == 4:
+		widenInts[uint32](dst, src)
+	case from.Size == 2 && signed:
+		widenInts[int16](dst, src)
+	case from.Size == 2:
+		widenInts[uint16](dst, src)
+	case signed:
+		widenInts[int8](dst, src)
+	default:
+		widenInts[uint8](dst, src)
+	}
+}
+
+func widenInts[T Integer](dst []int64, src []byte) {
+	for j, v := range castView[T](src) {
+		dst[j] = int64(v)
+	}
+}
+
+// storeInts stores the low bytes: integers wrap.
+func storeInts(dst []byte, src []int64, size int) {
+	switch size {
+	case 8:
+		copy(castView[int64](dst), src)
+	case 4:
+		narrowInts[int32](dst, src)
+	case 2:
+		narrowInts[int16](dst, src)
+	default:
+		narrowInts[int8](dst, src)
+	}
+}
+
+func narrowInts[T Integer](dst []byte, src []int64) {
+	y := castView[T](dst)
+	for j, v := range src {
+		y[j] = T(v)
+	}
+}
+
+func intsToFloats[T Float](dst []T, src []int64, kind NumberKind) {
+	if kind == Unsigned {
+		for j, v := range src {
+			dst[j] = T(uint64(v))
 		}
 		return
 	}
-	lo, hi, min, max := castBounds[D]()
-	for i, x := range src {
-		switch v := float64(x); {
+	for j, v := range src {
+		dst[j] = T(v)
+	}
+}
+
+// realsToInts saturates at the bounds of to, whose bits it leaves in dst.
+func realsToInts(dst []int64, src []float64, to Number) {
+	least, most := int64(-1)<<(8*to.Size-1), uint64(1)<<(8*to.Size-1)-1
+	if to.Kind == Unsigned {
+		least, most = 0, most<<1|1
+	}
+	lo, hi := float64(least), float64(most)
+	for j, v := range src {
+		switch {
 		case v <= lo:
-			dst[i] = min
+			dst[j] = least
 		case v >= hi:
-			dst[i] = max
+			dst[j] = int64(most)
 		case v != v:
-			dst[i] = 0
-		case v >= 1<<63: // only uint64 comes here: Go converts through int64
-			dst[i] = D(uint64(v-1<<63) + 1<<63)
+			dst[j] = 0
+		case v >= 1<<63: // only for uint64: Go converts through int64
+			dst[j] = int64(uint64(v-1<<63) + 1<<63)
 		default:
-			dst[i] = D(int64(v))
+			dst[j] = int64(v)
 		}
 	}
 }
 
-// castBounds returns the bounds of an integer type: a float64 up to lo becomes
-// min, one from hi on becomes max.
-func castBounds[D Float | Integer]() (lo, hi float64, min, max D) {
-	bound := func(least int64, most uint64) (float64, float64, D, D) {
-		return float64(least), float64(most), D(least), D(most)
-	}
-	switch any(D(0)).(type) {
-	case int8:
-		return bound(math.MinInt8, math.MaxInt8)
-	case int16:
-		return bound(math.MinInt16, math.MaxInt16)
-	case int32:
-		return bound(math.MinInt32, math.MaxInt32)
-	case int64:
-		return bound(math.MinInt64, math.MaxInt64)
-	case uint8:
-		return bound(0, math.MaxUint8)
-	case uint16:
-		return bound(0, math.MaxUint16)
-	case uint32:
-		return bound(0, math.MaxUint32)
-	}
-	return bound(0, math.MaxUint64)
-}
-
-// CastToBool sets dst to 1 where src is not 0 (NaN included), else to 0.
-func CastToBool[S Float | Integer](dst []uint8, src []S) {
-	dst = dst[:len(src)]
-	for i, x := range src {
-		dst[i] = 0
-		if x != 0 {
-			dst[i] = 1
-		}
-	}
+// castView is b as numbers of type T, in the byte order of the CPU.
+func castView[T Float | Integer](b []byte) []T {
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(T(0))))
 }
 
 // Float16ToFloat32 converts IEEE 754 binary16 numbers; every one is exact.

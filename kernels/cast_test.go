@@ -4,50 +4,64 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"unsafe"
 )
+
+// castTo converts src to numbers of D.
+func castTo[D, S Float | Integer](src []S) []D {
+	dst := make([]D, len(src))
+	bytes := func(p unsafe.Pointer, n uintptr) []byte { return unsafe.Slice((*byte)(p), n) }
+	Cast(bytes(unsafe.Pointer(unsafe.SliceData(dst)), uintptr(len(dst))*unsafe.Sizeof(D(0))), numberOf[D](),
+		bytes(unsafe.Pointer(unsafe.SliceData(src)), uintptr(len(src))*unsafe.Sizeof(S(0))), numberOf[S]())
+	return dst
+}
+
+func numberOf[T Float | Integer]() Number {
+	n := Number{Signed, int(unsafe.Sizeof(T(0)))}
+	switch {
+	case isFloat[T]():
+		n.Kind = IEEE
+	case T(0)-1 > 0:
+		n.Kind = Unsigned
+	}
+	return n
+}
+
+func testCast[D, S Float | Integer](t *testing.T, src []S, want []D) {
+	t.Helper()
+	// Repeated, so that chunks and what is left of one are gone through.
+	for _, times := range []int{1, castChunk / 3} {
+		if got := castTo[D](slices.Repeat(src, times)); !slices.Equal(got, slices.Repeat(want, times)) {
+			t.Errorf("%T to %T: %v, want %v (%d times)", src, want, got, want, times)
+		}
+	}
+}
 
 func TestCastFloatToInt(t *testing.T) {
 	inf, nan := math.Inf(1), math.NaN()
 	x := []float64{0, 1.9, -1.9, 300, -300, 1e10, -1e10, 1e30, -1e30, inf, -inf, nan, 255, 254.9, 1 << 63, 1 << 62}
-	i8, u8, i32, i64, u64 := make([]int8, len(x)), make([]uint8, len(x)), make([]int32, len(x)), make([]int64, len(x)), make([]uint64, len(x))
-	Cast(i8, x)
-	Cast(u8, x)
-	Cast(i32, x)
-	Cast(i64, x)
-	Cast(u64, x)
 	const m, n = math.MaxInt32, math.MinInt32
-	if want := []int8{0, 1, -1, 127, -128, 127, -128, 127, -128, 127, -128, 0, 127, 127, 127, 127}; !slices.Equal(i8, want) {
-		t.Errorf("int8: %v, want %v", i8, want)
-	}
-	if want := []uint8{0, 1, 0, 255, 0, 255, 0, 255, 0, 255, 0, 0, 255, 254, 255, 255}; !slices.Equal(u8, want) {
-		t.Errorf("uint8: %v, want %v", u8, want)
-	}
-	if want := []int32{0, 1, -1, 300, -300, m, n, m, n, m, n, 0, 255, 254, m, m}; !slices.Equal(i32, want) {
-		t.Errorf("int32: %v, want %v", i32, want)
-	}
-	if want := []int64{0, 1, -1, 300, -300, 1e10, -1e10, math.MaxInt64, math.MinInt64, math.MaxInt64, math.MinInt64, 0, 255, 254, math.MaxInt64, 1 << 62}; !slices.Equal(i64, want) {
-		t.Errorf("int64: %v, want %v", i64, want)
-	}
-	if want := []uint64{0, 1, 0, 300, 0, 1e10, 0, math.MaxUint64, 0, math.MaxUint64, 0, 0, 255, 254, 1 << 63, 1 << 62}; !slices.Equal(u64, want) {
-		t.Errorf("uint64: %v, want %v", u64, want)
-	}
+	testCast(t, x, []int8{0, 1, -1, 127, -128, 127, -128, 127, -128, 127, -128, 0, 127, 127, 127, 127})
+	testCast(t, x, []uint8{0, 1, 0, 255, 0, 255, 0, 255, 0, 255, 0, 0, 255, 254, 255, 255})
+	testCast(t, x, []int32{0, 1, -1, 300, -300, m, n, m, n, m, n, 0, 255, 254, m, m})
+	testCast(t, x, []int64{0, 1, -1, 300, -300, 1e10, -1e10, math.MaxInt64, math.MinInt64, math.MaxInt64, math.MinInt64, 0, 255, 254, math.MaxInt64, 1 << 62})
+	testCast(t, x, []uint64{0, 1, 0, 300, 0, 1e10, 0, math.MaxUint64, 0, math.MaxUint64, 0, 0, 255, 254, 1 << 63, 1 << 62})
 }
 
 func TestCastOthers(t *testing.T) {
-	f := make([]float32, 3)
-	Cast(f, []int64{1<<24 + 1, -5, math.MaxInt64})
-	if want := []float32{1 << 24, -5, 1 << 63}; !slices.Equal(f, want) {
-		t.Errorf("int64 to float32: %v, want %v", f, want)
-	}
-	w := make([]int8, 3)
-	Cast(w, []int32{130, -130, 256})
-	if want := []int8{-126, 126, 0}; !slices.Equal(w, want) {
-		t.Errorf("int32 wraps to %v, want %v", w, want)
-	}
-	b := make([]uint8, 5)
-	CastToBool(b, []float32{0, float32(math.Copysign(0, -1)), 1e-40, float32(math.NaN()), -3})
-	if want := []uint8{0, 0, 1, 1, 1}; !slices.Equal(b, want) {
-		t.Errorf("bool: %v, want %v", b, want)
+	testCast(t, []int64{1<<24 + 1, -5, math.MaxInt64}, []float32{1 << 24, -5, 1 << 63})
+	// Through float64 this one would round twice, to 1<<62.
+	testCast(t, []int64{1<<62 + 1<<38 + 1}, []float32{1<<62 + 1<<39})
+	testCast(t, []uint64{math.MaxUint64, 1 << 63, 3}, []float64{1 << 64, 1 << 63, 3})
+	testCast(t, []uint64{math.MaxUint64, 1 << 63, 3}, []float32{1 << 64, 1 << 63, 3})
+	testCast(t, []float64{1 + 0x1p-24, 1 + 0x1p-23, 1e300}, []float32{1, 1 + 0x1p-23, float32(math.Inf(1))})
+	testCast(t, []int32{130, -130, 256}, []int8{-126, 126, 0})
+	testCast(t, []int8{-1, 5}, []uint64{math.MaxUint64, 5})
+	testCast(t, []uint16{65535, 5}, []int32{65535, 5})
+	b, x := make([]byte, 5), []float32{0, float32(math.Copysign(0, -1)), 1e-40, float32(math.NaN()), -3}
+	Cast(b, Number{Truth, 1}, unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 20), Number{IEEE, 4})
+	if want := []byte{0, 0, 1, 1, 1}; !slices.Equal(b, want) {
+		t.Errorf("float32 to truth: %v, want %v", b, want)
 	}
 }
 

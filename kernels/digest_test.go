@@ -108,9 +108,7 @@ func digest() map[string]uint64 {
 	Float32ToBFloat16(b16, x)
 	add("float16", f16)
 	add("bfloat16", b16)
-	i32 := make([]int32, n)
-	Cast(i32, wild)
-	add("cast", i32)
+	add("cast", castTo[int32](wild))
 
 	lp := &LSTMParams{T: 10, N: 2, I: 13, H: 9, Dirs: 2, W: randFloats(r, 2*36*13, 1), R: randFloats(r, 2*36*9, 1), B: randFloats(r, 2*72, 1)}
 	l, _ := NewLSTM(Generic, lp)

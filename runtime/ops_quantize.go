@@ -101,134 +101,33 @@ func bindRequantize(n *node, l kernels.Level) (*step, error) {
 	return s, nil
 }
 
-// bindCast binds Cast between plain numbers of all types. The 16-bit floats,
-// which are for storage, go through float32 and the smaller integers through
-// int64, both exactly: a loop for every pair of types would double the size of
-// this package.
+// bindCast binds Cast between plain numbers of all types.
 func bindCast(n *node, _ kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
 	if x.typ == y.typ {
 		y.alias = x
 		return nil, nil
 	}
-	from, to := x.typ, y.typ
-	widen, wide := widenOf(from)
-	if widen != nil {
-		from = wide
-	}
-	narrow := halfTo(to)
-	if narrow != nil {
-		to = format.Float32
-	}
-	cast := castOf(to, from)
-	if cast == nil {
+	from, to := numberOf(x.typ), numberOf(y.typ)
+	if from.Size == 0 || to.Size == 0 {
 		return nil, n.errf("no kernel from %v to %v", x.typ, y.typ)
 	}
-	s := &step{}
-	first, second := 0, 0 // bytes of the widened input, of the result before it is narrowed
-	if widen != nil {
-		first = 8 * x.elems()
-	}
-	if narrow != nil {
-		second = 4 * x.elems()
-	}
-	s.scratch = first + second
-	s.run = func(m *mem, scratch []byte, _, _ int) {
-		in, out := m.bytes(x), m.bytes(y)
-		if widen != nil {
-			widened := scratch[:wide.Bytes(x.elems())]
-			widen(widened, in)
-			in = widened
-		}
-		if narrow == nil {
-			cast(out, in)
-			return
-		}
-		result := scratch[first : first+second]
-		cast(result, in)
-		narrow(view[uint16](out), view[float32](result))
-	}
-	return s, nil
+	return &step{run: func(m *mem, _ []byte, _, _ int) { kernels.Cast(m.bytes(y), to, m.bytes(x), from) }}, nil
 }
 
-// widenOf returns the exact conversion of a type without casts of its own to
-// one that has them, and that type.
-func widenOf(t format.DType) (func(dst, src []byte), format.DType) {
+// numberOf says how a type stores its numbers; Size is 0 for those smaller
+// than a byte.
+func numberOf(t format.DType) kernels.Number {
+	n := kernels.Number{Kind: kernels.Signed, Size: t.Bits() / 8}
 	switch t {
-	case format.Float16:
-		return func(dst, src []byte) { kernels.Float16ToFloat32(view[float32](dst), view[uint16](src)) }, format.Float32
+	case format.Float64, format.Float32, format.Float16:
+		n.Kind = kernels.IEEE
 	case format.BFloat16:
-		return func(dst, src []byte) { kernels.BFloat16ToFloat32(view[float32](dst), view[uint16](src)) }, format.Float32
-	case format.Int32:
-		return cast[int64, int32], format.Int64
-	case format.Int16:
-		return cast[int64, int16], format.Int64
-	case format.Int8:
-		return cast[int64, int8], format.Int64
-	case format.Uint32:
-		return cast[int64, uint32], format.Int64
-	case format.Uint16:
-		return cast[int64, uint16], format.Int64
-	case format.Uint8, format.Bool:
-		return cast[int64, uint8], format.Int64
-	}
-	return nil, t
-}
-
-func halfTo(t format.DType) func([]uint16, []float32) {
-	switch t {
-	case format.Float16:
-		return kernels.Float32ToFloat16
-	case format.BFloat16:
-		return kernels.Float32ToBFloat16
-	}
-	return nil
-}
-
-// castOf returns the conversion from one of the four widest types, nil for
-// others.
-func castOf(to, from format.DType) func(dst, src []byte) {
-	switch from {
-	case format.Float64:
-		return castFrom[float64](to)
-	case format.Float32:
-		return castFrom[float32](to)
-	case format.Int64:
-		return castFrom[int64](to)
-	case format.Uint64:
-		return castFrom[uint64](to)
-	}
-	return nil
-}
-
-func castFrom[S kernels.Float | kernels.Integer](to format.DType) func(dst, src []byte) {
-	switch to {
-	case format.Float64:
-		return cast[float64, S]
-	case format.Float32:
-		return cast[float32, S]
-	case format.Int64:
-		return cast[int64, S]
-	case format.Int32:
-		return cast[int32, S]
-	case format.Int16:
-		return cast[int16, S]
-	case format.Int8:
-		return cast[int8, S]
-	case format.Uint64:
-		return cast[uint64, S]
-	case format.Uint32:
-		return cast[uint32, S]
-	case format.Uint16:
-		return cast[uint16, S]
-	case format.Uint8:
-		return cast[uint8, S]
+		n.Kind = kernels.Brain
+	case format.Uint64, format.Uint32, format.Uint16, format.Uint8:
+		n.Kind = kernels.Unsigned
 	case format.Bool:
-		return func(dst, src []byte) { kernels.CastToBool(dst, view[S](src)) }
+		n.Kind = kernels.Truth
 	}
-	return nil
-}
-
-func cast[D, S kernels.Float | kernels.Integer](dst, src []byte) {
-	kernels.Cast(view[D](dst), view[S](src))
+	return n
 }

@@ -309,7 +309,7 @@ func TestPlainNumbers(t *testing.T) {
 	for _, typ := range []format.DType{format.Float64, format.Int64, format.Int32, format.Int16, format.Int8, format.Uint64, format.Uint32, format.Uint16, format.Uint8} {
 		number := func(v ...float64) []byte {
 			b := make([]byte, typ.Bytes(len(v)))
-			castOf(typ, format.Float64)(b, raw(v))
+			kernels.Cast(b, numberOf(typ), raw(v), numberOf(format.Float64))
 			return b
 		}
 		in := func() []*format.Tensor {
