@@ -4,6 +4,7 @@ import "slices"
 
 // Ops that models from PyTorch need beyond those of TensorFlow Lite.
 
+//go:noinline
 func logical(name, doc string, types ...string) *OpSpec {
 	return &OpSpec{Name: name, Doc: doc + " The shapes broadcast as numpy's do.", Inputs: []string{"A", "B"}, Outputs: []string{"C"},
 		Types: types, infer: inferBroadcast}

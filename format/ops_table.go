@@ -22,6 +22,10 @@ var matmulTypes = []string{
 	"float32 wint8 float32 -> float32", // hybrid: the input is quantized when the op runs
 }
 
+// The makers of rows are not inlined: the table's initialization is a third of
+// the size that way.
+
+//go:noinline
 func unaryOp(name, doc string, types ...string) *OpSpec {
 	if types == nil {
 		types = []string{"A -> A"}
@@ -29,21 +33,25 @@ func unaryOp(name, doc string, types ...string) *OpSpec {
 	return &OpSpec{Name: name, Doc: doc, Inputs: []string{"X"}, Outputs: []string{"Y"}, Types: types, infer: inferSame}
 }
 
+//go:noinline
 func binaryOp(name, doc string) *OpSpec {
 	return &OpSpec{Name: name, Doc: doc + " The shapes broadcast as numpy's do.", Inputs: []string{"A", "B"}, Outputs: []string{"C"},
 		Types: []string{"A A -> A", "N N -> N"}, infer: inferBroadcast}
 }
 
+//go:noinline
 func reduce(name, doc string, types ...string) *OpSpec {
 	return &OpSpec{Name: name, Doc: doc, Inputs: []string{"X"}, Outputs: []string{"Y"}, Attrs: []AttrSpec{attrAxes, attrKeepdims},
 		Types: types, infer: inferReduce}
 }
 
+//go:noinline
 func pool(name, doc string, types ...string) *OpSpec {
 	return &OpSpec{Name: name, Doc: doc, Inputs: []string{"X[N,H,W,C]"}, Outputs: []string{"Y[N,OH,OW,C]"},
 		Attrs: []AttrSpec{attrKernel, attrStrides, attrDilations, attrPads}, Types: types, infer: inferPool}
 }
 
+//go:noinline
 func with(s *OpSpec, attrs ...AttrSpec) *OpSpec {
 	s.Attrs = attrs
 	return s
