@@ -52,11 +52,11 @@ var (
 		Inputs: []string{"data", "indices"}, Outputs: []string{"Y"},
 		Attrs: []AttrSpec{{Name: "batch_dims", Kind: KindInt, Default: int64(0)}},
 		Types: []string{"T int32 -> T", "T int64 -> T"}, infer: inferGatherND}
-	opScatterElements = &OpSpec{Name: "ScatterElements", Doc: "data, with Y[indices[i][j][k]][j][k] replaced by updates[i][j][k] (or combined with it) for axis 0, and likewise for others, in ascending order of the updates. An index out of range writes nothing.",
+	opScatterElements = &OpSpec{Name: "ScatterElements", Doc: "data, with Y[indices[i][j][k]][j][k] replaced by updates[i][j][k] (or combined with it) for axis 0, and likewise for others, in ascending order of the updates. " + outOfRange,
 		Inputs: []string{"data", "indices", "updates"}, Outputs: []string{"Y"},
 		Attrs: []AttrSpec{{Name: "axis", Kind: KindInt, Default: int64(0)}, attrReduction},
 		Types: []string{"T int32 T -> T", "T int64 T -> T"}, infer: inferScatterElements}
-	opScatterND = &OpSpec{Name: "ScatterND", Doc: "data, with the slices at the positions that the innermost dimension of indices holds replaced by those of updates (or combined with them), in ascending order. A position out of range writes nothing.",
+	opScatterND = &OpSpec{Name: "ScatterND", Doc: "data, with the slices at the positions that the innermost dimension of indices holds replaced by those of updates (or combined with them), in ascending order. " + outOfRange,
 		Inputs: []string{"data", "indices", "updates"}, Outputs: []string{"Y"},
 		Attrs: []AttrSpec{attrReduction},
 		Types: []string{"T int32 T -> T", "T int64 T -> T"}, infer: inferScatterND}
@@ -117,9 +117,7 @@ var (
 	attrReduction = AttrSpec{Name: "reduction", Kind: KindString, Default: "none", Strings: []string{"none", "add", "mul", "max", "min"}}
 )
 
-// Run has no way to refuse an index, and a made-up element would be a silent
-// wrong answer.
-const outOfRange = "An index may be negative: counted from the end. One out of range gives NaN, or 0 where the type has none."
+const outOfRange = "An index may be negative: counted from the end. One out of range is an error when the op runs."
 
 func argExtreme(name, which string) *OpSpec {
 	return &OpSpec{Name: name, Doc: "The position of the " + which + " element along the axis, which stays with size 1.",

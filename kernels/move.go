@@ -330,33 +330,19 @@ func (p *Pad) Run(dst, src, value []byte, from, to int) {
 }
 
 // Gather is ONNX's Gather: along one axis of data, seen as
-// [Outer][Axis][Inner], it picks the positions that indices name; a negative
-// one counts from the end. The result is [Outer][len(indices)][Inner].
+// [Outer][Axis][Inner], it picks slices. The result is [Outer][len(pos)][Inner].
 type Gather struct {
 	Outer, Axis, Inner int
 }
 
-// Run picks for all indices. size is the bytes of an element. It reports the
-// position of the first index that is out of range, or -1; the elements of
-// such an index become zero.
-func (g *Gather) Run(dst, data []byte, indices []int64, size int) (bad int) {
-	bad = -1
+// Run picks the slices at positions, which [Positions] has checked. size is the
+// bytes of an element.
+func (g *Gather) Run(dst, data []byte, pos []int64, size int) {
 	n := g.Inner * size
 	for o := range g.Outer {
-		for i, x := range indices {
-			if x < 0 {
-				x += int64(g.Axis)
-			}
-			d := dst[(o*len(indices)+i)*n:][:n]
-			if x < 0 || x >= int64(g.Axis) {
-				clear(d)
-				if bad < 0 {
-					bad = i
-				}
-				continue
-			}
-			copy(d, data[(o*g.Axis+int(x))*n:])
+		for _, p := range pos {
+			copy(dst[:n], data[(o*g.Axis+int(p))*n:])
+			dst = dst[n:]
 		}
 	}
-	return bad
 }

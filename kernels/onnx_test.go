@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"unsafe"
 )
 
 // TestTrig compares with the standard library in float64, whose own error is far
@@ -115,8 +116,8 @@ func TestGatherScatter(t *testing.T) {
 		t.Fatal(err)
 	}
 	y := make([]uint8, 4)
-	GatherElements(e, y, data, []int64{2, -3, 3, 1}, []byte{99})
-	if !slices.Equal(y, []uint8{3, 1, 99, 2}) {
+	GatherElements(e, y, data, []int64{2, 0, 0, 1}, 1)
+	if !slices.Equal(y, []uint8{3, 1, 1, 2}) {
 		t.Errorf("gather elements %v", y)
 	}
 	for op, want := range map[Combine][]uint8{
@@ -124,7 +125,7 @@ func TestGatherScatter(t *testing.T) {
 		CombineMax: {12, 2, 11, 4, 5, 6}, CombineMin: {1, 2, 3, 4, 5, 6},
 	} {
 		dst := slices.Clone(data)
-		ScatterElements(e, op, dst, []int32{2, -3, 7, 0}, []uint8{11, 10, 50, 12})
+		ScatterElements(e, op, dst, []int64{2, 0, 0}, []uint8{11, 10, 12})
 		if !slices.Equal(dst, want) {
 			t.Errorf("scatter elements, %d: %v, want %v", op, dst, want)
 		}
@@ -134,13 +135,13 @@ func TestGatherScatter(t *testing.T) {
 		t.Fatal(err)
 	}
 	y = make([]uint8, 9)
-	GatherND(s, y, data, []int64{1, -2, 2}, []byte{99})
-	if !slices.Equal(y, []uint8{4, 5, 6, 1, 2, 3, 99, 99, 99}) {
+	GatherND(s, y, data, []int64{1, 0, 1}, 1)
+	if !slices.Equal(y, []uint8{4, 5, 6, 1, 2, 3, 4, 5, 6}) {
 		t.Errorf("gather nd %v", y)
 	}
 	dst := slices.Clone(data)
-	ScatterND(s, CombineAdd, dst, []int64{0, 0, 5}, []uint8{1, 1, 1, 2, 2, 2, 9, 9, 9})
-	if !slices.Equal(dst, []uint8{4, 5, 6, 4, 5, 6}) {
+	ScatterND(s, CombineAdd, dst, []int64{0, 0, 1}, []uint8{1, 1, 1, 2, 2, 2, 9, 9, 9})
+	if !slices.Equal(dst, []uint8{4, 5, 6, 13, 14, 15}) {
 		t.Errorf("scatter nd %v", dst)
 	}
 	b, err := NewSlices([]int{2, 3}, []int{2, 1}, 1)
@@ -148,7 +149,7 @@ func TestGatherScatter(t *testing.T) {
 		t.Fatal(err)
 	}
 	y = make([]uint8, 2)
-	GatherND(b, y, data, []int64{2, 0}, []byte{99})
+	GatherND(b, y, data, []int64{2, 0}, 1)
 	if !slices.Equal(y, []uint8{3, 4}) {
 		t.Errorf("gather nd in batches %v", y)
 	}
@@ -157,6 +158,25 @@ func TestGatherScatter(t *testing.T) {
 	}
 	if _, err := NewSlices([]int{2, 3}, []int{1, 3}, 0); err == nil {
 		t.Error("positions of three dimensions in two were accepted")
+	}
+}
+
+func bytesOf[T any](v []T) []byte {
+	var t T
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*int(unsafe.Sizeof(t)))
+}
+
+func TestPositions(t *testing.T) {
+	idx := []int64{2, -3, 1, -2}
+	pos := make([]int64, 4)
+	if bad := Positions(pos, bytesOf(idx), true, []int{3, 5}); bad != -1 || !slices.Equal(pos, []int64{2, 2, 1, 3}) {
+		t.Errorf("%d %v", bad, pos)
+	}
+	if bad := Positions(pos, bytesOf([]int32{-3, 2, 3, 0}), false, []int{3}); bad != 2 || pos[0] != 0 || pos[1] != 2 {
+		t.Errorf("%d %v", bad, pos)
+	}
+	if bad := Positions(pos, bytesOf([]int32{0, 0, 0, -4}), false, []int{3}); bad != 3 {
+		t.Errorf("%d %v", bad, pos)
 	}
 }
 

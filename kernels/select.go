@@ -5,20 +5,31 @@ import (
 	"slices"
 )
 
-// Index is the types that computed indices have. A negative one counts from the
-// end.
-type Index interface{ int32 | int64 }
-
-// indexPlace returns where index i lies in a dimension of n, -1 if it is out of range.
-func indexPlace[I Index](i I, n int) int {
-	v := int64(i)
-	if v < 0 {
-		v += int64(n)
+// Positions turns indices, of which a negative one counts from the end, into
+// positions: index i is one of dimension dims[i mod len(dims)]. They are int64 if
+// wide, else int32, and pos may be the same memory as wide ones. It returns the
+// number of the first index that is out of range, or -1; the positions of such an
+// index and of those behind it are not set.
+func Positions(pos []int64, idx []byte, wide bool, dims []int) int {
+	short := as[int32](idx)
+	long := as[int64](idx)
+	for i := range pos {
+		var v int64
+		if wide {
+			v = long[i]
+		} else {
+			v = int64(short[i])
+		}
+		n := int64(dims[i%len(dims)])
+		if v < 0 {
+			v += n
+		}
+		if v < 0 || v >= n {
+			return i
+		}
+		pos[i] = v
 	}
-	if v < 0 || v >= int64(n) {
-		return -1
-	}
-	return int(v)
+	return -1
 }
 
 // Elements addresses single elements of a tensor along one axis by a tensor of
@@ -57,16 +68,13 @@ func (e *Elements) base(i int) int {
 	return at
 }
 
-// GatherElements sets dst[i] to the element that idx[i] names, missing for one
-// out of range; elements have len(missing) bytes.
-func GatherElements[I Index](e *Elements, dst, data []byte, idx []I, missing []byte) {
-	size := len(missing)
-	for i, v := range idx {
-		src := missing
-		if p := indexPlace(v, e.axis); p >= 0 {
-			src = data[(e.base(i)+p*e.step)*size:][:size]
-		}
-		copy(dst[i*size:], src)
+// Dims are those that the positions are of.
+func (e *Elements) Dims() []int { return []int{e.axis} }
+
+// GatherElements sets dst[i] to the element at pos[i]; elements have size bytes.
+func GatherElements(e *Elements, dst, data []byte, pos []int64, size int) {
+	for i, p := range pos {
+		copy(dst[i*size:], data[(e.base(i)+int(p)*e.step)*size:][:size])
 	}
 }
 
@@ -102,14 +110,12 @@ func combine[T Float | Integer](op Combine, old, v T) T {
 	return v
 }
 
-// ScatterElements combines every update with the element of dst that its index
-// names, in ascending order. dst holds the data before.
-func ScatterElements[T Float | Integer, I Index](e *Elements, op Combine, dst []T, idx []I, updates []T) {
-	for i, v := range idx {
-		if p := indexPlace(v, e.axis); p >= 0 {
-			at := e.base(i) + p*e.step
-			dst[at] = combine(op, dst[at], updates[i])
-		}
+// ScatterElements combines every update with the element of dst at its position,
+// in ascending order. dst holds the data before.
+func ScatterElements[T Float | Integer](e *Elements, op Combine, dst []T, pos []int64, updates []T) {
+	for i, p := range pos {
+		at := e.base(i) + int(p)*e.step
+		dst[at] = combine(op, dst[at], updates[i])
 	}
 }
 
@@ -136,46 +142,31 @@ func NewSlices(data, idx []int, batch int) (*Slices, error) {
 	return s, nil
 }
 
-// find returns where in its batch the slice lies that pos names, -1 if nowhere.
-func find[I Index](s *Slices, pos []I) int {
-	at := 0
-	for k, d := range s.dims {
-		p := indexPlace(pos[k], d)
-		if p < 0 {
-			return -1
-		}
-		at += p * s.steps[k]
+// Dims are those that the positions are of, innermost last.
+func (s *Slices) Dims() []int { return s.dims }
+
+// find returns where the i-th slice lies.
+func (s *Slices) find(i int, pos []int64) int {
+	at := i / s.count * s.whole
+	for k, p := range pos[i*len(s.dims):][:len(s.dims)] {
+		at += int(p) * s.steps[k]
 	}
 	return at
 }
 
-// GatherND copies the slices that the positions name to dst, missing for the
-// elements of one out of range; elements have len(missing) bytes.
-func GatherND[I Index](s *Slices, dst, data []byte, idx []I, missing []byte) {
-	size, n := len(missing), len(s.dims)
+// GatherND copies the slices that the positions name to dst; elements have size
+// bytes.
+func GatherND(s *Slices, dst, data []byte, pos []int64, size int) {
 	for i := range s.batches * s.count {
-		to := dst[i*s.size*size:][:s.size*size]
-		at := find(s, idx[i*n:][:n])
-		if at < 0 {
-			for k := 0; k < len(to); k += size {
-				copy(to[k:], missing)
-			}
-			continue
-		}
-		copy(to, data[(i/s.count*s.whole+at)*size:])
+		copy(dst[i*s.size*size:][:s.size*size], data[s.find(i, pos)*size:])
 	}
 }
 
 // ScatterND combines the slices of updates with those of dst that the positions
 // name, in ascending order. dst holds the data before.
-func ScatterND[T Float | Integer, I Index](s *Slices, op Combine, dst []T, idx []I, updates []T) {
-	n := len(s.dims)
+func ScatterND[T Float | Integer](s *Slices, op Combine, dst []T, pos []int64, updates []T) {
 	for i := range s.batches * s.count {
-		at := find(s, idx[i*n:][:n])
-		if at < 0 {
-			continue
-		}
-		to := dst[i/s.count*s.whole+at:][:s.size]
+		to := dst[s.find(i, pos):][:s.size]
 		for k, v := range updates[i*s.size:][:s.size] {
 			to[k] = combine(op, to[k], v)
 		}

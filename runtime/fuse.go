@@ -36,6 +36,9 @@ func (g *graph) fold() error {
 			return n.errf("constant operands; the converter should have folded it")
 		}
 		s.run(m, alignedBytes(s.scratch), 0, s.tasks)
+		if m.fault != nil {
+			return m.taken()
+		}
 		for _, v := range n.out {
 			v.data = m.bytes(v)
 		}

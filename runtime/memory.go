@@ -6,6 +6,7 @@ import "unsafe"
 type mem struct {
 	arena  []byte
 	states [][]byte
+	fault  error // of the step that ran; see fail
 }
 
 // bytes returns the memory of a value: a constant's own, else the arena's.

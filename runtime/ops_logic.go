@@ -55,7 +55,7 @@ type (
 		prod    reduceFunc
 		cum     func(a kernels.Along, product, exclusive, reverse bool, dst, src []byte)
 		matmul  func(p *kernels.MatMul, dst, a, b []byte, from, to int)
-		scatter func(e *kernels.Elements, s *kernels.Slices, op kernels.Combine, dst, idx, updates []byte, wide bool)
+		scatter func(e *kernels.Elements, s *kernels.Slices, op kernels.Combine, dst []byte, pos []int64, updates []byte)
 	}
 )
 
@@ -118,17 +118,11 @@ func numericOn[T kernels.Float | kernels.Integer]() *numeric {
 		matmul: func(p *kernels.MatMul, dst, a, b []byte, from, to int) {
 			kernels.MatMulRows(p, view[T](dst), view[T](a), view[T](b), from, to)
 		},
-		scatter: func(e *kernels.Elements, s *kernels.Slices, op kernels.Combine, dst, idx, updates []byte, wide bool) {
-			d, u := view[T](dst), view[T](updates)
-			switch {
-			case e != nil && wide:
-				kernels.ScatterElements(e, op, d, view[int64](idx), u)
-			case e != nil:
-				kernels.ScatterElements(e, op, d, view[int32](idx), u)
-			case wide:
-				kernels.ScatterND(s, op, d, view[int64](idx), u)
-			default:
-				kernels.ScatterND(s, op, d, view[int32](idx), u)
+		scatter: func(e *kernels.Elements, s *kernels.Slices, op kernels.Combine, dst []byte, pos []int64, updates []byte) {
+			if e != nil {
+				kernels.ScatterElements(e, op, view[T](dst), pos, view[T](updates))
+			} else {
+				kernels.ScatterND(s, op, view[T](dst), pos, view[T](updates))
 			}
 		},
 	}

@@ -188,25 +188,12 @@ func bindPad(n *node, _ kernels.Level) (*step, error) {
 	return &step{run: func(m *mem, _ []byte, _, _ int) { p.Run(m.bytes(y), m.bytes(x), b, 0, p.Rows()) }}, nil
 }
 
-// bindGather binds Gather with constant indices, which are checked here;
-// indices that are computed cannot fail a Run that has no way to say so.
 func bindGather(n *node, _ kernels.Level) (*step, error) {
 	x, idx, y := n.in[0], n.in[1], n.out[0]
-	if !idx.isConst() {
-		return nil, n.errf("only constant indices have a kernel")
-	}
 	axis, ok := axisOf(n, len(x.shape))
 	size, whole := x.elemBytes()
 	if !ok || !whole {
 		return nil, n.errf("no kernel for axis %d of %v", axis, x.typ)
-	}
-	var indices []int64
-	if idx.typ == format.Int64 {
-		indices = idx.constI64()
-	} else {
-		for _, i := range idx.constI32() {
-			indices = append(indices, int64(i))
-		}
 	}
 	g := &kernels.Gather{Outer: 1, Axis: x.shape[axis], Inner: 1}
 	for i, d := range x.shape {
@@ -217,10 +204,18 @@ func bindGather(n *node, _ kernels.Level) (*step, error) {
 			g.Inner *= d
 		}
 	}
-	for i, v := range indices {
-		if v < -int64(g.Axis) || v >= int64(g.Axis) {
-			return nil, n.errf("index %d is %d, out of range for an axis of %d", i, v, g.Axis)
+	dims := []int{g.Axis}
+	if idx.isConst() { // resolved once
+		m, scratch := &mem{}, alignedBytes(8*idx.elems())
+		pos := n.positions(m, idx, dims, scratch)
+		if m.fault != nil {
+			return nil, m.fault
 		}
+		return &step{run: func(m *mem, _ []byte, _, _ int) { g.Run(m.bytes(y), m.bytes(x), pos, size) }}, nil
 	}
-	return &step{run: func(m *mem, _ []byte, _, _ int) { g.Run(m.bytes(y), m.bytes(x), indices, size) }}, nil
+	return &step{scratch: 8 * idx.elems(), run: func(m *mem, scratch []byte, _, _ int) {
+		if pos := n.positions(m, idx, dims, scratch); pos != nil {
+			g.Run(m.bytes(y), m.bytes(x), pos, size)
+		}
+	}}, nil
 }

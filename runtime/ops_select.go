@@ -1,9 +1,6 @@
 package runtime
 
 import (
-	"math"
-
-	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/kernels"
 )
 
@@ -16,49 +13,32 @@ func bindExpand(n *node, _ kernels.Level) (*step, error) {
 	return bindCopy(n, c, x, y)
 }
 
-// missing is the element that stands for an index out of range: NaN, or 0.
-func missing(v *value) []byte {
-	b := make([]byte, v.typ.Bits()/8)
-	switch v.typ {
-	case format.Float64:
-		le.PutUint64(b, math.Float64bits(math.NaN()))
-	case format.Float32:
-		le.PutUint32(b, 0x7fc00000)
-	case format.Float16:
-		le.PutUint16(b, 0x7e00)
-	case format.BFloat16:
-		le.PutUint16(b, 0x7fc0)
-	}
-	return b
-}
-
 // bindGatherElements binds GatherElements and GatherND.
 func bindGatherElements(n *node, _ kernels.Level) (*step, error) {
 	x, idx, y := n.in[0], n.in[1], n.out[0]
-	if _, whole := x.elemBytes(); !whole {
+	size, whole := x.elemBytes()
+	if !whole {
 		return nil, n.errf("no kernel for %v", x.typ)
 	}
-	none, wide := missing(x), idx.typ == format.Int64
-	e, s, err := n.access(x, idx)
+	e, s, dims, err := n.access(x, idx)
 	if err != nil {
 		return nil, err
 	}
-	return &step{run: func(m *mem, _ []byte, _, _ int) {
+	return &step{scratch: 8 * idx.elems(), run: func(m *mem, scratch []byte, _, _ int) {
+		pos := n.positions(m, idx, dims, scratch)
 		switch {
-		case e != nil && wide:
-			kernels.GatherElements(e, m.bytes(y), m.bytes(x), view[int64](m.bytes(idx)), none)
+		case pos == nil:
 		case e != nil:
-			kernels.GatherElements(e, m.bytes(y), m.bytes(x), m.i32(idx), none)
-		case wide:
-			kernels.GatherND(s, m.bytes(y), m.bytes(x), view[int64](m.bytes(idx)), none)
+			kernels.GatherElements(e, m.bytes(y), m.bytes(x), pos, size)
 		default:
-			kernels.GatherND(s, m.bytes(y), m.bytes(x), m.i32(idx), none)
+			kernels.GatherND(s, m.bytes(y), m.bytes(x), pos, size)
 		}
 	}}, nil
 }
 
 // access plans how indices address data: element by element, or slice by slice.
-func (n *node) access(x, idx *value) (e *kernels.Elements, s *kernels.Slices, err error) {
+// dims are what the indices are of.
+func (n *node) access(x, idx *value) (e *kernels.Elements, s *kernels.Slices, dims []int, err error) {
 	switch n.op {
 	case "GatherND":
 		s, err = kernels.NewSlices(x.shape, idx.shape, n.attrs.Int("batch_dims", 0))
@@ -67,14 +47,17 @@ func (n *node) access(x, idx *value) (e *kernels.Elements, s *kernels.Slices, er
 	default:
 		axis, ok := axisOf(n, len(x.shape))
 		if !ok {
-			return nil, nil, n.errf("axis out of range")
+			return nil, nil, nil, n.errf("axis out of range")
 		}
 		e, err = kernels.NewElements(x.shape, idx.shape, axis)
 	}
 	if err != nil {
-		return nil, nil, n.errf("%v", err)
+		return nil, nil, nil, n.errf("%v", err)
 	}
-	return e, s, nil
+	if e != nil {
+		return e, nil, e.Dims(), nil
+	}
+	return nil, s, s.Dims(), nil
 }
 
 // bindScatter binds ScatterElements and ScatterND.
@@ -86,14 +69,15 @@ func bindScatter(n *node, _ kernels.Level) (*step, error) {
 	}
 	op := map[string]kernels.Combine{"none": kernels.Replace, "add": kernels.CombineAdd, "mul": kernels.CombineMul,
 		"max": kernels.CombineMax, "min": kernels.CombineMin}[n.attrs.Str("reduction", "none")]
-	e, s, err := n.access(x, idx)
+	e, s, dims, err := n.access(x, idx)
 	if err != nil {
 		return nil, err
 	}
-	wide := idx.typ == format.Int64
-	return &step{run: func(m *mem, _ []byte, _, _ int) {
-		copy(m.bytes(y), m.bytes(x))
-		f.scatter(e, s, op, m.bytes(y), m.bytes(idx), m.bytes(updates), wide)
+	return &step{scratch: 8 * idx.elems(), run: func(m *mem, scratch []byte, _, _ int) {
+		if pos := n.positions(m, idx, dims, scratch); pos != nil {
+			copy(m.bytes(y), m.bytes(x))
+			f.scatter(e, s, op, m.bytes(y), pos, m.bytes(updates))
+		}
 	}}, nil
 }
 

@@ -74,7 +74,8 @@ func byName(ts []*Tensor, name string) *Tensor {
 // Run computes the outputs from the inputs and advances the states. It
 // allocates nothing. When ctx ends it stops before the next step and returns
 // the context's error; the states may then be between two values, and Reset or
-// LoadState brings them back to known ones.
+// LoadState brings them back to known ones. The same holds for a *[RunError], which
+// says that a node met an index out of range or the like.
 func (s *Session) Run(ctx context.Context) error {
 	done := ctx.Done()
 	parallel := s.team.begin()
@@ -95,6 +96,10 @@ func (s *Session) Run(ctx context.Context) error {
 			s.team.run(st)
 		} else {
 			st.run(&s.mem, s.scratch[0], 0, st.tasks)
+			if s.mem.fault != nil {
+				s.team.end(parallel)
+				return s.mem.taken()
+			}
 		}
 		if s.times != nil {
 			s.times[i].add(time.Since(start))
