@@ -449,11 +449,7 @@ func (d *decoder) quant() *Quant {
 	d.object("a quantization", 1, []string{"scale", "zero", "axis", "block"}, func(key string) {
 		switch key {
 		case "scale":
-			n := d.arrayLen()
-			q.Scale = make([]float32, 0, min(n, prealloc))
-			for ; n > 0 && d.err == nil; n-- {
-				q.Scale = append(q.Scale, d.float32())
-			}
+			q.Scale = d.scales()
 		case "zero":
 			n := d.arrayLen()
 			q.Zero = make([]int32, 0, min(n, prealloc))
@@ -467,4 +463,26 @@ func (d *decoder) quant() *Quant {
 		}
 	})
 	return q
+}
+
+// scales reads an array of float32, or a bin of float16.
+func (d *decoder) scales() []float32 {
+	if c := d.code(); c == msgpcode.Bin8 || c == msgpcode.Bin16 || c == msgpcode.Bin32 {
+		b := d.bin()
+		if len(b)%2 != 0 {
+			d.fail("float16 scales of %d bytes", len(b))
+			return nil
+		}
+		s := make([]float32, len(b)/2)
+		for i := range s {
+			s[i] = fromHalf(uint16(b[2*i]) | uint16(b[2*i+1])<<8)
+		}
+		return s
+	}
+	n := d.arrayLen()
+	s := make([]float32, 0, min(n, prealloc))
+	for ; n > 0 && d.err == nil; n-- {
+		s = append(s, d.float32())
+	}
+	return s
 }

@@ -94,9 +94,17 @@ func (e *encoder) quant(q *Quant) {
 	}
 	e.object(n)
 	e.str("scale")
-	e.array(len(q.Scale))
-	for _, f := range q.Scale {
-		e.keep(e.mp.EncodeFloat32(f))
+	var packed []byte
+	if q.Block != 0 {
+		packed = halves(q.Scale)
+	}
+	if packed != nil {
+		e.bin(packed)
+	} else {
+		e.array(len(q.Scale))
+		for _, f := range q.Scale {
+			e.keep(e.mp.EncodeFloat32(f))
+		}
 	}
 	if len(q.Zero) > 0 {
 		e.str("zero")

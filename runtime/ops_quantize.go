@@ -46,8 +46,11 @@ func bindQuantize(n *node, l kernels.Level) (*step, error) {
 // bindDequantize binds DequantizeLinear.
 func bindDequantize(n *node, l kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
-	if y.typ != format.Float32 || x.quant == nil || x.quant.Block > 0 {
+	if y.typ != format.Float32 || x.quant == nil {
 		return nil, n.errf("no kernel from %v to %v", x.typ, y.typ)
+	}
+	if x.quant.Block > 0 || x.typ.Bits() == 4 {
+		return bindDequantizeBlocks(n)
 	}
 	a := x.affine()
 	a.Level = l
@@ -61,6 +64,26 @@ func bindDequantize(n *node, l kernels.Level) (*step, error) {
 		return &step{run: func(m *mem, _ []byte, _, _ int) { kernels.Dequantize(&a, m.f32(y), m.i32(x)) }}, nil
 	}
 	return nil, n.errf("no kernel from %v to %v", x.typ, y.typ)
+}
+
+// bindDequantizeBlocks binds DequantizeLinear of weights of 4 bits or in blocks.
+// They are constants, so this runs once, when the graph is folded.
+func bindDequantizeBlocks(n *node) (*step, error) {
+	x, y := n.in[0], n.out[0]
+	q := x.quant
+	b := &kernels.Blocks{Bits: x.typ.Bits(), Unsigned: x.typ == format.Uint4, Block: q.Block, Scale: q.Scale, Zero: q.Zero}
+	switch {
+	case b.Bits != 4 && b.Bits != 8:
+		return nil, n.errf("blocks of %v have no kernel", x.typ)
+	case q.Block > 0:
+		b.Inner = x.shape[len(x.shape)-1]
+	case q.Axis == 0:
+		b.Inner = x.elems() / len(q.Scale)
+		b.Block = b.Inner
+	default:
+		return nil, n.errf("%v with a scale a channel of axis %d has no kernel; quantize it in blocks", x.typ, q.Axis)
+	}
+	return &step{run: func(m *mem, _ []byte, _, _ int) { kernels.DequantizeBlocks(b, m.f32(y), m.bytes(x)) }}, nil
 }
 
 // bindRequantize binds Requantize: codes of one quantization to another's.

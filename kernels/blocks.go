@@ -1,0 +1,45 @@
+package kernels
+
+// Blocks is the quantization of a tensor whose codes, of 4 or 8 bits, share a
+// scale in blocks along the innermost dimension. The last block of a row may be
+// shorter. Two codes of 4 bits lie in a byte, the first one low; rows follow
+// each other without a gap, so one may begin in the middle of a byte.
+type Blocks struct {
+	Bits     int // 4 or 8
+	Unsigned bool
+	Inner    int       // elements of a row
+	Block    int       // elements of a block
+	Scale    []float32 // of every block, row by row
+	Zero     []int32   // likewise; empty: all zero
+}
+
+// DequantizeBlocks sets dst[i] = float32(code[i]-zero) * scale of i's block, for
+// all elements of dst, which are whole rows.
+func DequantizeBlocks(b *Blocks, dst []float32, codes []byte) {
+	at, block := 0, 0
+	for at < len(dst) {
+		for end := at + b.Inner; at < end; block++ {
+			zero := int32(0)
+			if len(b.Zero) > 0 {
+				zero = b.Zero[block]
+			}
+			for stop := min(at+b.Block, end); at < stop; at++ {
+				dst[at] = float32(b.code(codes, at)-zero) * b.Scale[block]
+			}
+		}
+	}
+}
+
+func (b *Blocks) code(codes []byte, i int) int32 {
+	if b.Bits == 8 {
+		if b.Unsigned {
+			return int32(codes[i])
+		}
+		return int32(int8(codes[i]))
+	}
+	c := codes[i/2] >> (i % 2 * 4) & 15
+	if b.Unsigned {
+		return int32(c)
+	}
+	return int32(int8(c<<4) >> 4)
+}
