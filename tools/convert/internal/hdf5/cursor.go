@@ -38,9 +38,6 @@ func (c *cursor) take(n int) []byte {
 
 func (c *cursor) skip(n int) { c.take(n) }
 
-// align skips to a multiple of 8 from where the cursor started.
-func (c *cursor) align() { c.skip(-c.at & 7) }
-
 func (c *cursor) left() int { return len(c.b) - c.at }
 
 // uint reads an unsigned number of n bytes, little-endian.
@@ -91,9 +88,7 @@ func (c *cursor) expect(signature string) {
 	}
 }
 
-// text reads n bytes up to the first zero.
-func (c *cursor) text(n int) string { return cString(c.take(n)) }
-
+// cString returns b up to its first zero.
 func cString(b []byte) string {
 	for i, x := range b {
 		if x == 0 {

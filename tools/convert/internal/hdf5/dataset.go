@@ -368,11 +368,11 @@ func (o *Object) place(out, chunk []byte, at []int) {
 // unfilter undoes the filters of a chunk, which has n bytes without them. A bit
 // of mask says that the filter was left out.
 func (o *Object) unfilter(b []byte, mask uint32, n int) []byte {
-	for i := len(o.head.filters) - 1; i >= 0; i-- {
+	for i, f := range slices.Backward(o.head.filters) {
 		if i < 32 && mask>>i&1 != 0 {
 			continue
 		}
-		switch f := o.head.filters[i]; f.id {
+		switch f.id {
 		case filterDeflate:
 			r, err := zlib.NewReader(bytes.NewReader(b))
 			if err != nil {

@@ -1,5 +1,7 @@
 package hdf5
 
+import "maps"
+
 // maxDepth bounds the depth of trees: each level has at least two children.
 const maxDepth = 32
 
@@ -8,11 +10,8 @@ func (o *Object) members() map[string]link {
 	if o.links != nil {
 		return o.links
 	}
-	o.links = map[string]link{}
 	h := &o.head
-	for name, l := range h.links {
-		o.links[name] = l
-	}
+	o.links = maps.Clone(h.links)
 	if h.btree != undefined && h.heap != undefined {
 		o.f.symbols(h.btree, o.f.localHeap(h.heap), o.links, 0)
 	}

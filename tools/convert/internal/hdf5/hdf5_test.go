@@ -189,8 +189,12 @@ func TestDatasets(t *testing.T) {
 	}
 }
 
-// everything reads all that can be reached, as often as links lead there.
-func everything(o *Object, depth int) {
+// everything reads all that can be reached.
+func everything(o *Object, seen map[*Object]bool) {
+	if seen[o] {
+		return
+	}
+	seen[o] = true
 	for _, a := range o.head.attrs {
 		a.Strings()
 	}
@@ -198,8 +202,8 @@ func everything(o *Object, depth int) {
 	o.Read()
 	names, _ := o.Names()
 	for _, n := range names {
-		if m, err := o.Lookup(n); err == nil && depth < 8 {
-			everything(m, depth+1)
+		if m, err := o.Lookup(n); err == nil {
+			everything(m, seen)
 		}
 	}
 }
@@ -215,7 +219,7 @@ func TestDamage(t *testing.T) {
 			}
 			c = c[:len(c)-rnd.IntN(2)*rnd.IntN(len(c))]
 			if f, err := Open(c); err == nil {
-				everything(f.Object, 0)
+				everything(f.Object, map[*Object]bool{})
 			}
 		}
 	}
@@ -227,7 +231,7 @@ func FuzzOpen(f *testing.F) {
 	}
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		if h, err := Open(b); err == nil {
-			everything(h.Object, 0)
+			everything(h.Object, map[*Object]bool{})
 		}
 	})
 }
