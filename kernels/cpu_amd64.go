@@ -8,6 +8,10 @@ import "golang.org/x/sys/cpu"
 // have it only as part of AVX-512 run level AVXVNNI in the EVEX encoding.
 var vexVNNI = cpu.X86.HasAVXVNNI
 
+// vbmi tells that this CPU has AVX-512 VBMI, as all with AVX-512 VNNI but the
+// first have.
+var vbmi = cpu.X86.HasAVX512VBMI
+
 // detect returns this machine's levels in ascending order. x/sys/cpu has also
 // checked that the operating system saves the registers.
 func detect() []Level {

@@ -124,6 +124,10 @@ func flipFront(l Level, dst, src []byte) int {
 }
 
 func lookupFront(l Level, dst, src []int8, t *Table8) int {
+	if l == AVX512VNNI && vbmi {
+		amd64.LookupVBMI(pointer(dst), pointer(src), uintptr(len(dst)), unsafe.Pointer(t))
+		return len(dst)
+	}
 	n := len(dst) &^ 63
 	if l < AVX2 || n == 0 {
 		return 0

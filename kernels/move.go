@@ -1,8 +1,8 @@
 package kernels
 
 import (
+	"encoding/binary"
 	"fmt"
-	"slices"
 	"unsafe"
 )
 
@@ -140,7 +140,7 @@ func (c *Copy) Run(dst, src []byte, size, from, to int) {
 			p.src += j * c.ss[k]
 		}
 		switch {
-		case p.dcol == 1 && p.scol == 1 && (size*p.cols > 16 || size > 8 || size&(size-1) != 0):
+		case p.dcol == 1 && p.scol == 1 && (size*p.cols >= 8 || size&(size-1) != 0):
 			p.runs(dst, src, size)
 		case size == 1:
 			move(&p, dst, src)
@@ -170,11 +170,35 @@ type plane struct {
 // runs moves a plane whose rows are dense in dst and src.
 func (p *plane) runs(dst, src []byte, size int) {
 	n := p.cols * size
-	d, s := p.dst*size, p.src*size
-	for range p.rows {
-		copy(dst[d:][:n], src[s:][:n])
-		d += p.drow * size
-		s += p.srow * size
+	d, s, dstep, sstep := p.dst*size, p.src*size, p.drow*size, p.srow*size
+	switch {
+	case n > 128 || n < 8:
+		for range p.rows {
+			copy(dst[d:][:n], src[s:][:n])
+			d += dstep
+			s += sstep
+		}
+	case n < 16: // twice 8 bytes, which may overlap
+		for range p.rows {
+			to, from := dst[d:][:n], src[s:][:n]
+			head, tail := binary.LittleEndian.Uint64(from), binary.LittleEndian.Uint64(from[n-8:])
+			binary.LittleEndian.PutUint64(to, head)
+			binary.LittleEndian.PutUint64(to[n-8:], tail)
+			d += dstep
+			s += sstep
+		}
+	default: // 16 bytes at a time, the last ones twice: a call of copy costs more than a few channels
+		for range p.rows {
+			to, from := dst[d:][:n], src[s:][:n]
+			*(*[16]byte)(to[n-16:]) = *(*[16]byte)(from[n-16:])
+			for len(to) >= 32 && len(from) >= 32 {
+				*(*[16]byte)(to) = *(*[16]byte)(from)
+				to, from = to[16:], from[16:]
+			}
+			*(*[16]byte)(to) = *(*[16]byte)(from)
+			d += dstep
+			s += sstep
+		}
 	}
 }
 
@@ -247,9 +271,10 @@ const (
 // A Pad surrounds a tensor. Every output element is either the constant or
 // one input element, found by one table of input positions a dimension.
 type Pad struct {
-	out []int
-	idx [][]int32 // by dimension: input position of each output position, or -1
-	ss  []int
+	out  []int
+	idx  [][]int32 // by dimension: input position of each output position, or -1
+	ss   []int     // in units
+	unit int       // elements that stay together: those of the inner dimensions without padding
 }
 
 // NewPad pads shape by begin[i] elements before and end[i] behind along each
@@ -258,7 +283,12 @@ func NewPad(shape, begin, end []int, mode PadMode) (*Pad, error) {
 	if len(begin) != len(shape) || len(end) != len(shape) {
 		return nil, fmt.Errorf("kernels: pads %v, %v do not fit shape %v", begin, end, shape)
 	}
-	p := &Pad{ss: steps(shape)}
+	p := &Pad{unit: 1}
+	for last := len(shape) - 1; last > 0 && begin[last] == 0 && end[last] == 0; last-- {
+		p.unit *= shape[last]
+		shape = shape[:last]
+	}
+	p.ss = steps(shape)
 	for i, n := range shape {
 		o := begin[i] + n + end[i]
 		if o < 0 || mode == PadReflect && (begin[i] >= n || end[i] >= n) && o != n || mode == PadEdge && n == 0 && o > 0 {
@@ -291,16 +321,14 @@ func NewPad(shape, begin, end []int, mode PadMode) (*Pad, error) {
 	return p, nil
 }
 
-// Rows is the unit of work: rows of the result's innermost dimension.
+// Rows is the unit of work: rows of the result's innermost padded dimension.
 func (p *Pad) Rows() int { return product(p.out[:len(p.out)-1]) }
 
 // Run computes the rows [from, to) of elements as long as value, which holds
 // one element, the constant.
 func (p *Pad) Run(dst, src, value []byte, from, to int) {
 	last := len(p.out) - 1
-	n, size, idx := p.out[last], len(value), p.idx[last]
-	// Positions inside are consecutive in every mode: one copy for them.
-	in := slices.IndexFunc(idx, func(x int32) bool { return x == 0 })
+	n, size, idx := p.out[last], len(value)*p.unit, p.idx[last]
 	for row := from; row < to; row++ {
 		s, outside := 0, false
 		for i, k := row, last-1; k >= 0; k-- {
@@ -310,22 +338,30 @@ func (p *Pad) Run(dst, src, value []byte, from, to int) {
 			s += x * p.ss[k]
 		}
 		d := dst[row*n*size:][:n*size]
+		if outside {
+			repeat(d, value)
+			continue
+		}
 		for j := 0; j < n; {
-			x := int(idx[j])
-			m := 1
-			switch {
-			case outside || x < 0:
-				copy(d[j*size:][:size], value)
-			default:
-				if j == in {
-					for j+m < n && int(idx[j+m]) == m {
-						m++
-					}
-				}
-				copy(d[j*size:][:m*size], src[(s+x)*size:])
+			x, m := idx[j], 1
+			for j+m < n && (x < 0 && idx[j+m] < 0 || x >= 0 && idx[j+m] == x+int32(m)) {
+				m++
+			}
+			run := d[j*size:][:m*size]
+			if x < 0 {
+				repeat(run, value)
+			} else {
+				copy(run, src[(s+int(x))*size:])
 			}
 			j += m
 		}
+	}
+}
+
+// repeat fills dst with value, by doubling.
+func repeat(dst, value []byte) {
+	for n := copy(dst, value); n < len(dst); n *= 2 {
+		copy(dst[n:], dst[:n])
 	}
 }
 

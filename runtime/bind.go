@@ -50,7 +50,7 @@ func binderOf(op string) binder {
 	case "MaxPool", "AveragePool":
 		return bindPool
 	case "Relu", "Clip", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Elu", "Exp", "Log", "Sqrt", "Rsqrt", "Abs", "Neg", "Erf", "Gelu",
-		"HardSigmoid", "Softplus", "Reciprocal", "Floor", "Ceil", "Round":
+		"HardSigmoid", "Softplus", "Reciprocal", "Floor", "Ceil", "Round", opSilu:
 		return bindUnary
 	case "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh":
 		return bindTrig
@@ -148,6 +148,11 @@ func (g *graph) bind() ([]*step, error) {
 }
 
 func (n *node) bind(l kernels.Level) (*step, error) {
+	if n.table != nil {
+		s := bindTable(n, l, n.table)
+		s.complete(n)
+		return s, nil
+	}
 	b := binderOf(n.op)
 	if b == nil {
 		return nil, n.errf("this op has no kernel")

@@ -56,6 +56,7 @@ type node struct {
 	lo, hi   float64 // clamp of the real output, from fused activations
 	clamp    bool
 	state    *stateVar
+	table    *kernels.Table8 // set by [graph.tabulate]: all that the node does
 }
 
 func (n *node) errf(f string, a ...any) error {

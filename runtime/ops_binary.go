@@ -7,12 +7,18 @@ import (
 
 func (v *value) params() kernels.QParams { return kernels.QParams{Scale: v.scale(), Zero: v.zero()} }
 
+// binaryOf returns the elementwise function of two tensors that an op is.
+func binaryOf(op string) (kernels.BinaryOp, bool) {
+	ops := map[string]kernels.BinaryOp{"Add": kernels.Add, "Sub": kernels.Sub, "Mul": kernels.Mul, "Div": kernels.Div,
+		"Max": kernels.Max, "Min": kernels.Min, "Pow": kernels.PowOp, "SquaredDifference": kernels.SquaredDifference}
+	o, ok := ops[op]
+	return o, ok
+}
+
 // bindBinary binds the elementwise functions of two tensors, broadcast as
 // numpy does it, with a fused clamp.
 func bindBinary(n *node, l kernels.Level) (*step, error) {
-	ops := map[string]kernels.BinaryOp{"Add": kernels.Add, "Sub": kernels.Sub, "Mul": kernels.Mul, "Div": kernels.Div,
-		"Max": kernels.Max, "Min": kernels.Min, "Pow": kernels.PowOp, "SquaredDifference": kernels.SquaredDifference}
-	op := ops[n.op]
+	op, _ := binaryOf(n.op)
 	a, b, y := n.in[0], n.in[1], n.out[0]
 	c, err := kernels.NewBcast(a.shape, b.shape)
 	if err != nil {

@@ -40,8 +40,9 @@ func bindCopy(n *node, c *kernels.Copy, x, y *value) (*step, error) {
 	if !ok {
 		return nil, n.errf("no kernel for %v", x.typ)
 	}
-	return &step{in: []*value{x}, out: []*value{y}, run: func(m *mem, _ []byte, _, _ int) {
-		c.Run(m.bytes(y), m.bytes(x), size, 0, c.Rows())
+	tasks := max(1, chunks(y.size))
+	return &step{in: []*value{x}, out: []*value{y}, tasks: tasks, run: func(m *mem, _ []byte, t0, t1 int) {
+		c.Run(m.bytes(y), m.bytes(x), size, c.Rows()*t0/tasks, c.Rows()*t1/tasks)
 	}}, nil
 }
 
@@ -107,9 +108,10 @@ func bindConcat(n *node, _ kernels.Level) (*step, error) {
 		parts, copies = append(parts, x), append(copies, c)
 		at[axis] += x.shape[axis]
 	}
-	return &step{run: func(m *mem, _ []byte, _, _ int) {
+	tasks := max(1, chunks(y.size))
+	return &step{tasks: tasks, run: func(m *mem, _ []byte, t0, t1 int) {
 		for i, c := range copies {
-			c.Run(m.bytes(y), m.bytes(parts[i]), size, 0, c.Rows())
+			c.Run(m.bytes(y), m.bytes(parts[i]), size, c.Rows()*t0/tasks, c.Rows()*t1/tasks)
 		}
 	}}, nil
 }
@@ -144,9 +146,10 @@ func bindSplit(n *node, _ kernels.Level) (*step, error) {
 		}
 		starts[axis] += int(s)
 	}
-	return &step{run: func(m *mem, _ []byte, _, _ int) {
+	tasks := max(1, chunks(x.size))
+	return &step{tasks: tasks, run: func(m *mem, _ []byte, t0, t1 int) {
 		for _, p := range pieces {
-			p.c.Run(m.bytes(p.y), m.bytes(x), size, 0, p.c.Rows())
+			p.c.Run(m.bytes(p.y), m.bytes(x), size, p.c.Rows()*t0/tasks, p.c.Rows()*t1/tasks)
 		}
 	}}, nil
 }
@@ -185,7 +188,10 @@ func bindPad(n *node, _ kernels.Level) (*step, error) {
 	default:
 		return nil, n.errf("no kernel for %v", x.typ)
 	}
-	return &step{run: func(m *mem, _ []byte, _, _ int) { p.Run(m.bytes(y), m.bytes(x), b, 0, p.Rows()) }}, nil
+	tasks := max(1, chunks(y.size))
+	return &step{tasks: tasks, run: func(m *mem, _ []byte, t0, t1 int) {
+		p.Run(m.bytes(y), m.bytes(x), b, p.Rows()*t0/tasks, p.Rows()*t1/tasks)
+	}}, nil
 }
 
 func bindGather(n *node, _ kernels.Level) (*step, error) {

@@ -10,12 +10,7 @@ import (
 // bindPool binds MaxPool and AveragePool.
 func bindPool(n *node, l kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
-	kernel, stride, dil, pads := pair(n.attrs.Ints("kernel_shape")), pair(n.attrs.Ints("strides")), pair(n.attrs.Ints("dilations")), n.attrs.Ints("pads")
-	p := kernels.PoolShape{N: x.shape[0], H: x.shape[1], W: x.shape[2], C: x.shape[3], KH: kernel[0], KW: kernel[1],
-		SH: stride[0], SW: stride[1], DH: dil[0], DW: dil[1], OH: y.shape[1], OW: y.shape[2], Level: l}
-	if len(pads) == 4 {
-		p.Top, p.Left = int(pads[0]), int(pads[1])
-	}
+	p := n.poolShape(l)
 	if err := p.Check(); err != nil {
 		return nil, n.errf("%v", err)
 	}
@@ -56,6 +51,18 @@ func bindPool(n *node, l kernels.Level) (*step, error) {
 		return nil, n.errf("no kernel for %v", x.typ)
 	}
 	return s, nil
+}
+
+// poolShape returns the geometry of a pooling.
+func (n *node) poolShape(l kernels.Level) kernels.PoolShape {
+	x, y := n.in[0].shape, n.out[0].shape
+	kernel, stride, dil, pads := pair(n.attrs.Ints("kernel_shape")), pair(n.attrs.Ints("strides")), pair(n.attrs.Ints("dilations")), n.attrs.Ints("pads")
+	p := kernels.PoolShape{N: x[0], H: x[1], W: x[2], C: x[3], KH: kernel[0], KW: kernel[1],
+		SH: stride[0], SW: stride[1], DH: dil[0], DW: dil[1], OH: y[1], OW: y[2], Level: l}
+	if len(pads) == 4 {
+		p.Top, p.Left = int(pads[0]), int(pads[1])
+	}
+	return p
 }
 
 // bindReduce binds ReduceMean, ReduceSum and ReduceMax.

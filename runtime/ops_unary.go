@@ -25,6 +25,7 @@ func unaryOf(n *node) (kernels.Unary, bool) {
 		"Sigmoid": kernels.SigmoidOp, "Tanh": kernels.TanhOp, "Exp": kernels.ExpOp, "Log": kernels.LogOp, "Sqrt": kernels.SqrtOp,
 		"Rsqrt": kernels.Rsqrt, "Abs": kernels.Abs, "Neg": kernels.Neg, "Erf": kernels.ErfOp, "Gelu": kernels.Gelu,
 		"HardSigmoid": kernels.HardSigmoid, "Softplus": kernels.Softplus, "Reciprocal": kernels.Reciprocal,
+		opSilu:  kernels.Silu,
 		"Floor": kernels.Floor, "Ceil": kernels.Ceil, "Round": kernels.Round,
 	}
 	op, ok := ops[n.op]

@@ -96,6 +96,8 @@ func Compile(m *format.Model, opts ...Option) (*Program, error) {
 		return nil, err
 	}
 	g.fuse()
+	g.absorbPads()
+	g.tabulate()
 	steps, err := g.bind()
 	if err != nil {
 		return nil, err

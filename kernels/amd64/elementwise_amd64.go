@@ -254,6 +254,11 @@ func FlipAVX2(dst, src unsafe.Pointer, n uintptr)
 //go:noescape
 func LookupAVX2(dst, src unsafe.Pointer, n uintptr, table unsafe.Pointer)
 
+// LookupVBMI is LookupAVX2 for any n, with AVX-512 VBMI.
+//
+//go:noescape
+func LookupVBMI(dst, src unsafe.Pointer, n uintptr, table unsafe.Pointer)
+
 // WindowArgs describes a reduction over the Rows by Cols taps of a window, for
 // each of N neighbouring channels, for Outs windows. Tap (r, c) lies r*RowStep +
 // c*ColStep bytes from Src, the next window SrcStep bytes further; its result goes
