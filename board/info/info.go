@@ -33,6 +33,9 @@ type Board struct {
 	MemAvailable int64 `json:"mem_available_bytes"`
 	MemLimit     int64 `json:"mem_limit_bytes,omitempty"` // of the control group; 0: none
 
+	RSS  int64   `json:"rss_bytes,omitempty"` // of this process
+	Load float64 `json:"load,omitempty"`      // of the last minute: tasks that run or wait for a core
+
 	ClockHz    int64  `json:"clock_hz,omitempty"` // of the first core, as the kernel believes
 	ClockMaxHz int64  `json:"clock_max_hz,omitempty"`
 	Governor   string `json:"governor,omitempty"`
@@ -116,6 +119,7 @@ func Read(root string) *Board {
 			break
 		}
 	}
+	b.readUse(r)
 	b.readCPU(r)
 	if b.Model == "" {
 		b.Model = strings.TrimSpace(r.line("sys/class/dmi/id/sys_vendor") + " " + r.line("sys/class/dmi/id/product_name"))
@@ -244,6 +248,17 @@ func (b *Board) warn(r reader, hot float64) {
 			b.Warnings = append(b.Warnings, "the CPU has slowed itself down "+strconv.FormatInt(n, 10)+" times because of heat since it was switched on")
 			break
 		}
+	}
+}
+
+// readUse reads what is in use now (proc(5): loadavg, statm).
+func (b *Board) readUse(r reader) {
+	if f := strings.Fields(r.line("proc/loadavg")); len(f) > 0 {
+		b.Load, _ = strconv.ParseFloat(f[0], 64) // 0 where it makes no sense
+	}
+	if f := strings.Fields(r.line("proc/self/statm")); len(f) > 1 {
+		pages, _ := strconv.ParseInt(f[1], 10, 64)
+		b.RSS = pages * int64(os.Getpagesize())
 	}
 }
 

@@ -38,6 +38,7 @@ const childGrace = 10 * time.Second
 type order struct {
 	Try   *tryOrder   `json:"try,omitempty"`
 	Train *trainOrder `json:"train,omitempty"`
+	Plan  *trainOrder `json:"plan,omitempty"`
 }
 
 type tryOrder struct {
@@ -67,6 +68,7 @@ type message struct {
 	Want     *uint64   `json:"want,omitempty"` // the inputs of this sample
 	Done     bool      `json:"done,omitempty"` // the last message
 	Outcome  *Outcome  `json:"outcome,omitempty"`
+	Estimate *Estimate `json:"estimate,omitempty"`
 	Error    string    `json:"error,omitempty"`
 }
 
@@ -78,7 +80,31 @@ func (c *Child) Try(ctx context.Context, path string, delta []byte) error {
 
 // Train implements [Trainer].
 func (c *Child) Train(ctx context.Context, task Task, progress func(Progress)) (*Outcome, error) {
-	o := trainOrder{
+	o, err := c.trainOrder(task)
+	if err != nil {
+		return nil, err
+	}
+	m, err := c.run(ctx, order{Train: o}, c.Quiet, func(m message) *sampleReply {
+		if m.Progress != nil {
+			progress(*m.Progress)
+		}
+		return m.answer(task)
+	})
+	return m.Outcome, err
+}
+
+// Plan implements [Trainer].
+func (c *Child) Plan(ctx context.Context, task Task) (*Estimate, error) {
+	o, err := c.trainOrder(task)
+	if err != nil {
+		return nil, err
+	}
+	m, err := c.run(ctx, order{Plan: o}, c.Warm, func(m message) *sampleReply { return m.answer(task) })
+	return m.Estimate, err
+}
+
+func (c *Child) trainOrder(task Task) (*trainOrder, error) {
+	o := &trainOrder{
 		Model: task.Model, Delta: task.Delta, File: task.File, Classes: task.Labels,
 		Options: task.Options, Samples: task.Samples, Labels: make(map[uint64]string, len(task.Samples)),
 	}
@@ -92,23 +118,19 @@ func (c *Child) Train(ctx context.Context, task Task, progress func(Progress)) (
 		}
 		o.Labels[id] = label
 	}
-	m, err := c.run(ctx, order{Train: &o}, c.Quiet, func(m message) *sampleReply {
-		if m.Progress != nil {
-			progress(*m.Progress)
-		}
-		if m.Want == nil {
-			return nil
-		}
-		in, err := task.Inputs(*m.Want)
-		if err != nil {
-			return &sampleReply{Error: err.Error()}
-		}
-		return &sampleReply{Inputs: in}
-	})
-	if err != nil {
-		return nil, err
+	return o, nil
+}
+
+// answer gives the child the sample that it wants, if it wants one.
+func (m message) answer(task Task) *sampleReply {
+	if m.Want == nil {
+		return nil
 	}
-	return m.Outcome, nil
+	in, err := task.Inputs(*m.Want)
+	if err != nil {
+		return &sampleReply{Error: err.Error()}
+	}
+	return &sampleReply{Inputs: in}
 }
 
 // fatal is why a child was killed.
@@ -271,6 +293,8 @@ func Work(ctx context.Context, in io.Reader, out io.Writer, engine Engine, train
 		err = tryModel(ctx, engine, *o.Try)
 	case o.Train != nil:
 		last.Outcome, err = trainer.Train(ctx, w.task(ctx, *o.Train), func(p Progress) { _ = w.send(message{Progress: &p}) })
+	case o.Plan != nil:
+		last.Estimate, err = trainer.Plan(ctx, w.task(ctx, *o.Plan))
 	default:
 		err = errors.New("an unknown order")
 	}

@@ -21,6 +21,7 @@ type Model interface {
 	Outputs() []oip.Spec
 	Labels() []string
 	Memory() int64 // bytes of weights and of one session
+	Sense() Sense
 	NewSession() (Session, error)
 
 	// Decode turns a picture, a sound or the like into the model's input
@@ -28,6 +29,18 @@ type Model interface {
 	Decode(media string, body []byte) ([][]byte, error)
 
 	Close() error
+}
+
+// A Sense is what a model is shown, so that a page knows what to ask a person
+// for. A size that does not apply is 0.
+type Sense struct {
+	Kind     string `json:"kind"` // "image", "audio", or "numbers" for what has no preprocessing
+	Height   int    `json:"height,omitempty"`
+	Width    int    `json:"width,omitempty"`
+	Channels int    `json:"channels,omitempty"`
+	Rate     int    `json:"rate,omitempty"`    // samples of a sound a second
+	Samples  int    `json:"samples,omitempty"` // of a sound
+	Elements int    `json:"elements"`          // of the first input
 }
 
 // A Trial loads a model and runs it once where that can do no harm. What it has
@@ -51,6 +64,22 @@ type Trainer interface {
 	// left it: what that needs it keeps at task.File. When ctx ends, Train
 	// returns with the error of ctx soon, and the task can be taken up again.
 	Train(ctx context.Context, task Task, progress func(Progress)) (*Outcome, error)
+
+	// Plan says what training would take, or why it is refused.
+	Plan(ctx context.Context, task Task) (*Estimate, error)
+}
+
+// An Estimate is what training would take.
+type Estimate struct {
+	Tail      string   `json:"tail"`
+	Node      string   `json:"node"` // the first layer that is trained
+	Classes   []string `json:"classes"`
+	New       []string `json:"new_classes,omitempty"`
+	Params    int      `json:"parameters"`
+	Samples   int      `json:"samples"`
+	Epochs    int      `json:"epochs"`
+	Steps     int      `json:"steps"` // at most
+	PeakBytes int64    `json:"peak_bytes"`
 }
 
 // A Task is what there is to train.
@@ -90,6 +119,11 @@ type Progress struct {
 	Step  int     `json:"step"`
 	Steps int     `json:"steps"`
 	Loss  float64 `json:"loss"`
+
+	// Of the validation samples, after this epoch of training; 0 before the
+	// first one has ended.
+	ValLoss     float64 `json:"validation_loss,omitempty"`
+	ValAccuracy float64 `json:"validation_accuracy,omitempty"`
 }
 
 // An Outcome is the end of a task.

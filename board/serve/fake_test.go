@@ -58,6 +58,7 @@ func (m *fakeModel) Outputs() []oip.Spec {
 func (m *fakeModel) answer() string               { return m.text + "+" + m.delta }
 func (m *fakeModel) Labels() []string             { return []string{"a", "b"} }
 func (m *fakeModel) Memory() int64                { return 7 }
+func (m *fakeModel) Sense() Sense                 { return Sense{Kind: "numbers", Elements: 1} }
 func (m *fakeModel) NewSession() (Session, error) { return &fakeSession{m: m}, nil }
 func (m *fakeModel) Close() error                 { m.e.open.Add(-1); return nil }
 func (m *fakeModel) Decode(media string, body []byte) ([][]byte, error) {
@@ -92,6 +93,10 @@ type fakeTrainer func(ctx context.Context, task Task, progress func(Progress)) (
 
 func (f fakeTrainer) Train(ctx context.Context, task Task, progress func(Progress)) (*Outcome, error) {
 	return f(ctx, task, progress)
+}
+
+func (f fakeTrainer) Plan(_ context.Context, task Task) (*Estimate, error) {
+	return &Estimate{Tail: "head", Samples: len(task.Samples), Classes: task.Labels}, nil
 }
 
 // fakeServer serves the given files by the fake engine.

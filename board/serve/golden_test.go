@@ -148,7 +148,7 @@ func matches(pattern, method, path string) bool {
 }
 
 // elide hides what belongs to the training rather than to the exchange.
-var elide = regexp.MustCompile(`"(report|delta|progress|ns|last_inference|byte_size)":([0-9]+|\{[^{}]*\}|\{.*?\}\}|"[0-9a-f]{64}")`)
+var elide = regexp.MustCompile(`"(report|delta|progress|ns|last_inference|byte_size|peak_bytes)":([0-9]+|\{[^{}]*\}|\{.*?\}\}|"[0-9a-f]{64}")`)
 
 func show(t *testing.T, rec *httptest.ResponseRecorder) string {
 	t.Helper()
@@ -165,7 +165,7 @@ func show(t *testing.T, rec *httptest.ResponseRecorder) string {
 	b.WriteString("<\n")
 	body := rec.Body.Bytes()
 	switch ct := rec.Header().Get("Content-Type"); {
-	case strings.HasPrefix(ct, "text/plain"), ct == "application/zip":
+	case strings.HasPrefix(ct, "text/"), strings.HasPrefix(ct, "image/svg"), ct == "application/zip":
 		b.WriteString("< (not shown)\n")
 	case ct == "application/json":
 		var v bytes.Buffer

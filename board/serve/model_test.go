@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/whet-edge/whet/board/info"
 	"github.com/whet-edge/whet/board/store"
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/format/vfs"
@@ -121,7 +122,10 @@ func testServer(t testing.TB, change func(*Config)) *Server {
 	if err := os.WriteFile(filepath.Join(dir, "torn.whet"), whole[:len(whole)/2], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Models: dir, Store: testStore(t, vfs.OS), Engine: Runtime{}, Trainer: Tuner{}, Version: "test", Log: slog.New(slog.DiscardHandler)}
+	cfg := Config{Models: dir, Store: testStore(t, vfs.OS), Engine: Runtime{}, Trainer: Tuner{}, Version: "test", Log: slog.New(slog.DiscardHandler),
+		Board: func() *info.Board {
+			return &info.Board{Model: "Raspberry Pi 4 Model B Rev 1.4", Kind: "Raspberry Pi 4", OS: "linux", Arch: "arm64", Cores: 4, CPU: "Cortex-A72"}
+		}}
 	if change != nil {
 		change(&cfg)
 	}

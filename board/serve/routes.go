@@ -52,6 +52,7 @@ var routeTable = []route{
 	{"POST /v2/models/{model}/train", scopeTrain, (*Server).startTraining},
 	{"GET /v2/models/{model}/train", scopeTrain, (*Server).trainingStatus},
 	{"DELETE /v2/models/{model}/train", scopeTrain, (*Server).cancelTraining},
+	{"POST /v2/models/{model}/train/plan", scopeTrain, (*Server).planTraining},
 	{"POST /v2/models/{model}/promote", scopeTrain, (*Server).promote},
 	{"POST /v2/models/{model}/rollback", scopeTrain, (*Server).rollback},
 
@@ -62,6 +63,12 @@ var routeTable = []route{
 	{"POST /v1/models/{model}/versions/{call}", scopeInfer, (*Server).predict},
 
 	{"GET /metrics", scopeInfer, (*Server).serveMetrics},
+
+	// The page, and what only it asks for.
+	{"GET /v2/models/{model}/about", scopeInfer, (*Server).about},
+	{"GET /v2/board", scopeInfer, (*Server).board},
+	{"GET /{$}", scopeOpen, (*Server).page},
+	{"GET /page/{file}", scopeOpen, (*Server).page},
 }
 
 // requestIDHeader names a request in the log and in the reply.

@@ -71,6 +71,43 @@ func (l *loaded) Labels() []string    { return l.model.Header.Labels }
 func (l *loaded) Memory() int64       { return int64(l.prog.WeightBytes()) + int64(l.prog.ArenaBytes()) }
 func (l *loaded) Close() error        { return l.base.Close() }
 
+// Sense implements [Model]: a sound if a step of the first input's
+// preprocessing has a rate, else a picture if a step makes one, or if the input
+// looks like one.
+func (l *loaded) Sense() Sense {
+	if len(l.in) == 0 {
+		return Sense{Kind: "numbers"}
+	}
+	in := l.in[0]
+	s := Sense{Kind: "numbers", Elements: in.Shape.Elems()}
+	picture := in.Type.Bits() == 8 && len(in.Shape) == 4 && in.Shape[0] == 1 && (in.Shape[3] == 1 || in.Shape[3] == 3)
+	for _, t := range l.model.Header.Pre {
+		if t.Tensor != "" && t.Tensor != in.Name {
+			continue
+		}
+		if rate := t.Attrs.Int("rate", 0); rate > 0 {
+			return Sense{Kind: "audio", Rate: rate, Samples: t.Attrs.Int("samples", s.Elements), Elements: s.Elements}
+		}
+		if t.Op == "image" {
+			picture = true
+			if size := t.Attrs.Ints("size"); len(size) == 2 {
+				s.Height, s.Width = int(size[0]), int(size[1])
+			}
+		}
+	}
+	if !picture {
+		return s
+	}
+	s.Kind = "image"
+	if s.Height == 0 && len(in.Shape) == 4 {
+		s.Height, s.Width = in.Shape[1], in.Shape[2]
+	}
+	if len(in.Shape) == 4 {
+		s.Channels = in.Shape[3]
+	}
+	return s
+}
+
 func (l *loaded) Decode(media string, body []byte) ([][]byte, error) {
 	pipes, err := pre.ForModel(l.model)
 	if err != nil {
@@ -80,9 +117,12 @@ func (l *loaded) Decode(media string, body []byte) ([][]byte, error) {
 		return nil, fmt.Errorf("the model has %d inputs: give them as tensors", len(pipes))
 	}
 	var a *pre.Array
-	if strings.HasPrefix(media, "audio/") {
+	switch {
+	case strings.HasPrefix(media, "audio/"):
 		a, err = pre.ReadWAV(bytes.NewReader(body))
-	} else {
+	case media == mediaRow:
+		a, err = pre.ReadNumbers(bytes.NewReader(body))
+	default:
 		a, err = pre.ReadImage(bytes.NewReader(body))
 	}
 	if err != nil {

@@ -111,6 +111,9 @@ func (s *Server) readMediaSample(w http.ResponseWriter, r *http.Request, n *inst
 	return &store.Sample{Label: label, Media: media, Form: media, Data: body}, done, nil
 }
 
+// mediaRow is the media type of one row of a table (RFC 4180).
+const mediaRow = "text/csv"
+
 // mediaType returns the request's Content-Type if the body is a file rather
 // than an inference request, else "".
 func mediaType(r *http.Request) (string, error) {
@@ -122,7 +125,7 @@ func mediaType(r *http.Request) (string, error) {
 	if err != nil {
 		return "", refuse(http.StatusUnsupportedMediaType, "Content-Type %q is not understood", h)
 	}
-	if strings.HasPrefix(media, "image/") || strings.HasPrefix(media, "audio/") {
+	if strings.HasPrefix(media, "image/") || strings.HasPrefix(media, "audio/") || media == mediaRow {
 		return media, nil
 	}
 	return "", nil // JSON, under whatever name clients give it

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/whet-edge/whet/board/info"
 	"github.com/whet-edge/whet/board/serve/oip"
 	"github.com/whet-edge/whet/board/store"
 )
@@ -31,6 +32,8 @@ type Config struct {
 	Access  *Access // nil: no tokens
 	Trial   Trial   // nil: models are not tried before they are loaded
 
+	Board func() *info.Board // what the board is now; nil: looked up
+
 	Sessions  int           // of a model, that is how many requests it computes at a time; 1
 	MaxQueue  int           // requests that may wait for a model; 64
 	MaxBody   int64         // bytes of one request; 64 MiB
@@ -41,6 +44,9 @@ type Config struct {
 func (c *Config) defaults() {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Board == nil {
+		c.Board = func() *info.Board { return info.Read("/") }
 	}
 	for _, l := range []struct {
 		v   *int

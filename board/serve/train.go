@@ -40,6 +40,7 @@ type JobStatus struct {
 	Promoted bool            `json:"promoted"`
 	Samples  int             `json:"samples"`
 	Progress Progress        `json:"progress"`
+	Curve    []Progress      `json:"curve,omitempty"` // the progress after each epoch seen since the start
 	Reason   string          `json:"reason,omitempty"`
 	Report   json.RawMessage `json:"report,omitempty"`
 }
@@ -83,7 +84,7 @@ type queuedJob struct {
 // start begins a job.
 func (j *jobs) start(model, parent string, opt TrainOptions) (*JobStatus, error) {
 	if j.trainer == nil {
-		return nil, refuse(http.StatusNotImplemented, "this server was built without training")
+		return nil, errNoTraining
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -95,7 +96,7 @@ func (j *jobs) start(model, parent string, opt TrainOptions) (*JobStatus, error)
 	}
 	ids := j.sampleIDs(model, ^uint64(0))
 	if len(ids) == 0 {
-		return nil, refuse(http.StatusConflict, "model %q has no samples to learn from: POST them to /v2/models/%s/samples", model, model)
+		return nil, noSamples(model)
 	}
 	task := savedTask{Parent: parent, Last: ids[len(ids)-1], Options: opt}
 	body, err := json.Marshal(task)
@@ -186,6 +187,9 @@ func (j *jobs) work(ctx context.Context, r *runningJob, st JobStatus, task saved
 			st.State, st.Reason = jobFailed, err.Error()
 		}
 	}
+	if st.Report != nil {
+		st.Curve = nil // the report has it
+	}
 	if err := j.end(&st); err != nil {
 		j.log.Error("the end of the job cannot be noted", "model", st.Model, "error", err)
 	}
@@ -225,47 +229,29 @@ func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []u
 			o, err = nil, fmt.Errorf("training panicked: %v", v)
 		}
 	}()
-	version, delta, err := j.store.Delta(st.Model, task.Parent)
-	if err != nil {
-		return nil, "", err
-	}
-	m, err := j.repo.engine.Open(j.repo.path(st.Model), delta)
+	t, m, err := j.task(st.Model, task, ids)
 	if err != nil {
 		return nil, "", err
 	}
 	defer m.Close()
-	if version.Base != "" && version.Base != m.Digest() {
-		return nil, "", fmt.Errorf("version %s belongs to another %s%s", task.Parent, st.Model, modelSuffix)
-	}
-	t := Task{
-		Model: j.repo.path(st.Model), Delta: delta, File: j.store.JobFile(st.Model),
-		Labels: m.Labels(), Options: task.Options,
-	}
-	for _, id := range ids {
-		if i, ok := j.store.Info(id); ok && (i.Media != "" || i.Form == form(m.Inputs())) {
-			t.Samples = append(t.Samples, id)
-		}
-	}
-	if len(t.Samples) == 0 {
-		return nil, "", errors.New("no sample has the form of the model's inputs")
-	}
 	gone := false
+	label, inputs := t.Label, t.Inputs
 	t.Label = func(id uint64) (string, bool) {
-		i, ok := j.store.Info(id)
+		l, ok := label(id)
 		gone = gone || !ok
-		return i.Label, ok
+		return l, ok
 	}
 	t.Inputs = func(id uint64) ([][]byte, error) {
-		s, err := j.store.Get(id)
-		if err != nil {
-			gone = gone || errors.Is(err, store.ErrNotFound)
-			return nil, err
-		}
-		return j.inputs(m, s)
+		in, err := inputs(id)
+		gone = gone || errors.Is(err, store.ErrNotFound)
+		return in, err
 	}
 	o, err = j.trainer.Train(ctx, t, func(p Progress) {
 		now := *st
 		now.Progress = p
+		if last := len(now.Curve) - 1; p.Phase == "train" && (last < 0 || now.Curve[last].Step != p.Step) {
+			now.Curve = append(now.Curve, p) // readers of an older status see what it had
+		}
 		*st = now
 		j.mu.Lock()
 		j.last[st.Model] = &now
@@ -275,6 +261,74 @@ func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []u
 		err = errSampleGone
 	}
 	return o, m.Digest(), err
+}
+
+// task makes a task of a saved one. The caller closes the model.
+func (j *jobs) task(model string, task savedTask, ids []uint64) (t Task, m Model, err error) {
+	version, delta, err := j.store.Delta(model, task.Parent)
+	if err != nil {
+		return t, nil, err
+	}
+	if m, err = j.repo.engine.Open(j.repo.path(model), delta); err != nil {
+		return t, nil, err
+	}
+	t = Task{
+		Model: j.repo.path(model), Delta: delta, File: j.store.JobFile(model),
+		Labels: m.Labels(), Options: task.Options,
+		Label: func(id uint64) (string, bool) {
+			i, ok := j.store.Info(id)
+			return i.Label, ok
+		},
+		Inputs: func(id uint64) ([][]byte, error) {
+			s, err := j.store.Get(id)
+			if err != nil {
+				return nil, err
+			}
+			return j.inputs(m, s)
+		},
+	}
+	for _, id := range ids {
+		if i, ok := j.store.Info(id); ok && (i.Media != "" || i.Form == form(m.Inputs())) {
+			t.Samples = append(t.Samples, id)
+		}
+	}
+	switch {
+	case version.Base != "" && version.Base != m.Digest():
+		err = fmt.Errorf("version %s belongs to another %s%s", task.Parent, model, modelSuffix)
+	case len(t.Samples) == 0:
+		err = refuse(http.StatusConflict, "no sample has the form of the model's inputs")
+	}
+	if err != nil {
+		return t, nil, errors.Join(err, m.Close())
+	}
+	return t, m, nil
+}
+
+// plan says what training would take now.
+func (j *jobs) plan(ctx context.Context, model, parent string, opt TrainOptions) (*Estimate, error) {
+	if j.trainer == nil {
+		return nil, errNoTraining
+	}
+	ids := j.sampleIDs(model, ^uint64(0))
+	if len(ids) == 0 {
+		return nil, noSamples(model)
+	}
+	t, m, err := j.task(model, savedTask{Parent: parent, Options: opt}, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	e, err := j.trainer.Plan(ctx, t)
+	if err != nil {
+		return nil, refuse(http.StatusConflict, "%v", err)
+	}
+	return e, nil
+}
+
+var errNoTraining = refuse(http.StatusNotImplemented, "this server was built without training")
+
+func noSamples(model string) error {
+	return refuse(http.StatusConflict, "model %q has no samples to learn from: POST them to /v2/models/%s/samples", model, model)
 }
 
 // publish makes the result a version and, when that was asked for, lets it serve.
@@ -381,21 +435,8 @@ func (j *jobs) status(model string) (*JobStatus, error) {
 }
 
 func (s *Server) startTraining(w http.ResponseWriter, r *http.Request) error {
-	var opt TrainOptions
-	if err := s.readJSON(w, r, &opt); err != nil {
-		return err
-	}
-	if opt.Epochs < 0 || opt.Batch < 0 || opt.Rate < 0 || opt.Validation < 0 || opt.Validation >= 1 || opt.Memory < 0 {
-		return refuse(http.StatusBadRequest, "epochs, batch, learning_rate, memory_bytes must not be negative, validation must be in [0, 1)")
-	}
-	name := r.PathValue("model")
-	n, err := s.repo.hold(name, "")
+	name, parent, opt, err := s.trainRequest(w, r)
 	if err != nil {
-		return err
-	}
-	parent, labels := n.version, n.Labels()
-	n.release()
-	if err := s.wouldForget(name, labels, opt); err != nil {
 		return err
 	}
 	st, err := s.jobs.start(name, parent, opt)
@@ -404,6 +445,38 @@ func (s *Server) startTraining(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusAccepted, st)
 	return nil
+}
+
+// planTraining says what the same request to train would take.
+func (s *Server) planTraining(w http.ResponseWriter, r *http.Request) error {
+	name, parent, opt, err := s.trainRequest(w, r)
+	if err != nil {
+		return err
+	}
+	e, err := s.jobs.plan(r.Context(), name, parent, opt)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, e)
+	return nil
+}
+
+// trainRequest reads a request to train the version that serves.
+func (s *Server) trainRequest(w http.ResponseWriter, r *http.Request) (name, parent string, opt TrainOptions, err error) {
+	if err := s.readJSON(w, r, &opt); err != nil {
+		return "", "", opt, err
+	}
+	if opt.Epochs < 0 || opt.Batch < 0 || opt.Rate < 0 || opt.Validation < 0 || opt.Validation >= 1 || opt.Memory < 0 {
+		return "", "", opt, refuse(http.StatusBadRequest, "epochs, batch, learning_rate, memory_bytes must not be negative, validation must be in [0, 1)")
+	}
+	name = r.PathValue("model")
+	n, err := s.repo.hold(name, "")
+	if err != nil {
+		return "", "", opt, err
+	}
+	parent, labels := n.version, n.Labels()
+	n.release()
+	return name, parent, opt, s.wouldForget(name, labels, opt)
 }
 
 // wouldForget refuses training that would make the model forget classes because

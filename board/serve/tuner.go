@@ -26,23 +26,13 @@ func (t Tuner) Train(ctx context.Context, task Task, progress func(Progress)) (*
 		return nil, err
 	}
 	defer base.Close()
-	data, err := newTaskData(task)
-	if err != nil {
-		return nil, err
-	}
-	loss := 0.0
-	opt := ondevice.Options{
-		Classes: data.classes(task),
-		Epochs:  task.Options.Epochs, LR: float32(task.Options.Rate), Batch: task.Options.Batch,
-		Val: task.Options.Validation, Memory: task.Options.Memory, Seed: task.Options.Seed, Runtime: t.Options,
-		Progress: func(p ondevice.Progress) {
-			if p.Phase == "train" {
-				loss = p.Epoch.Loss
-			}
-			progress(Progress{Phase: p.Phase, Step: p.Done, Steps: p.Total, Loss: loss})
-		},
-	}
-	plan, err := ondevice.Plan(start, data, opt)
+	var epoch ondevice.Epoch // the last one
+	plan, err := t.plan(start, task, func(p ondevice.Progress) {
+		if p.Phase == "train" {
+			epoch = p.Epoch
+		}
+		progress(Progress{Phase: p.Phase, Step: p.Done, Steps: p.Total, Loss: epoch.Loss, ValLoss: epoch.ValLoss, ValAccuracy: epoch.ValAccuracy})
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +66,37 @@ func (t Tuner) Train(ctx context.Context, task Task, progress func(Progress)) (*
 	}
 	o.Delta = b.Bytes()
 	return o, nil
+}
+
+// plan prepares the tuning of a model.
+func (t Tuner) plan(start *format.Model, task Task, progress func(ondevice.Progress)) (*ondevice.TunePlan, error) {
+	data, err := newTaskData(task)
+	if err != nil {
+		return nil, err
+	}
+	return ondevice.Plan(start, data, ondevice.Options{
+		Classes: data.classes(task),
+		Epochs:  task.Options.Epochs, LR: float32(task.Options.Rate), Batch: task.Options.Batch,
+		Val: task.Options.Validation, Memory: task.Options.Memory, Seed: task.Options.Seed, Runtime: t.Options,
+		Progress: progress,
+	})
+}
+
+// Plan implements [Trainer].
+func (t Tuner) Plan(_ context.Context, task Task) (*Estimate, error) {
+	base, start, err := openModel(task.Model, task.Delta)
+	if err != nil {
+		return nil, err
+	}
+	defer base.Close()
+	p, err := t.plan(start, task, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Estimate{
+		Tail: p.Tail.String(), Node: p.Node, Classes: p.Classes, New: p.New, Params: p.Params,
+		Samples: p.Samples, Epochs: p.Epochs, Steps: p.Steps, PeakBytes: p.PeakBytes,
+	}, nil
 }
 
 // carryOut continues the job, or begins it anew if what there is of it belongs
@@ -178,7 +199,14 @@ type tuneAccuracy struct {
 	Accuracy float64   `json:"accuracy"`
 	Loss     float64   `json:"loss,omitempty"` // of regression
 	Recall   []float64 `json:"recall"`
+
+	// Confusion[c][p] counts the samples of class c that were taken for class p;
+	// left out for more classes than a person would look at.
+	Confusion [][]int `json:"confusion,omitempty"`
 }
+
+// maxConfusion is the greatest number of classes of which a table is shown.
+const maxConfusion = 64
 
 func reportOf(r *ondevice.Report) tuneReport {
 	out := tuneReport{Classes: r.Classes, New: r.New, Train: r.Train, Val: r.Val, Rate: r.LR, BestEpoch: r.BestEpoch}
@@ -189,7 +217,11 @@ func reportOf(r *ondevice.Report) tuneReport {
 		if m == nil {
 			return nil
 		}
-		return &tuneAccuracy{m.Accuracy, m.Loss, m.Recall}
+		a := &tuneAccuracy{Accuracy: m.Accuracy, Loss: m.Loss, Recall: m.Recall}
+		if len(m.Confusion) <= maxConfusion {
+			a.Confusion = m.Confusion
+		}
+		return a
 	}
 	out.Base, out.Tuned = accuracy(r.Base), accuracy(r.Tuned)
 	return out

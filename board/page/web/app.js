@@ -1,0 +1,307 @@
+// The page: what it shows and when.
+
+import * as api from "./api.js";
+import { confusion, curve, percent } from "./chart.js";
+import { Queue, certainty, fingerprint } from "./queue.js";
+import { sensesOf } from "./senses.js";
+
+const $ = (id) => document.getElementById(id);
+const el = (tag, props = {}, ...kids) => {
+  const e = Object.assign(document.createElement(tag), props);
+  e.append(...kids);
+  return e;
+};
+
+const bytes = (n) => (n >= 1 << 30 ? `${(n / (1 << 30)).toFixed(1)} GiB` : n >= 1 << 20 ? `${(n / (1 << 20)).toFixed(1)} MiB` : `${Math.ceil(n / 1024)} KiB`);
+
+let model = "";          // that is chosen
+let info = null;         // about it
+let closeSense = () => {};
+let current = null;      // what was shown last: {blob, thumb, print, certainty}
+let counts = {};         // examples by name
+let queue = new Queue();
+let watching = false;    // a training job
+
+// complain shows an error until something works again.
+function complain(e) {
+  $("notice").textContent = e.message;
+  $("notice").hidden = false;
+}
+
+const guard = (f) => async (...args) => {
+  try {
+    const v = await f(...args);
+    $("notice").hidden = true;
+    return v;
+  } catch (e) {
+    complain(e);
+  }
+};
+
+api.onTokenNeeded(() => new Promise((done) => {
+  $("login").showModal();
+  $("login").onclose = () => done($("token").value.trim());
+}));
+
+// ---- Show
+
+function openSense(sense) {
+  closeSense();
+  current = null;
+  $("keep").disabled = true;
+  $("stage").replaceChildren();
+  for (const tab of $("senses").children) tab.setAttribute("aria-selected", tab.textContent === sense.name);
+  closeSense = sense.open($("stage"), guard(shown));
+}
+
+async function shown(blob, thumb, live = false) {
+  const asked = model;
+  const { list, ms } = await api.guess(asked, blob, Math.min(info.labels.length || 10, 1000));
+  if (asked !== model) return;
+  const print = await fingerprint(thumb);
+  current = { blob, thumb, print, certainty: certainty(list), guess: list[0]?.label ?? "" };
+  $("keep").disabled = false;
+  const best = list.slice(0, 5).map(({ label, p }) => {
+    const meter = el("meter", { value: Math.max(0, Math.min(1, p)) });
+    meter.setAttribute("aria-hidden", "true");
+    return el("li", {}, meter, el("span", { textContent: label }), el("span", { textContent: percent(p) }));
+  });
+  $("answer").replaceChildren(el("ol", {}, ...best), el("p", { className: "hint", textContent: `${ms.toFixed(0)} ms from here to the board and back` }));
+  if (!live || current.certainty < 0.3) {
+    queue.add(current);
+    drawQueue();
+  }
+}
+
+// ---- Tell
+
+function thumbOf(thumb, alt) {
+  return thumb.startsWith("data:") || thumb.startsWith("blob:") ? el("img", { src: thumb, alt }) : el("span", { className: "thumb", textContent: thumb });
+}
+
+function drawQueue() {
+  $("queue").replaceChildren(...queue.items.map((item) => {
+    const pick = el("button", {
+      title: "Name this one", onclick: () => {
+        current = item;
+        $("keep").disabled = false;
+        drawQueue();
+        $("label").focus();
+      },
+    }, thumbOf(item.thumb, "shown earlier"), `${item.guess}?${item.alike > 1 ? ` ×${item.alike}` : ""}`);
+    const away = el("button", { className: "away", textContent: "drop", onclick: () => { queue.remove(item); drawQueue(); } });
+    away.setAttribute("aria-label", `Drop ${item.guess} from the list`);
+    return el("li", { className: item === current ? "chosen" : "" }, pick, away);
+  }));
+  $("queue-hint").hidden = queue.items.length > 0;
+}
+
+const keep = guard(async (label) => {
+  const item = current;
+  if (!item) throw new Error("Show something first.");
+  await api.keep(model, item.blob, label);
+  queue.remove(item);
+  queue.forget(item.print);
+  drawQueue();
+  await drawExamples();
+});
+
+async function drawExamples() {
+  const list = await api.samples(model, 0, 1);
+  counts = list.labels ?? {};
+  const names = Object.keys(counts).sort();
+  $("count").textContent = list.count ? `${list.count}, ${bytes(list.bytes)}` : "";
+  $("counts").hidden = !names.length;
+  $("counts").tBodies[0].replaceChildren(...names.map((n) => el("tr", {}, el("td", { textContent: n }), el("td", { textContent: counts[n] }))));
+  const known = names.length ? names : info.labels.slice(0, 9);
+  $("chips").replaceChildren(...known.slice(0, 12).map((n) => el("button", { type: "button", textContent: n, title: `Keep as ${n}`, onclick: () => keep(n) })));
+  $("labels").replaceChildren(...[...new Set([...names, ...info.labels])].slice(0, 200).map((n) => el("option", { value: n })));
+  if ($("browse").open) await drawSamples();
+  await drawPlan();
+}
+
+async function drawSamples() {
+  const { samples } = await api.samples(model);
+  $("samples").replaceChildren(...samples.toReversed().map((s) => {
+    const box = el("span", { className: "thumb", textContent: s.media?.split("/")[0] ?? "tensor" });
+    if (s.media?.startsWith("image/")) {
+      api.sampleFile(model, s.id).then((blob) => {
+        const img = el("img", { src: URL.createObjectURL(blob), alt: s.label });
+        img.onload = () => URL.revokeObjectURL(img.src);
+        box.replaceWith(img);
+      }, complain);
+    }
+    const away = el("button", { className: "away", textContent: "delete", onclick: guard(async () => { await api.discard(model, s.id); await drawExamples(); }) });
+    away.setAttribute("aria-label", `Delete this example of ${s.label}`);
+    return el("li", {}, box, el("span", { textContent: s.label }), away);
+  }));
+}
+
+// ---- Teach
+
+function options() {
+  const only = document.querySelector("input[name=scope]:checked").value === "only";
+  return only ? { promote: true, classes: Object.keys(counts).sort(), allow_forgetting: true } : { promote: true };
+}
+
+async function drawPlan() {
+  const names = Object.keys(counts).length;
+  let ok = false, text = "Keep a few examples first.";
+  if (names) {
+    try {
+      const p = await api.plan(model, options());
+      ok = true;
+      text = `It would train ${p.parameters.toLocaleString("en")} numbers (${p.tail}) on ${p.samples} examples, for ${p.epochs} epochs at most, in ${bytes(p.peak_bytes)} of memory; it would then know ${p.classes.length} names.`;
+    } catch (e) {
+      text = e.message;
+    }
+  }
+  $("plan").textContent = text;
+  $("teach").disabled = !ok || watching;
+}
+
+const teach = guard(async () => {
+  $("verdict").textContent = "";
+  $("confusion").replaceChildren();
+  $("curve").hidden = true;
+  await api.teach(model, options());
+  await watch();
+});
+
+// watch follows a training job to its end.
+async function watch() {
+  if (watching) return;
+  watching = true;
+  $("teach").disabled = true;
+  $("stop").hidden = $("progress").hidden = false;
+  const asked = model;
+  try {
+    for (;;) {
+      const job = await api.training(asked);
+      if (asked !== model) return;
+      drawJob(job);
+      if (job.state !== "running") break;
+      await new Promise((f) => setTimeout(f, 300));
+    }
+  } finally {
+    watching = false;
+    $("stop").hidden = $("progress").hidden = true;
+  }
+  await refresh();
+}
+
+const phases = { extract: "looking at the examples", train: "learning", judge: "judging" };
+
+function drawJob(job) {
+  const p = job.progress;
+  if (p.steps) $("progress").value = p.step / p.steps;
+  const points = (job.report?.curve ?? job.curve ?? []).filter((c) => c.loss > 0);
+  if (points.length > 1) curve($("curve"), points);
+  const r = job.report;
+  const verdict = $("verdict");
+  verdict.className = { passed: "good", rejected: "bad", failed: "bad" }[job.state] ?? "";
+  const change = r?.before && r?.after ? `right on ${r.validation_samples} held-back examples: ${percent(r.before.accuracy)} before, ${percent(r.after.accuracy)} now` : "";
+  switch (job.state) {
+    case "running": verdict.textContent = phases[p.phase] ? `It is ${phases[p.phase]} …` : "It begins …"; break;
+    case "passed": verdict.textContent = `Learned${job.promoted ? `; version ${job.version} answers from now on` : ""}. ${change}`; break;
+    case "rejected": verdict.textContent = `Not taken over: ${job.reason}. The model answers as before. ${change}`; break;
+    case "cancelled": verdict.textContent = "Stopped. The model answers as before."; break;
+    default: verdict.textContent = `${job.state}: ${job.reason ?? ""}`;
+  }
+  if (r?.after?.confusion) confusion($("confusion"), r.classes, r.after.confusion);
+}
+
+async function drawVersions() {
+  const { current: now, versions } = await api.versions(model);
+  const came = versions[0].version; // the model file itself
+  const nameOf = (version) => (version === came ? "as it came" : `version ${version}`);
+  $("version").textContent = nameOf(now);
+  $("versions").replaceChildren(...versions.toReversed().map((v) => {
+    const name = nameOf(v.version);
+    const how = v.report?.after ? `, ${percent(v.report.after.accuracy)} right` : "";
+    const li = el("li", { className: v.version === now ? "current" : "" }, el("span", { textContent: name + how }));
+    if (v.version === now) li.append(el("span", { className: "muted", textContent: "answers now" }));
+    else {
+      const use = el("button", { className: "quiet", textContent: "Use", onclick: guard(async () => { await api.promote(model, v.version); await refresh(); }) });
+      use.setAttribute("aria-label", `Use ${name}`);
+      li.append(use);
+    }
+    return li;
+  }));
+  $("back").disabled = now === came;
+}
+
+// ---- Board
+
+const drawBoard = async () => {
+  try {
+    const b = await api.board();
+    const hot = Math.max(0, ...(b.zones ?? []).map((z) => z.celsius));
+    const rows = [
+      ["Board", b.kind || b.model], ["Cores", `${b.cores} × ${b.cpu}`],
+      ["Heat", hot ? `${hot.toFixed(0)} °C` : ""], ["Load", b.load ? b.load.toFixed(2) : ""],
+      ["Memory", b.mem_total_bytes ? `${bytes(b.mem_available_bytes)} free of ${bytes(b.mem_total_bytes)}` : ""],
+      ["This program", b.rss_bytes ? bytes(b.rss_bytes) : ""], ["Clock", b.clock_hz ? `${(b.clock_hz / 1e9).toFixed(1)} GHz` : ""],
+      ["Power", b.power], ["Model", info ? `${bytes(info.memory_bytes)} in memory` : ""], ["whet", b.version],
+    ];
+    $("board").replaceChildren(...rows.filter(([, v]) => v).flatMap(([k, v]) => [el("dt", { textContent: k }), el("dd", { textContent: v })]));
+    $("warnings").replaceChildren(...(b.warnings ?? []).map((w) => el("li", { textContent: w })));
+    $("board-chip").textContent = [hot && `${hot.toFixed(0)} °C`, b.load && `load ${b.load.toFixed(2)}`, b.training && "training"].filter(Boolean).join(" · ");
+  } catch {
+    $("board-chip").textContent = "the board does not answer";
+  }
+};
+
+// ---- The model
+
+// refresh shows anew what a change of version changes.
+async function refresh() {
+  info = await api.about(model);
+  await drawVersions();
+  await drawExamples();
+}
+
+const choose = guard(async (name) => {
+  model = name;
+  queue = new Queue();
+  current = null;
+  drawQueue();
+  $("verdict").textContent = "";
+  $("curve").hidden = true;
+  $("confusion").replaceChildren();
+  await refresh();
+  const senses = sensesOf(info.sense);
+  $("senses").replaceChildren(...senses.map((s) => {
+    const tab = el("button", { type: "button", textContent: s.name, onclick: () => openSense(s) });
+    tab.setAttribute("role", "tab");
+    return tab;
+  }));
+  openSense(senses[0]);
+  const job = await api.training(model).catch((e) => { if (e.status !== 404) throw e; });
+  if (job?.state === "running") await watch();
+});
+
+const start = guard(async () => {
+  const list = await api.models();
+  const ready = list.filter((m) => m.state === "READY");
+  $("model").replaceChildren(...ready.map((m) => el("option", { textContent: m.name, value: m.name })));
+  const broken = list.filter((m) => m.state !== "READY");
+  if (!ready.length) throw new Error(broken.length ? broken.map((m) => `${m.name}: ${m.reason}`).join("; ") : "There is no model yet: put a NAME.whet into the folder of models and load it.");
+  await choose(ready[0].name);
+});
+
+$("model").onchange = () => choose($("model").value);
+$("tell").onsubmit = async (e) => {
+  e.preventDefault();
+  const name = $("label").value.trim();
+  if (name) await keep(name);
+};
+$("browse").ontoggle = guard(async () => { if ($("browse").open) await drawSamples(); });
+for (const r of document.querySelectorAll("input[name=scope]")) r.onchange = guard(drawPlan);
+$("teach").onclick = teach;
+$("stop").onclick = guard(() => api.stopTraining(model));
+$("back").onclick = guard(async () => { await api.rollback(model); await refresh(); });
+
+await start();
+await drawBoard();
+setInterval(() => { if (!document.hidden) drawBoard(); }, 5000);
