@@ -7,7 +7,8 @@ import (
 
 // ConvParams describes a float32 convolution or matrix product: a chain of
 // fused multiply-adds from +0 in ascending (kh, kw, c), then + Bias, then
-// x<Lo ? Lo : x and x>Hi ? Hi : x (NaN stays NaN).
+// x<Lo ? Lo : x and x>Hi ? Hi : x (NaN stays NaN). Some 3x3 convolutions are
+// defined by Winograd's algorithm instead, see [ConvShape.Winograd].
 type ConvParams struct {
 	Shape   ConvShape
 	Weights []float32 // [O][KH][KW][C/Groups], finite
@@ -44,6 +45,7 @@ type Conv struct {
 	pad    []float32 // a tap's worth of zeros
 	lo, hi float32
 	dw     *depthwise // set for depthwise shapes; the rest is then unused
+	wino   *winograd  // the same for Winograd's algorithm
 }
 
 // NewConv packs the weights for level l. It copies what it needs of p.
@@ -53,6 +55,9 @@ func NewConv(l Level, p *ConvParams) (*Conv, error) {
 	}
 	if p.Shape.depthwise() {
 		return &Conv{dw: newDepthwise(l, p)}, nil
+	}
+	if p.Shape.Winograd() {
+		return &Conv{wino: newWinograd(l, p)}, nil
 	}
 	tile, row := fgemmShape(l), false
 	if p.Shape.OH*p.Shape.OW == 1 && (p.Shape.N == 1 || !p.Shape.pointwise()) {
@@ -74,24 +79,33 @@ func NewConv(l Level, p *ConvParams) (*Conv, error) {
 
 // Tasks returns the number of independent pieces of the work.
 func (c *Conv) Tasks() int {
-	if c.dw != nil {
+	switch {
+	case c.dw != nil:
 		return c.dw.plan.tasks()
+	case c.wino != nil:
+		return c.wino.tasks()
 	}
 	return c.plan.tasks
 }
 
 // Scratch returns the bytes of scratch that one worker needs.
 func (c *Conv) Scratch() int {
-	if c.dw != nil {
+	switch {
+	case c.dw != nil:
 		return c.dw.plan.scratchBytes()
+	case c.wino != nil:
+		return c.wino.scratchBytes()
 	}
 	return c.plan.scratchBytes(0)
 }
 
 // PackedBytes returns the size of the packed weights.
 func (c *Conv) PackedBytes() int {
-	if c.dw != nil {
+	switch {
+	case c.dw != nil:
 		return len(c.dw.packed)
+	case c.wino != nil:
+		return len(c.wino.packed)
 	}
 	return len(c.packed)
 }
@@ -99,8 +113,12 @@ func (c *Conv) PackedBytes() int {
 // Run does tasks [t0, t1). dst and src are the whole output and input. It
 // panics if a buffer is shorter than the shape says.
 func (c *Conv) Run(dst, src []float32, scratch []byte, t0, t1 int) {
-	if c.dw != nil {
+	switch {
+	case c.dw != nil:
 		c.dw.run(dst, src, scratch, t0, t1)
+		return
+	case c.wino != nil:
+		c.wino.run(dst, src, scratch, t0, t1)
 		return
 	}
 	p := c.plan

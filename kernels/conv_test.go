@@ -55,6 +55,9 @@ func (s *ConvShape) window(n, oh, ow int, f func(tap, pixel int)) {
 // convRef is the convolution as its definition reads.
 func convRef(p *ConvParams, src []float32) []float32 {
 	s := &p.Shape
+	if s.Winograd() {
+		return winogradRef(p, src)
+	}
 	dst := make([]float32, 0, s.OutLen())
 	cg, og := s.C/s.Groups, s.O/s.Groups
 	for i := range s.N * s.OH * s.OW {

@@ -134,6 +134,11 @@ func digest() map[string]uint64 {
 	cy := make([]int16, 24)
 	cv.Run(cy, q16[:2400], 0, cv.Tasks())
 	add("conv16", cy)
+	ws := square("", 9, 16, 24, 3, 1, 1).ConvShape
+	wc, _ := NewConv(Generic, &ConvParams{Shape: ws, Weights: randFloats(r, ws.WeightLen(), 1), Bias: x[:24], Lo: -9, Hi: 9})
+	wy := make([]float32, ws.OutLen())
+	wc.Run(wy, x[:ws.InLen()], alignedBytes(wc.Scratch()), 0, wc.Tasks())
+	add("winograd", wy)
 	return out
 }
 
@@ -147,7 +152,7 @@ func TestDigest(t *testing.T) {
 		h.Write([]byte(name))
 		binary.Write(h, binary.LittleEndian, got[name])
 	}
-	const want = 0xddb90f309cc45011
+	const want = 0x8137d1c711f2fa0b
 	if s := h.Sum64(); s != want {
 		for _, name := range sortedKeys(got) {
 			t.Logf("%-20s %#016x", name, got[name])

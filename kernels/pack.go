@@ -97,9 +97,15 @@ func (p *convPlan) panelBytes() int { return 4 * p.tile.nr * (1 + p.taps*p.kc) }
 
 // packPanels packs the weights [O][depth] of a float32 product.
 func packPanels(p *convPlan, weights, bias []float32) []byte {
+	out := alignedBytes(p.s.Groups * p.panels * p.panelBytes())
+	packPanelsTo(out, p, weights, bias)
+	return out
+}
+
+// packPanelsTo packs into out, which is all zeros.
+func packPanelsTo(out []byte, p *convPlan, weights, bias []float32) {
 	nr := p.tile.nr
 	size := p.panelBytes()
-	out := alignedBytes(p.s.Groups * p.panels * size)
 	for i := range p.s.Groups * p.panels {
 		panel := view[float32](out, i*size, size/4)
 		for n := range nr {
@@ -116,5 +122,4 @@ func packPanels(p *convPlan, weights, bias []float32) []byte {
 			}
 		}
 	}
-	return out
 }

@@ -95,7 +95,11 @@ func bindConvF32(n *node, l kernels.Level, s kernels.ConvShape, bias *value) (*s
 	if err != nil {
 		return nil, n.errf("%v", err)
 	}
-	return &step{kernel: productKernel(l, s), asm: l != kernels.Generic, weights: c.PackedBytes(), tasks: c.Tasks(), scratch: c.Scratch(),
+	kernel := productKernel(l, s)
+	if s.Winograd() {
+		kernel = l.String() + " winograd"
+	}
+	return &step{kernel: kernel, asm: l != kernels.Generic, weights: c.PackedBytes(), tasks: c.Tasks(), scratch: c.Scratch(),
 		run: func(m *mem, scratch []byte, t0, t1 int) { c.Run(m.f32(y), m.f32(x), scratch, t0, t1) }}, nil
 }
 

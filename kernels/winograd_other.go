@@ -1,0 +1,6 @@
+//go:build purego || !amd64
+
+package kernels
+
+func winogradIn(_ Level, a *winogradArgs)  { winogradInGo(a) }
+func winogradOut(_ Level, a *winogradArgs) { winogradOutGo(a) }
