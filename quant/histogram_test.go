@@ -111,7 +111,9 @@ func TestChannels(t *testing.T) {
 // TestLayerSumsFit quantizes a channel of tiny weights with a large bias, which
 // at the weights' own scale would not fit in 32 bits.
 func TestLayerSumsFit(t *testing.T) {
-	codes, wq, b, bq := layer([]float32{1e-9, -1e-9, 1, 2}, []float32{5, 0.5}, nil, 2, 0.01, int8Wide)
+	w := []float32{1e-9, -1e-9, 1, 2}
+	codes, wq := Weights(w, format.Shape{2, 2})
+	b, bq := fit(w, []float32{5, 0.5}, codes, wq, 0.01, int8Wide)
 	for c, want := range []float64{5, 0.5} {
 		if got := float64(b[c]) * float64(bq.Scale[c]); math.Abs(got-want) > 1e-6*want {
 			t.Errorf("bias %v came back as %v (code %d, scale %v)", want, got, b[c], bq.Scale[c])

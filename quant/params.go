@@ -54,28 +54,30 @@ func round(codes []int8, x []float32, scale float32) {
 	}
 }
 
-// layer quantizes the weights and the bias (nil: none) of a linear layer whose
-// input has scale sx. The bias is of scale sx*sw[c], an addend of the
-// accumulator.
+// scaled quantizes rows of weights by scales that they have already, one a row
+// or one for all.
+func scaled(w, scales []float32, rows int) ([]int8, *format.Quant) {
+	k := len(w) / max(rows, 1)
+	codes, q := make([]int8, len(w)), &format.Quant{Scale: make([]float32, rows)}
+	for c := range rows {
+		q.Scale[c] = scales[min(c, len(scales)-1)]
+		round(codes[c*k:(c+1)*k], w[c*k:(c+1)*k], q.Scale[c])
+	}
+	return codes, q
+}
+
+// fit quantizes the bias (nil: none) of a linear layer with weights w, of which
+// codes and wq are the quantization, and an input of scale sx. The bias is of
+// scale sx*sw[c], an addend of the accumulator.
 //
 // A channel whose weights are tiny beside its bias (what folding the batch norm
 // of a dead channel leaves) has a scale at which the bias overflows; one with
 // very many weights can overflow the sum. Its scale is doubled until the
 // greatest possible sum fits in 31 bits: it has precision to spare. Sums of
 // int16 activations are 64 bits wide and always fit.
-//
-// scales are those that the weights have already, nil to choose them.
-func layer(w, bias, scales []float32, rows int, sx float32, x width) (codes []int8, wq *format.Quant, b []int64, bq *format.Quant) {
+func fit(w, bias []float32, codes []int8, wq *format.Quant, sx float32, x width) (b []int64, bq *format.Quant) {
+	rows := len(wq.Scale)
 	k := len(w) / max(rows, 1)
-	if scales == nil {
-		codes, wq = Weights(w, format.Shape{rows})
-	} else {
-		codes, wq = make([]int8, len(w)), &format.Quant{Scale: make([]float32, rows)}
-		for c := range rows {
-			wq.Scale[c] = scales[min(c, len(scales)-1)]
-			round(codes[c*k:(c+1)*k], w[c*k:(c+1)*k], wq.Scale[c])
-		}
-	}
 	most := x.mostBias()
 	if bias != nil {
 		b, bq = make([]int64, rows), &format.Quant{Scale: make([]float32, rows)}
@@ -101,7 +103,7 @@ func layer(w, bias, scales []float32, rows int, sx float32, x width) (codes []in
 			round(row, w[c*k:(c+1)*k], wq.Scale[c])
 		}
 	}
-	return codes, wq, b, bq
+	return b, bq
 }
 
 // quantize is the code of one real value: clamp(rne(x/scale) + zero).

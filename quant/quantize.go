@@ -177,6 +177,7 @@ type candidate struct {
 	obs       Observation
 	method    Method
 	correct   bool
+	codes     map[string][]int8 // of the weights, rounded adaptively
 	keep      map[string]bool
 	model     *format.Model
 	float     []string
@@ -187,7 +188,7 @@ type candidate struct {
 
 // build quantizes and scores a candidate.
 func (s *search) build(c *candidate) error {
-	o := StaticOptions{Keep: c.keep, Wide: s.options.Wide}
+	o := StaticOptions{Keep: c.keep, Codes: c.codes, Wide: s.options.Wide}
 	if c.correct {
 		o.Means = map[string][]float64{}
 		for name, st := range c.obs {
@@ -224,6 +225,9 @@ func (s *search) try(c candidate) error {
 // equalizedSamples bounds the samples that the equalized model is observed on:
 // a second look at all of them would double the time.
 const equalizedSamples = 128
+
+// roundedSamples bounds the samples that the rounding of the weights is chosen on.
+const roundedSamples = 64
 
 // choose tries the methods, then the repairs on top of the best one.
 func (s *search) choose(m *format.Model, obs Observation, samples Samples) error {
@@ -262,9 +266,19 @@ func (s *search) choose(m *format.Model, obs Observation, samples Samples) error
 			return err
 		}
 	}
-	c := s.best
-	c.name, c.correct = strings.Replace(c.name, "bias corrected, ", "", 1), false
-	return s.try(c)
+	s.stage("rounding the weights")
+	few, _ := thin(samples, nil, obs.samples(), roundedSamples)
+	c, plain := s.best, s.best
+	var err error
+	if c.codes, err = Round(s.ctx, c.source, few); err != nil {
+		return err
+	}
+	c.name = "rounded adaptively, " + c.name
+	if err := s.try(c); err != nil {
+		return err
+	}
+	plain.name, plain.correct = strings.Replace(plain.name, "bias corrected, ", "", 1), false
+	return s.try(plain)
 }
 
 // accuracy is the float model's, 0 without labels.

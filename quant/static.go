@@ -16,6 +16,9 @@ type StaticOptions struct {
 	// the mean of its output (bias correction: Nagel et al., 2019,
 	// arXiv:1906.04721, section 4.2).
 	Means map[string][]float64
+	// Codes are those of the weights by node where they are not to be rounded to
+	// the nearest: what [Round] gives.
+	Codes map[string][]int8
 	// Wide makes the activations int16 and the biases int64 (16x8): nearly the
 	// float model's numbers, but slower than either.
 	Wide bool
@@ -194,24 +197,28 @@ func (b *builder) constant(n *format.Node, i int) {
 func (b *builder) layer(n *format.Node) {
 	x, w := b.tensors[n.Inputs[0]], b.tensors[n.Inputs[1]]
 	real := weightValues(w)
-	var scales []float32
-	if w.Type == format.Int8 {
-		scales = w.Quant.Scale
-	}
 	var bias []float32
 	name := n.Name + "/bias"
 	if len(n.Inputs) > 2 && n.Inputs[2] != "" {
 		c := b.tensors[n.Inputs[2]]
 		bias, name = float32s(c), c.Name+"/"+n.Name
 	}
-	rows := w.Shape[0]
-	codes, wq, ints, bq := layer(real, bias, scales, rows, x.Quant.Scale[0], b.width)
+	rows, sx := w.Shape[0], x.Quant.Scale[0]
+	var codes []int8
+	var wq *format.Quant
+	if w.Type == format.Int8 {
+		codes, wq = scaled(real, w.Quant.Scale, rows)
+	} else {
+		codes, wq = Weights(real, w.Shape)
+		copy(codes, b.options.Codes[n.Name])
+	}
+	ints, bq := fit(real, bias, codes, wq, sx, b.width)
 	if mean := b.options.Means[n.Inputs[0]]; mean != nil {
 		if bias == nil {
 			bias = make([]float32, rows)
 		}
 		correct(bias, real, codes, wq, mean, n.Attrs.Int("group", 1))
-		codes, wq, ints, bq = layer(real, bias, scales, rows, x.Quant.Scale[0], b.width)
+		ints, bq = fit(real, bias, codes, wq, sx, b.width)
 	}
 	n.Inputs[1] = b.add(w.Name+"/"+n.Name, format.Int8, w.Shape, wq, bytesOf(codes))
 	if bias != nil {
