@@ -38,14 +38,14 @@ func ReadNPY(r io.Reader) (*Array, error) {
 	if _, err := io.ReadFull(r, head[:10]); err != nil || string(head[:6]) != npyMagic {
 		return nil, errors.New("not a .npy file")
 	}
-	n := int(binary.LittleEndian.Uint16(head[8:]))
+	n := uint32(binary.LittleEndian.Uint16(head[8:]))
 	switch head[6] {
 	case 1:
 	case 2, 3:
 		if _, err := io.ReadFull(r, head[10:12]); err != nil {
 			return nil, errors.New("npy: the file ends in its header")
 		}
-		n = int(binary.LittleEndian.Uint32(head[8:]))
+		n = binary.LittleEndian.Uint32(head[8:])
 	default:
 		return nil, fmt.Errorf("npy: version %d is unknown", head[6])
 	}

@@ -125,7 +125,7 @@ func Parse(body []byte, jsonLen int, in, out []Spec, label bool) (*Request, erro
 	if err := r.Parameters.only("request", "binary_data_output", "timeout"); err != nil {
 		return nil, err
 	}
-	us, err := r.Parameters.int("timeout", math.MaxInt32*1000)
+	us, err := r.Parameters.int("timeout", min(math.MaxInt, math.MaxInt32*1000))
 	if err != nil {
 		return nil, err
 	}
