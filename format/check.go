@@ -381,6 +381,7 @@ func (k *checker) node(n *Node, use func(string) (*Tensor, error), define func(n
 	if err := spec.checkTypes(in, out); err != nil {
 		return err
 	}
+	c.graph, c.out = k.ports(n), out
 	shapes, err := spec.shapes(c)
 	if err != nil {
 		return err
@@ -526,6 +527,23 @@ func (q *Quant) zeroAt(i int) int32 {
 	return q.Zero[i]
 }
 
+// ports returns the tensors at the edges of the graphs that a node calls.
+func (k *checker) ports(n *Node) graphOf {
+	return func(attr string) (in, out []*Tensor) {
+		g := k.graphs[n.Attrs.Str(attr, "")]
+		for _, i := range g.Inputs {
+			in = append(in, k.tensors[i.Tensor])
+		}
+		for _, name := range g.Outputs {
+			out = append(out, k.tensors[name])
+		}
+		if slices.Contains(in, nil) || slices.Contains(out, nil) {
+			panic(ruleError(fmt.Sprintf("graph %q has inputs or outputs that are not in the model's table", g.Name)))
+		}
+		return in, out
+	}
+}
+
 // depth returns how many graphs deep the calls of a graph go, itself included.
 // known remembers the answers; 0 in it marks a graph whose calls are being followed.
 func (k *checker) depth(g *Graph, known map[*Graph]int) (int, error) {
@@ -642,9 +660,14 @@ func checkFree(a Attrs) error {
 			ok = len(v) > 0
 		case []float64:
 			ok = len(v) > 0 && finite(v...)
+		case []string:
+			ok = len(v) > 0
+			for _, text := range v {
+				ok = ok && checkText("attribute", text) == nil
+			}
 		}
 		if !ok {
-			return fmt.Errorf("attribute %q is %v (%T), which no file can hold", name, v, v)
+			return fmt.Errorf("attribute %q is %.200v (%T), which no file can hold", name, v, v)
 		}
 	}
 	return nil

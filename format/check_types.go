@@ -55,11 +55,14 @@ func matchType(word string, t *Tensor, bound map[string]*Tensor) bool {
 		ok = (t.Type == Int8 || t.Type == Uint8 || t.Type == Int16 || t.Type == Int32) && perTensor(t.Quant)
 	case "W":
 		ok = t.Quant != nil
-	case "T":
+	case "T", "*":
 		ok = true
 	}
 	if !ok {
 		return false
+	}
+	if word == "*" {
+		return true
 	}
 	first := bound[word]
 	if first == nil {

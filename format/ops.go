@@ -40,6 +40,7 @@ type OpSpec struct {
 	//	Q, R                 int8, uint8, int16 or int32 quantized per tensor
 	//	W                    any integer type, quantized in any way
 	//	T                    any type; all T have the same quantization too
+	//	*                    any type
 	//
 	// where all operands with one letter have one type. Absent operands fit any
 	// word; the last word before and after the arrow repeats.
@@ -103,7 +104,7 @@ func (s *OpSpec) MaxOutputs() int { return most(s.Outputs) }
 
 func least(names []string) int {
 	n := len(names)
-	for n > 0 && strings.HasSuffix(names[n-1], "?") {
+	for n > 0 && (strings.HasSuffix(names[n-1], "?") || strings.HasSuffix(names[n-1], "?...")) {
 		n--
 	}
 	return n

@@ -11,6 +11,8 @@ type call struct {
 	attrs Attrs     // with defaults
 	in    []*Tensor // nil: absent
 	state *State    // that attribute "state" names
+	graph graphOf   // inputs and outputs of the graph that an attribute names; nil: unknown
+	out   []*Tensor // of a node that calls graphs
 
 	same [][2]int // set by a rule: input and output that must have one quantization
 }

@@ -124,8 +124,10 @@ func binderOf(op string) binder {
 		return bindSVDF
 	case "StateRead", "StateWrite":
 		return bindState
+	case "Trim":
+		return bindTrim
 	}
-	return nil
+	return extras[op]
 }
 
 // bind turns the nodes into steps.
@@ -155,7 +157,7 @@ func (n *node) bind(l kernels.Level) (*step, error) {
 	}
 	b := binderOf(n.op)
 	if b == nil {
-		return nil, n.errf("this op has no kernel")
+		return nil, n.errf("the kernel of this op is not in this program: import _ %q", "github.com/whet-edge/whet/runtime/more")
 	}
 	s, err := b(n, l)
 	if s == nil || err != nil {
@@ -182,6 +184,7 @@ func (s *step) complete(n *node) {
 
 func bindFlip(n *node, l kernels.Level) (*step, error) {
 	in, out := n.in[0], n.out[0]
+	out.trim = in.trim
 	s := &step{tasks: chunks(in.size), run: func(m *mem, _ []byte, t0, t1 int) {
 		from, to := span(t0, t1, in.size)
 		kernels.FlipSigns(l, m.bytes(out)[from:to], m.bytes(in)[from:to])

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/whet-edge/whet/format"
@@ -25,6 +26,9 @@ func (m *mem) fail(n *node, f string, a ...any) {
 		m.fault = &RunError{Node: n.name, Op: n.op, Reason: fmt.Sprintf(f, a...)}
 	}
 }
+
+// stop ends the run because its context has ended.
+func (m *mem) stop() { m.fault = context.Canceled }
 
 // taken returns what a step failed with, once.
 func (m *mem) taken() error {

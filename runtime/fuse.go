@@ -49,7 +49,7 @@ func (g *graph) fold() error {
 }
 
 func (n *node) foldable() bool {
-	if n.state != nil || len(n.in) == 0 || n.op == opFlip {
+	if n.state != nil || len(n.in) == 0 || n.op == opFlip || n.op == "Trim" || n.op == "If" || n.op == "Loop" {
 		return false
 	}
 	for _, v := range n.in {

@@ -25,6 +25,7 @@ type value struct {
 	size   int // bytes
 	offset int // in the arena
 	uses   int // by nodes and outputs
+	trim   *trim
 }
 
 func (v *value) elems() int    { return v.shape.Elems() }
@@ -56,6 +57,7 @@ type node struct {
 	lo, hi   float64 // clamp of the real output, from fused activations
 	clamp    bool
 	state    *stateVar
+	root     *graph          // the program's, of a node that calls graphs
 	table    *kernels.Table8 // set by [graph.tabulate]: all that the node does
 }
 
@@ -76,13 +78,15 @@ type graph struct {
 	inputs  []*value
 	outputs []*value
 	states  []*stateVar
+
+	model  *format.Model
+	bodies []*body // graphs that nodes call, in order of their index
 }
 
-// lower turns the main graph into values and nodes with the internal types,
-// and drops what the outputs do not need.
-func lower(m *format.Model, outputs []string) (*graph, error) {
-	main := m.Main()
-	g := &graph{}
+// lower turns a graph into values and nodes with the internal types, and drops
+// what the outputs do not need.
+func lower(m *format.Model, of *format.Graph, outputs []string) (*graph, error) {
+	g := &graph{model: m}
 	vals := make(map[string]*value, len(m.Tensors))
 	flips := map[string]*value{} // external uint8 values by name
 	var err error
@@ -114,28 +118,29 @@ func lower(m *format.Model, outputs []string) (*graph, error) {
 		sv := &stateVar{name: s.Name, index: i, init: stateInit(s)}
 		g.states = append(g.states, sv)
 	}
-	// The edge keeps the model's types: a flip step sits between a uint8
-	// input or output and its internal value.
+	// The edge of the main graph keeps the model's types: a flip step sits between
+	// a uint8 input or output and its internal value.
+	main := of == m.Main()
 	edge := func(v *value, t *format.Tensor) *value {
 		e := &value{name: t.Name, typ: t.Type, shape: t.Shape, quant: t.Quant, size: v.size}
 		flips[t.Name] = e
 		return e
 	}
-	for _, in := range main.Inputs {
+	for _, in := range of.Inputs {
 		v := get(in.Tensor)
 		if v == nil {
 			return nil, err
 		}
 		t := m.Tensor(in.Tensor)
-		if v.typ != t.Type {
+		if main && v.typ != t.Type {
 			e := edge(v, t)
 			g.nodes = append(g.nodes, &node{name: t.Name, op: opFlip, in: []*value{e}, out: []*value{v}})
 			v = e
 		}
 		g.inputs = append(g.inputs, v)
 	}
-	for _, n := range main.Nodes {
-		r := &node{name: n.Name, op: n.Op, attrs: n.Attrs}
+	for _, n := range of.Nodes {
+		r := &node{name: n.Name, op: n.Op, attrs: n.Attrs, root: g}
 		for _, s := range n.Inputs {
 			r.in = append(r.in, get(s))
 		}
@@ -154,7 +159,7 @@ func lower(m *format.Model, outputs []string) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := main.Outputs
+	names := of.Outputs
 	if outputs != nil {
 		names = outputs
 	}
@@ -168,6 +173,7 @@ func lower(m *format.Model, outputs []string) (*graph, error) {
 		}
 		t := m.Tensor(name)
 		switch {
+		case !main:
 		case v.typ != t.Type && flips[name] != nil: // an input returned as it is
 			v = flips[name]
 		case v.typ != t.Type:

@@ -7,6 +7,10 @@ type mem struct {
 	arena  []byte
 	states [][]byte
 	fault  error // of the step that ran; see fail
+	done   <-chan struct{}
+
+	bodies  []*mem // of the graphs that nodes call
+	scratch []byte // of a body
 }
 
 // bytes returns the memory of a value: a constant's own, else the arena's.

@@ -18,6 +18,7 @@ package runtime
 import (
 	"fmt"
 	goruntime "runtime"
+	"slices"
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/kernels"
@@ -60,6 +61,7 @@ type Program struct {
 	outputs []*value
 	steps   []*step
 	states  []*stateVar
+	bodies  []*body
 	arena   int // bytes
 	scratch int // bytes a thread
 	weights int // bytes of packed and referenced constants
@@ -87,28 +89,47 @@ func Compile(m *format.Model, opts ...Option) (*Program, error) {
 	if err := format.Check(m); err != nil {
 		return nil, err
 	}
-	g, err := lower(m, c.outputs)
+	g, err := lower(m, m.Main(), c.outputs)
 	if err != nil {
 		return nil, err
 	}
 	g.level = c.level
-	if err := g.fold(); err != nil {
+	if err := g.optimize(); err != nil {
 		return nil, err
 	}
-	g.fuse()
-	g.absorbPads()
-	g.tabulate()
 	steps, err := g.bind()
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{level: c.level, threads: c.threads, inputs: g.inputs, outputs: g.outputs, steps: steps, states: g.states}
-	p.arena = plan(steps, g.inputs, g.outputs)
+	p := &Program{level: c.level, threads: c.threads, inputs: g.inputs, outputs: g.outputs, steps: steps, states: g.states, bodies: g.bodies}
+	p.arena = plan(steps, g.inputs, g.kept())
 	for _, s := range steps {
 		p.scratch = max(p.scratch, s.scratch)
 		p.weights += s.weights
 	}
 	return p, nil
+}
+
+// optimize rewrites the graph for its level; every pass keeps the bits.
+func (g *graph) optimize() error {
+	if err := g.fold(); err != nil {
+		return err
+	}
+	g.fuse()
+	g.absorbPads()
+	g.tabulate()
+	return nil
+}
+
+// kept are the values that must outlive a run.
+func (g *graph) kept() []*value {
+	list := slices.Clone(g.outputs)
+	for _, v := range g.outputs {
+		if v.trim != nil {
+			list = append(list, v.trim.count)
+		}
+	}
+	return list
 }
 
 // Level returns the kernel level that the program was compiled for.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -379,11 +380,16 @@ func TestPool(t *testing.T) {
 	}
 }
 
+// more are the ops that package runtime/more binds; its tests run each.
+var more = []string{"Compress", "DeformableIm2Col", "If", "Loop", "MaxRoiPool", "NonMaxSuppression", "NonZero", "RoiAlign", "Unique"}
+
 // TestEveryOpIsBound walks the op table: an op that has no binding fails by name.
 func TestEveryOpIsBound(t *testing.T) {
 	for op := range format.Ops {
-		if binderOf(op) == nil {
-			t.Errorf("op %s has no binding in runtime", op)
+		if extra := slices.Contains(more, op); (binderOf(op) == nil) != extra {
+			t.Errorf("op %s: bound %v, in runtime/more %v", op, !extra, extra)
 		}
 	}
+	refuses(t, "an op whose kernel is not linked", "NonZero", nil, []*format.Tensor{out("x", format.Bool, nil, 3)},
+		out("p", format.Int64, nil, 1, 3), out("n", format.Int64, nil))
 }

@@ -1,9 +1,11 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/whet-edge/whet/format"
@@ -38,12 +40,13 @@ func (p *Program) NewSession() *Session {
 	for _, v := range p.outputs {
 		s.outputs = append(s.outputs, s.tensor(v))
 	}
+	s.mem.bodies = newBodies(p.bodies)
 	s.team.init(s)
 	return s
 }
 
 func (s *Session) tensor(v *value) *Tensor {
-	return &Tensor{Name: v.name, Type: v.typ, Shape: v.shape, Quant: v.quant, data: s.mem.bytes(v)}
+	return &Tensor{Name: v.name, Type: v.typ, Shape: slices.Clone(v.shape), Quant: v.quant, data: s.mem.bytes(v)}
 }
 
 // Program returns the program that the session runs.
@@ -53,7 +56,9 @@ func (s *Session) Program() *Program { return s.prog }
 // same. Values put there stay until they are overwritten.
 func (s *Session) Input(i int) *Tensor { return s.inputs[i] }
 
-// Output returns the i-th output; the next Run overwrites it.
+// Output returns the i-th output; the next Run overwrites it. Where the size of a
+// result depends on the data (non-maximum suppression, for one), Run sets the
+// tensor's Shape and the length of its elements; before, they are the largest.
 func (s *Session) Output(i int) *Tensor { return s.outputs[i] }
 
 // InputByName returns the input of that name, or nil.
@@ -78,6 +83,7 @@ func byName(ts []*Tensor, name string) *Tensor {
 // says that a node met an index out of range or the like.
 func (s *Session) Run(ctx context.Context) error {
 	done := ctx.Done()
+	s.mem.done = done
 	parallel := s.team.begin()
 	for i, st := range s.prog.steps {
 		if done != nil {
@@ -98,7 +104,7 @@ func (s *Session) Run(ctx context.Context) error {
 			st.run(&s.mem, s.scratch[0], 0, st.tasks)
 			if s.mem.fault != nil {
 				s.team.end(parallel)
-				return s.mem.taken()
+				return cmp.Or(ctx.Err(), s.mem.taken())
 			}
 		}
 		if s.times != nil {
@@ -106,7 +112,18 @@ func (s *Session) Run(ctx context.Context) error {
 		}
 	}
 	s.team.end(parallel)
+	for i, v := range s.prog.outputs {
+		if v.trim != nil {
+			s.outputs[i].resize(&s.mem, v)
+		}
+	}
 	return nil
+}
+
+// resize gives a trimmed output the size that it has after a run.
+func (t *Tensor) resize(m *mem, v *value) {
+	t.Shape[v.trim.axis] = int(view[int64](m.bytes(v.trim.count))[0])
+	t.data = m.bytes(v)[:t.Type.Bytes(t.Shape.Elems())]
 }
 
 // Close lets go of the session's memory, tensors included. The session must
@@ -212,9 +229,10 @@ func (t *Tensor) Float32() []float32 {
 		return view[float32](t.data)
 	}
 	n := t.Shape.Elems()
-	if t.real == nil {
+	if cap(t.real) < n {
 		t.real = make([]float32, n)
 	}
+	t.real = t.real[:n]
 	scale, zero := float32(1), int32(0)
 	if t.Quant != nil {
 		scale, zero = t.Quant.Scale[0], t.Quant.ZeroPoint()

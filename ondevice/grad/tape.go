@@ -292,6 +292,15 @@ var NoGradient = map[string]string{
 	"Less":        noBool,
 	"LessOrEqual": noBool,
 
+	"Compress":          noCount,
+	"NonMaxSuppression": noCount,
+	"NonZero":           noCount,
+	"Trim":              noCount,
+	"Unique":            noCount,
+
+	"If":   "a tape sees one graph, without branches",
+	"Loop": "a tape sees one graph, without loops; export the model with them unrolled",
+
 	"Floor": noSlope,
 	"Ceil":  noSlope,
 	"Round": noSlope,
@@ -301,36 +310,40 @@ var NoGradient = map[string]string{
 	"ArgMin": noIndex,
 	"TopK":   noIndex,
 
-	"Acos":            noRule,
-	"Acosh":           noRule,
-	"Asin":            noRule,
-	"Asinh":           noRule,
-	"Atan":            noRule,
-	"Atanh":           noRule,
-	"Cos":             noRule,
-	"Cosh":            noRule,
-	"CumProd":         noRule,
-	"CumSum":          noRule,
-	"GRU":             noRule,
-	"GatherElements":  noRule,
-	"GatherND":        noRule,
-	"GridSample":      noRule,
-	"Mod":             noRule,
-	"RNN":             noRule,
-	"ReduceProd":      noRule,
-	"Resize":          noRule,
-	"ScatterElements": noRule,
-	"ScatterND":       noRule,
-	"Sin":             noRule,
-	"Sinh":            noRule,
-	"Tan":             noRule,
-	"Where":           noRule,
+	"Acos":             noRule,
+	"Acosh":            noRule,
+	"Asin":             noRule,
+	"Asinh":            noRule,
+	"Atan":             noRule,
+	"Atanh":            noRule,
+	"Cos":              noRule,
+	"Cosh":             noRule,
+	"CumProd":          noRule,
+	"CumSum":           noRule,
+	"DeformableIm2Col": noRule,
+	"MaxRoiPool":       noRule,
+	"RoiAlign":         noRule,
+	"GRU":              noRule,
+	"GatherElements":   noRule,
+	"GatherND":         noRule,
+	"GridSample":       noRule,
+	"Mod":              noRule,
+	"RNN":              noRule,
+	"ReduceProd":       noRule,
+	"Resize":           noRule,
+	"ScatterElements":  noRule,
+	"ScatterND":        noRule,
+	"Sin":              noRule,
+	"Sinh":             noRule,
+	"Tan":              noRule,
+	"Where":            noRule,
 }
 
 // Reasons that several ops share.
 const (
 	noBool  = "what it gives is true or false, which has no slope"
 	noSlope = "it is flat but for its jumps"
+	noCount = "how much it gives depends on the data"
 	noIndex = "which element it picks has no slope"
 	noRule  = "it has no rule yet: a tail that starts behind it can be trained"
 )

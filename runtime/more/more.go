@@ -1,0 +1,23 @@
+// Package more holds the kernels of ops that few models have. A program that may
+// meet them imports it for that effect alone:
+//
+//	import _ "github.com/whet-edge/whet/runtime/more"
+//
+// Without it such a model is refused by an error that names this package, and a
+// program does not carry what it does not need. The ops are Compress,
+// DeformableIm2Col, If, Loop, MaxRoiPool, NonMaxSuppression, NonZero, RoiAlign and
+// Unique.
+package more
+
+import "github.com/whet-edge/whet/runtime"
+
+func init() {
+	runtime.ControlFlow()
+	runtime.Extend("Compress", compress)
+	runtime.Extend("DeformableIm2Col", deformableIm2Col)
+	runtime.Extend("MaxRoiPool", maxRoiPool)
+	runtime.Extend("NonMaxSuppression", nonMaxSuppression)
+	runtime.Extend("NonZero", nonZero)
+	runtime.Extend("RoiAlign", roiAlign)
+	runtime.Extend("Unique", unique)
+}
