@@ -18,6 +18,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	_ "github.com/whet-edge/whet/runtime/more" // any model runs
 )
 
 func main() {
