@@ -328,6 +328,13 @@ func (d *decoder) attr() any {
 		return d.str()
 	case msgpcode.IsFixedArray(c) || c == msgpcode.Array16 || c == msgpcode.Array32:
 		n := d.arrayLen()
+		if n > 0 && msgpcode.IsString(d.code()) {
+			list := make([]string, 0, min(n, prealloc))
+			for ; n > 0 && d.err == nil; n-- {
+				list = append(list, d.str())
+			}
+			return list
+		}
 		if n > 0 && d.code() == msgpcode.Double {
 			list := make([]float64, 0, min(n, prealloc))
 			for ; n > 0 && d.err == nil; n-- {

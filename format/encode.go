@@ -72,6 +72,8 @@ func (e *encoder) attrs(a Attrs) {
 			for _, x := range v {
 				e.float64(x)
 			}
+		case []string:
+			e.strs(v)
 		default:
 			e.keep(fmt.Errorf("format: attribute %q has a value of type %T", name, v))
 		}

@@ -94,7 +94,8 @@ type Node struct {
 }
 
 // Attrs are a node's attributes. A value is an int64, a float64, a bool, a
-// string, a []int64 or a []float64: nothing else is written or accepted.
+// string, a []int64 or a []float64: nothing else is written or accepted. Those of
+// a [Transform] may be a []string, too.
 type Attrs map[string]any
 
 // Int returns the integer attribute of that name, or def when it is absent or
