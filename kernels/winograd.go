@@ -37,6 +37,7 @@ type winograd struct {
 	tiles      int // of all images
 	block      int // tiles of a task
 	blocks     int
+	most       int // tiles of the last task or of any
 	panels     int // of the matrix products
 	panelBlock int // of a task
 	panBlocks  int
@@ -100,14 +101,19 @@ func newWinograd(l Level, p *ConvParams) *winograd {
 	return w
 }
 
-// cutTasks picks how many tiles and panels a task has. All panels share the
-// transformed input, so they are split last.
+// cutTasks picks how many tiles and panels a task has: whole tiles of the
+// micro-kernel, and no task for a few tiles alone, since each task reads all the
+// weights of its panels. All panels share the transformed input, so they are split
+// last.
 func (w *winograd) cutTasks() {
+	mr := w.tile.mr
 	perTile := winogradPoints * (w.s.C + w.s.O) * 4
-	w.block = min(w.tiles, max(w.tile.mr, winogradBytes/perTile/w.tile.mr*w.tile.mr))
-	w.blocks = ceilDiv(w.tiles, w.block)
-	w.block = ceilDiv(w.tiles, w.blocks) // all tasks alike
-	w.blocks = ceilDiv(w.tiles, w.block)
+	w.block = max(1, winogradBytes/perTile/mr) * mr
+	w.blocks = max(1, ceilDiv(w.tiles-mr/2, w.block))
+	w.most = max(w.block, w.tiles-(w.blocks-1)*w.block)
+	if w.blocks == 1 {
+		w.block, w.most = w.tiles, w.tiles
+	}
 	w.panelBlock = w.panels
 	macs := func() int { return winogradPoints * w.block * w.s.C * w.panelBlock * w.tile.nr }
 	for w.blocks*ceilDiv(w.panels, w.panelBlock) < 4 && w.panelBlock > 1 && macs() >= 4*minTaskMACs {
@@ -129,7 +135,7 @@ func (w *winograd) scratchFloats() (v, m, pixels int) {
 // step returns the floats from one point of a task's tiles to the next, each tile
 // with c channels: an odd number of cache lines, so that the points of a tile do not
 // all fall into one set of the cache.
-func (w *winograd) step(c int) int { return (ceilDiv(4*w.block*c, cacheLine) | 1) * cacheLine / 4 }
+func (w *winograd) step(c int) int { return (ceilDiv(4*w.most*c, cacheLine) | 1) * cacheLine / 4 }
 
 func (w *winograd) scratchBytes() int {
 	v, m, pixels := w.scratchFloats()
@@ -144,7 +150,10 @@ func (w *winograd) run(dst, src []float32, scratch []byte, t0, t1 int) {
 	v, m, pixels := f[:nv], f[nv:][:nm], f[nv+nm:]
 	for t := t0; t < t1; t++ {
 		first := t / w.panBlocks * w.block
-		n := min(w.block, w.tiles-first)
+		n := w.block
+		if t/w.panBlocks == w.blocks-1 {
+			n = w.tiles - first
+		}
 		pan0 := t % w.panBlocks * w.panelBlock
 		pan1 := min(pan0+w.panelBlock, w.panels)
 		o0, o1 := pan0*w.tile.nr, min(pan1*w.tile.nr, s.O)
@@ -164,7 +173,7 @@ func (w *winograd) place(tile int) (image, y, x int) {
 	return row / w.high, row % w.high * winogradSide, tile % w.wide * winogradSide
 }
 
-// in transforms one input tile to v, winogradPoints times [block][C].
+// in transforms one input tile to v, winogradPoints times [most][C].
 func (w *winograd) in(v, src, pixels []float32, tile int) {
 	s := &w.s
 	image, y, x := w.place(tile)
@@ -187,7 +196,7 @@ func (w *winograd) in(v, src, pixels []float32, tile int) {
 	winogradIn(w.level, &a)
 }
 
-// multiply sets m, winogradPoints times [block][o1-o0], to the products of n tiles.
+// multiply sets m, winogradPoints times [most][o1-o0], to the products of n tiles.
 func (w *winograd) multiply(m, v []float32, n, pan0, pan1, o0, o1 int) {
 	mr, nr, c, width := w.tile.mr, w.tile.nr, w.s.C, o1-o0
 	a := gemmArgs{Pad: unsafe.Pointer(&v[0]), Taps: 1, KC: uintptr(c), LDC: uintptr(4 * width), Lo: -inf32, Hi: inf32}
