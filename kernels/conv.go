@@ -59,6 +59,12 @@ func NewConv(l Level, p *ConvParams) (*Conv, error) {
 	if p.Shape.Winograd() {
 		return &Conv{wino: newWinograd(l, p)}, nil
 	}
+	return newDirect(l, p), nil
+}
+
+// newDirect makes a convolution that is one chain an output, whatever its shape;
+// depthwise ones are not for it.
+func newDirect(l Level, p *ConvParams) *Conv {
 	tile, row := fgemmShape(l), false
 	if p.Shape.OH*p.Shape.OW == 1 && (p.Shape.N == 1 || !p.Shape.pointwise()) {
 		if t, ok := fgemvShape(l); ok {
@@ -66,15 +72,17 @@ func NewConv(l Level, p *ConvParams) (*Conv, error) {
 		}
 	}
 	plan := newConvPlan(p.Shape, tile, 4)
+	packed := alignedBytes(p.Shape.Groups * plan.panels * plan.panelBytes())
+	packPanels(l, plan, packed, p.Weights, p.Bias)
 	return &Conv{
 		level:  l,
 		plan:   plan,
 		row:    row,
-		packed: packPanels(plan, p.Weights, p.Bias),
+		packed: packed,
 		pad:    make([]float32, plan.kc),
 		lo:     p.Lo + 0, // -0 becomes +0: relu gives +0
 		hi:     p.Hi + 0,
-	}, nil
+	}
 }
 
 // Tasks returns the number of independent pieces of the work.

@@ -20,22 +20,29 @@ func newDepthwise(l Level, p *ConvParams) *depthwise {
 		pad: make([]float32, p.Shape.C), lo: p.Lo + 0, hi: p.Hi + 0,
 	}
 	d.packed = alignedBytes(plan.blocks * d.block)
-	for b := range plan.blocks {
+	d.pack(p.Weights, p.Bias)
+	return d
+}
+
+// pack fills the blocks.
+func (d *depthwise) pack(weights, bias []float32) {
+	cb := d.block / 4 / (1 + d.plan.taps)
+	for b := range d.plan.blocks {
 		w := view[float32](d.packed, b*d.block, d.block/4)
 		for i := range cb {
-			c := plan.channel(b, i)
+			c := d.plan.channel(b, i)
 			if c < 0 {
 				break
 			}
-			if p.Bias != nil {
-				w[i] = p.Bias[c]
+			w[i] = 0
+			if bias != nil {
+				w[i] = bias[c]
 			}
-			for t := range plan.taps {
-				w[(1+t)*cb+i] = p.Weights[c*plan.taps+t]
+			for t := range d.plan.taps {
+				w[(1+t)*cb+i] = weights[c*d.plan.taps+t]
 			}
 		}
 	}
-	return d
 }
 
 func (d *depthwise) run(dst, src []float32, scratch []byte, t0, t1 int) {

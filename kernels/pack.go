@@ -95,31 +95,35 @@ func perChannel(list []float32, o int) float32 {
 // panelBytes is the size of one packed float32 panel: bias, weights.
 func (p *convPlan) panelBytes() int { return 4 * p.tile.nr * (1 + p.taps*p.kc) }
 
-// packPanels packs the weights [O][depth] of a float32 product.
-func packPanels(p *convPlan, weights, bias []float32) []byte {
-	out := alignedBytes(p.s.Groups * p.panels * p.panelBytes())
-	packPanelsTo(out, p, weights, bias)
-	return out
-}
-
-// packPanelsTo packs into out, which is all zeros.
-func packPanelsTo(out []byte, p *convPlan, weights, bias []float32) {
+// packPanels packs the weights [O][depth] of a float32 product into out, whose
+// columns behind a group's last channel stay as they are.
+func packPanels(l Level, p *convPlan, out []byte, weights, bias []float32) {
 	nr := p.tile.nr
 	size := p.panelBytes()
 	for i := range p.s.Groups * p.panels {
 		panel := view[float32](out, i*size, size/4)
-		for n := range nr {
-			c := i%p.panels*nr + n
-			if c >= p.og {
-				break
-			}
-			o := i/p.panels*p.og + c
-			if bias != nil {
-				panel[n] = bias[o]
-			}
-			for k, w := range weights[o*p.depth:][:p.depth] {
-				panel[nr+k*nr+n] = w
+		o := i/p.panels*p.og + i%p.panels*nr
+		n := min(nr, p.og-i%p.panels*nr)
+		clear(panel[:nr])
+		if bias != nil {
+			copy(panel[:n], bias[o:])
+		}
+		turn(l, panel[nr:], weights[o*p.depth:], n, p.depth, nr)
+	}
+}
+
+// turn writes the rows of src [rows][n] as columns of dst, whose rows are ld apart.
+func turn(l Level, dst, src []float32, rows, n, ld int) {
+	for r := 0; r < rows; {
+		h, done := min(8, rows-r), 0
+		if h == 8 {
+			done = turnFront(l, dst[r:], src[r*n:], n, ld, n)
+		}
+		for i := range h {
+			for k, v := range src[(r+i)*n+done:][:n-done] {
+				dst[(done+k)*ld+r+i] = v
 			}
 		}
+		r += h
 	}
 }

@@ -96,7 +96,7 @@ func newWinograd(l Level, p *ConvParams) *winograd {
 	w.packed = alignedBytes(winogradPoints * size)
 	u := winogradWeights(p.Weights, s.O, s.C)
 	for i := range winogradPoints {
-		packPanelsTo(w.packed[i*size:][:size], plan, u[i*s.O*s.C:][:s.O*s.C], nil)
+		packPanels(l, plan, w.packed[i*size:][:size], u[i*s.O*s.C:][:s.O*s.C], nil)
 	}
 	return w
 }
