@@ -112,6 +112,22 @@ func (ref *reference) score(ctx context.Context, m *format.Model) (Score, error)
 	return s, nil
 }
 
+// Compare runs a float model and another form of it on the samples. class is as
+// in [Options].
+func Compare(ctx context.Context, float, other *format.Model, samples Samples, class []int) (*Report, error) {
+	ref, err := newReference(ctx, float, samples, class)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Samples: len(ref.values), Compared: len(ref.values)}
+	if class != nil {
+		a := ref.accuracy()
+		r.Accuracy = &a
+	}
+	r.Score, err = ref.score(ctx, other)
+	return r, err
+}
+
 // argmax is the index of the first greatest value, -1 of none.
 func argmax(x []float32) int {
 	best := -1

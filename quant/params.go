@@ -112,6 +112,9 @@ func quantize(x float32, q *format.Quant) int8 {
 	return int8(min(max(r, -128), 127))
 }
 
+// roundEven is rne(x).
+func roundEven(x float32) float32 { return float32(math.RoundToEven(float64(x))) }
+
 func abs(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }
 
 // largest is the greatest magnitude in x.

@@ -155,12 +155,19 @@ func TestStaticAndDynamic(t *testing.T) {
 	if db := sqnr(t, m, d); db < 32 {
 		t.Errorf("dynamic: %.1f dB", db)
 	}
-	h, err := Half(m)
+	h, err := Half(m, format.Float16)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if db := sqnr(t, m, h); db < 60 {
 		t.Errorf("float16 weights: %.1f dB", db)
+	}
+	brain, err := Half(m, format.BFloat16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if db := sqnr(t, m, brain); db < 45 || brain.Tensor("w1").Type != format.BFloat16 {
+		t.Errorf("%v weights: %.1f dB", brain.Tensor("w1").Type, db)
 	}
 	if h.Tensor("w1").Type != format.Float16 || 2*len(h.Tensor("w1").Data) != len(m.Tensor("w1").Data) {
 		t.Error("the weights were not halved")

@@ -154,8 +154,9 @@ The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong
 	f.SortFlags = false
 	f.StringVarP(&o.out, "output", "o", "", "the .whet file to write (required)")
 	q := &o.quantize
-	f.StringVar(&q.scheme, "quantize", "none", "none keeps the numbers of the source; int8: weights and activations; int16x8: int8 weights, int16 activations; dynamic: int8 weights, activations quantized while it runs; fp16: weights stored as float16")
-	f.StringVar(&q.calibrate, "calibrate", "", "samples that int8 observes the model on: a folder of samples or of DIR/<label>/<files>, a .csv, or an .npz with x (and y), or with an array for each input")
+	f.StringVar(&q.scheme, "quantize", "none", about())
+	f.IntVar(&q.block, "block", 32, "weights that share a scale in int4 and int8-weights: 32, 64 or 128")
+	f.StringVar(&q.calibrate, "calibrate", "", "samples that the model is observed on: a folder of samples or of DIR/<label>/<files>, a .csv, or an .npz with x (and y), or with an array for each input; int4 and int8-weights do without, but round better with them")
 	f.IntVar(&q.samples, "samples", 256, "take at most this many of them, evenly spread")
 	f.StringVar(&q.method, "method", "auto", "how int8 chooses ranges: minmax, average, percentile, mse, entropy; auto measures which is the best")
 	f.BoolVar(&q.repair, "repair", true, "equalize channels and correct biases where that brings int8 nearer to float")

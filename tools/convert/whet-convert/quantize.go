@@ -23,43 +23,94 @@ type quantizeFlags struct {
 	calibrate string
 	samples   int
 	method    string
+	block     int
 	repair    bool
 	maxDrop   string
 	strict    bool
 	report    string
 }
 
-var schemes = []string{"none", "dynamic", "int8", "int16x8", "fp16"}
+// A scheme is a value of --quantize.
+type scheme struct {
+	name, about string
+	samples     need
+	measured    bool // layer by layer: --method, --max-drop and --report go with it
+	bits        int  // of weights in blocks; 0 otherwise
+}
+
+// A need says whether a scheme observes the model on samples.
+type need int
+
+const (
+	never need = iota
+	maybe
+	always
+)
+
+var schemes = []scheme{
+	{name: "none", about: "keeps the numbers of the source"},
+	{name: "dynamic", about: "int8 weights, activations quantized while it runs"},
+	{name: "int8", about: "weights and activations", samples: always, measured: true},
+	{name: "int16x8", about: "int8 weights, int16 activations", samples: always, measured: true},
+	{name: "int8-weights", about: "weights stored as int8 in blocks", samples: maybe, bits: 8},
+	{name: "int4", about: "weights stored as int4 in blocks", samples: maybe, bits: 4},
+	{name: "fp16", about: "weights stored as float16"},
+	{name: "bf16", about: "weights stored as bfloat16"},
+}
+
+// schemeOf returns the scheme of a name, nil if there is none.
+func schemeOf(name string) *scheme {
+	if i := slices.IndexFunc(schemes, func(s scheme) bool { return s.name == name }); i >= 0 {
+		return &schemes[i]
+	}
+	return nil
+}
+
+// about lists the schemes for the help.
+func about() string {
+	var list []string
+	for _, s := range schemes {
+		list = append(list, s.name+": "+s.about)
+	}
+	return strings.Join(list, "; ")
+}
+
+// named lists the names of the schemes that a test holds for.
+func named(ok func(scheme) bool) string {
+	var list []string
+	for _, s := range schemes {
+		if ok(s) {
+			list = append(list, s.name)
+		}
+	}
+	return strings.Join(list, ", ")
+}
 
 // check finds what is wrong with the flags alone.
 func (f *quantizeFlags) check() error {
-	if !slices.Contains(schemes, f.scheme) {
-		return fmt.Errorf("--quantize %s: choose one of %s", f.scheme, strings.Join(schemes, ", "))
+	s := schemeOf(f.scheme)
+	if s == nil {
+		return fmt.Errorf("--quantize %s: choose one of %s", f.scheme, named(func(scheme) bool { return true }))
 	}
-	if f.scheme == "int8" || f.scheme == "int16x8" {
-		switch {
-		case f.strict && f.scheme != "int8":
-			return errors.New("--strict-int8 cannot hold with --quantize int16x8")
-		case f.calibrate == "":
-			return errors.New("--quantize " + f.scheme + " observes the model on samples: give some with --calibrate DIR, FILE.npz or FILE.csv (some tens are enough), or use --quantize dynamic")
-		case f.samples < 1:
-			return fmt.Errorf("--samples %d: at least 1 is needed", f.samples)
-		}
-		if _, err := quant.ParseMethod(f.method); err != nil {
-			return fmt.Errorf("--method: %w", err)
-		}
-		_, err := parseBudget(f.maxDrop)
-		return err
+	switch {
+	case f.strict && f.scheme != "int8" && f.scheme != "none":
+		return fmt.Errorf("--strict-int8 cannot hold with --quantize %s, which is not int8 end to end", f.scheme)
+	case f.calibrate == "" && s.samples == always:
+		return errors.New("--quantize " + f.scheme + " observes the model on samples: give some with --calibrate DIR, FILE.npz or FILE.csv (some tens are enough), or use --quantize dynamic")
+	case f.calibrate != "" && s.samples == never:
+		return fmt.Errorf("--calibrate goes with --quantize %s", named(func(s scheme) bool { return s.samples != never }))
+	case f.calibrate != "" && f.samples < 1:
+		return fmt.Errorf("--samples %d: at least 1 is needed", f.samples)
+	case !s.measured && (f.report != "" || f.maxDrop != ""):
+		return fmt.Errorf("--report and --max-drop go with --quantize %s", named(func(s scheme) bool { return s.measured }))
+	case f.block != 32 && f.block != 64 && f.block != 128:
+		return fmt.Errorf("--block %d: choose 32, 64 or 128", f.block)
 	}
-	for flag, set := range map[string]bool{"calibrate": f.calibrate != "", "report": f.report != "", "max-drop": f.maxDrop != ""} {
-		if set {
-			return fmt.Errorf("--%s goes with --quantize int8 and int16x8", flag)
-		}
+	if _, err := quant.ParseMethod(f.method); err != nil {
+		return fmt.Errorf("--method: %w", err)
 	}
-	if f.strict && f.scheme != "none" {
-		return fmt.Errorf("--strict-int8 cannot hold with --quantize %s, which leaves the activations float32", f.scheme)
-	}
-	return nil
+	_, err := parseBudget(f.maxDrop)
+	return err
 }
 
 // parseBudget reads --max-drop: "26dB" is the least signal-to-noise ratio of
@@ -90,17 +141,21 @@ func parseBudget(s string) (b quant.Budget, err error) {
 
 // apply quantizes a model. The report is nil for schemes that measure nothing.
 func (f *quantizeFlags) apply(ctx context.Context, m *format.Model, stderr io.Writer) (*format.Model, *quant.Report, error) {
-	var out *format.Model
-	var err error
+	s := schemeOf(f.scheme)
+	switch {
+	case s.measured:
+		return f.static(ctx, m, stderr)
+	case s.bits != 0:
+		return f.blocks(ctx, m, s.bits, stderr)
+	}
+	out, err := m, error(nil)
 	switch f.scheme {
-	case "none":
-		out = m
 	case "dynamic":
 		out, err = quant.Dynamic(m)
 	case "fp16":
-		out, err = quant.Half(m)
-	default:
-		return f.static(ctx, m, stderr)
+		out, err = quant.Half(m, format.Float16)
+	case "bf16":
+		out, err = quant.Half(m, format.BFloat16)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -112,6 +167,38 @@ func (f *quantizeFlags) apply(ctx context.Context, m *format.Model, stderr io.Wr
 		err = strict(out)
 	}
 	return out, nil, err
+}
+
+// blocks stores the weights in blocks; with samples it says what that costs.
+func (f *quantizeFlags) blocks(ctx context.Context, m *format.Model, bits int, stderr io.Writer) (*format.Model, *quant.Report, error) {
+	o := quant.BlockOptions{Bits: bits, Size: f.block}
+	what := fmt.Sprintf("int%d weights in blocks of %d", bits, f.block)
+	if f.calibrate == "" {
+		out, err := quant.Blocks(ctx, m, o)
+		if err == nil {
+			note(out, what)
+		}
+		return out, nil, err
+	}
+	c, err := openCalibration(m, f.calibrate, f.samples)
+	if err != nil {
+		return nil, nil, err
+	}
+	b := newBar(stderr, c.n)
+	defer b.done()
+	b.stage("rounding the weights")
+	o.Samples = c.samples(b.set)
+	out, err := quant.Blocks(ctx, m, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	b.stage("comparing with the float model")
+	r, err := quant.Compare(ctx, m, out, o.Samples, c.class)
+	if err != nil {
+		return nil, nil, err
+	}
+	note(out, fmt.Sprintf("%s, rounded over %d samples", what, r.Samples))
+	return out, r, nil
 }
 
 func (f *quantizeFlags) static(ctx context.Context, m *format.Model, stderr io.Writer) (*format.Model, *quant.Report, error) {

@@ -196,8 +196,10 @@ func TestQuantizeFailures(t *testing.T) {
 		{"no such samples", []string{in, "--quantize", "int8", "--calibrate", filepath.Join(dir, "no.csv")}, exitFailed, "no.csv"},
 		{"method", []string{in, "--quantize", "int8", "--calibrate", data, "--method", "best"}, exitUsage, "minmax"},
 		{"budget", []string{in, "--quantize", "int8", "--calibrate", data, "--max-drop", "much"}, exitUsage, "26dB"},
-		{"budget of another scheme", []string{in, "--quantize", "fp16", "--max-drop", "26dB"}, exitUsage, "goes with"},
-		{"strict dynamic", []string{in, "--quantize", "dynamic", "--strict-int8"}, exitUsage, "float32"},
+		{"budget of another scheme", []string{in, "--quantize", "fp16", "--max-drop", "26dB"}, exitUsage, "go with --quantize int8"},
+		{"strict dynamic", []string{in, "--quantize", "dynamic", "--strict-int8"}, exitUsage, "int8 end to end"},
+		{"samples for nothing", []string{in, "--quantize", "fp16", "--calibrate", data}, exitUsage, "int4"},
+		{"block", []string{in, "--quantize", "int4", "--block", "48"}, exitUsage, "64"},
 		{"strict with a float op", []string{log, "--quantize", "int8", "--calibrate", data, "--strict-int8"}, exitFailed, `node "extra Exp" (Exp)`},
 		{"strict on a float model", []string{source("accumulator.tflite"), "--strict-int8"}, exitFailed, "computes in float32"},
 		{"integer input", []string{source("classifier.tflite"), "--quantize", "int8", "--calibrate", data}, exitFailed, "uint8"},
@@ -213,5 +215,34 @@ func TestQuantizeFailures(t *testing.T) {
 				t.Error("a model was left behind")
 			}
 		})
+	}
+}
+
+// TestBlocks stores the weights as codes of 4 and 8 bits.
+func TestBlocks(t *testing.T) {
+	in, data, out := floatModel(t, true), table(t, 20), filepath.Join(t.TempDir(), "m.whet")
+	for scheme, want := range map[string]format.DType{"int4": format.Int4, "int8-weights": format.Int8, "fp16": format.Float16, "bf16": format.BFloat16} {
+		code, stdout, stderr := call(in, "-o", out, "--quantize", scheme, "--block", "64", "--json")
+		if code != 0 {
+			t.Fatalf("%s: exit %d: %s", scheme, code, stderr)
+		}
+		m, err := format.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := m.Tensor("w2"); w.Type != want || !strings.Contains(m.Header.Source.Note, "weights") {
+			t.Errorf("%s: weights are %v, note %q; %s", scheme, w.Type, m.Header.Source.Note, stdout)
+		}
+	}
+	var r report
+	code, stdout, stderr := call(in, "-o", out, "--quantize", "int4", "--calibrate", data, "--json")
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatal(err)
+	}
+	if q := r.Quantization; q == nil || q.Compared != 20 || q.Score.SQNR < 15 {
+		t.Errorf("%+v", q)
 	}
 }
