@@ -20,6 +20,14 @@ func (s *Server) about(w http.ResponseWriter, r *http.Request) error {
 	if labels == nil {
 		labels = []string{}
 	}
+	job, err := s.jobs.status(name)
+	if err != nil {
+		return err
+	}
+	state := ""
+	if job != nil {
+		state = job.State
+	}
 	writeJSON(w, http.StatusOK, struct {
 		Model   string               `json:"model_name"`
 		Version string               `json:"version"`
@@ -28,7 +36,8 @@ func (s *Server) about(w http.ResponseWriter, r *http.Request) error {
 		Inputs  []oip.TensorMetadata `json:"inputs"`
 		Outputs []oip.TensorMetadata `json:"outputs"`
 		Memory  int64                `json:"memory_bytes"`
-	}{name, n.version, n.Sense(), labels, oip.Metadata(n.Inputs()), oip.Metadata(n.Outputs()), n.Memory()})
+		Job     string               `json:"job,omitempty"` // the state of the last training job
+	}{name, n.version, n.Sense(), labels, oip.Metadata(n.Inputs()), oip.Metadata(n.Outputs()), n.Memory(), state})
 	return nil
 }
 

@@ -17,7 +17,7 @@ const bytes = (n) => (n >= 1 << 30 ? `${(n / (1 << 30)).toFixed(1)} GiB` : n >= 
 let model = "";          // that is chosen
 let info = null;         // about it
 let closeSense = () => {};
-let current = null;      // what was shown last: {blob, thumb, print, certainty}
+let current = [];        // what was shown last and a name would be given to: {blob, thumb, print, certainty, guess}
 let counts = {};         // examples by name
 let queue = new Queue();
 let watching = false;    // a training job
@@ -47,33 +47,42 @@ api.onTokenNeeded(() => new Promise((done) => {
 
 function openSense(sense) {
   closeSense();
-  current = null;
-  $("keep").disabled = true;
+  select([]);
   $("stage").replaceChildren();
   for (const tab of $("senses").children) tab.setAttribute("aria-selected", tab.textContent === sense.name);
   closeSense = sense.open($("stage"), guard(shown));
 }
 
-async function shown(blob, thumb, live = false) {
+// select says what a name would be given to.
+function select(items) {
+  current = items;
+  $("keep").disabled = !items.length;
+  $("keep").textContent = items.length > 1 ? `Keep ${items.length} examples` : "Keep as example";
+}
+
+async function shown(blob, thumb, { live = false, batch = 1 } = {}) {
   const asked = model;
   const { list, ms } = await api.guess(asked, blob, Math.min(info.labels.length || 10, 1000));
   if (asked !== model) return;
   const print = await fingerprint(thumb);
-  current = { blob, thumb, print, certainty: certainty(list), guess: list[0]?.label ?? "" };
-  $("keep").disabled = false;
+  const item = { blob, thumb, print, certainty: certainty(list), guess: list[0]?.label ?? "", batch };
+  const together = batch > 1 && current.length < batch && current.every((o) => o.batch === batch);
+  select(together ? [...current, item] : [item]);
   const best = list.slice(0, 5).map(({ label, p }) => {
     const meter = el("meter", { value: Math.max(0, Math.min(1, p)) });
     meter.setAttribute("aria-hidden", "true");
     return el("li", {}, meter, el("span", { textContent: label }), el("span", { textContent: percent(p) }));
   });
   $("answer").replaceChildren(el("ol", {}, ...best), el("p", { className: "hint", textContent: `${ms.toFixed(0)} ms from here to the board and back` }));
-  if (!live || current.certainty < 0.3) {
-    queue.add(current);
+  if (!live || item.certainty < 0.3) {
+    queue.add(item);
     drawQueue();
   }
 }
 
 // ---- Tell
+
+const fewNames = 12; // that are shown to choose from
 
 function thumbOf(thumb, alt) {
   return thumb.startsWith("data:") || thumb.startsWith("blob:") ? el("img", { src: thumb, alt }) : el("span", { className: "thumb", textContent: thumb });
@@ -83,25 +92,25 @@ function drawQueue() {
   $("queue").replaceChildren(...queue.items.map((item) => {
     const pick = el("button", {
       title: "Name this one", onclick: () => {
-        current = item;
-        $("keep").disabled = false;
+        select([item]);
         drawQueue();
         $("label").focus();
       },
     }, thumbOf(item.thumb, "shown earlier"), `${item.guess}?${item.alike > 1 ? ` ×${item.alike}` : ""}`);
     const away = el("button", { className: "away", textContent: "drop", onclick: () => { queue.remove(item); drawQueue(); } });
     away.setAttribute("aria-label", `Drop ${item.guess} from the list`);
-    return el("li", { className: item === current ? "chosen" : "" }, pick, away);
+    return el("li", { className: current.includes(item) ? "chosen" : "" }, pick, away);
   }));
   $("queue-hint").hidden = queue.items.length > 0;
 }
 
 const keep = guard(async (label) => {
-  const item = current;
-  if (!item) throw new Error("Show something first.");
-  await api.keep(model, item.blob, label);
-  queue.remove(item);
-  queue.forget(item.print);
+  if (!current.length) throw new Error("Show something first.");
+  for (const item of current) {
+    await api.keep(model, item.blob, label);
+    queue.forget(item);
+  }
+  select([]);
   drawQueue();
   await drawExamples();
 });
@@ -113,8 +122,8 @@ async function drawExamples() {
   $("count").textContent = list.count ? `${list.count}, ${bytes(list.bytes)}` : "";
   $("counts").hidden = !names.length;
   $("counts").tBodies[0].replaceChildren(...names.map((n) => el("tr", {}, el("td", { textContent: n }), el("td", { textContent: counts[n] }))));
-  const known = names.length ? names : info.labels.slice(0, 9);
-  $("chips").replaceChildren(...known.slice(0, 12).map((n) => el("button", { type: "button", textContent: n, title: `Keep as ${n}`, onclick: () => keep(n) })));
+  const known = [...new Set([...names, ...(info.labels.length <= fewNames ? info.labels : [])])];
+  $("chips").replaceChildren(...known.slice(0, 2 * fewNames).map((n) => el("button", { type: "button", textContent: n, title: `Keep as ${n}`, onclick: () => keep(n) })));
   $("labels").replaceChildren(...[...new Set([...names, ...info.labels])].slice(0, 200).map((n) => el("option", { value: n })));
   if ($("browse").open) await drawSamples();
   await drawPlan();
@@ -139,15 +148,23 @@ async function drawSamples() {
 
 // ---- Teach
 
+const onlyExamples = () => document.querySelector("input[name=scope]:checked").value === "only";
+
 function options() {
-  const only = document.querySelector("input[name=scope]:checked").value === "only";
-  return only ? { promote: true, classes: Object.keys(counts).sort(), allow_forgetting: true } : { promote: true };
+  return onlyExamples() ? { promote: true, classes: Object.keys(counts).sort(), allow_forgetting: true } : { promote: true };
 }
 
 async function drawPlan() {
-  const names = Object.keys(counts).length;
+  const names = Object.keys(counts);
+  const only = onlyExamples();
+  const missing = info.labels.filter((n) => !counts[n]);
   let ok = false, text = "Keep a few examples first.";
-  if (names) {
+  if (names.length === 1) {
+    text = `Keep examples of something else, too: with ${names[0]} alone it could only learn to say ${names[0]}.`;
+  } else if (names.length && !only && missing.length) {
+    const some = missing.slice(0, 3).join(", ") + (missing.length > 3 ? " …" : "");
+    text = `There are no examples of ${missing.length} of the names that it knows (${some}); it would forget them. Keep some of each, or let it know only the names of the examples.`;
+  } else if (names.length) {
     try {
       const p = await api.plan(model, options());
       ok = true;
@@ -264,12 +281,15 @@ async function refresh() {
 const choose = guard(async (name) => {
   model = name;
   queue = new Queue();
-  current = null;
+  select([]);
   drawQueue();
   $("verdict").textContent = "";
   $("curve").hidden = true;
   $("confusion").replaceChildren();
   await refresh();
+  // Nobody has examples of a thousand names.
+  document.querySelector(`input[name=scope][value=${info.labels.length > fewNames ? "only" : "add"}]`).checked = true;
+  await drawPlan();
   const senses = sensesOf(info.sense);
   $("senses").replaceChildren(...senses.map((s) => {
     const tab = el("button", { type: "button", textContent: s.name, onclick: () => openSense(s) });
@@ -277,8 +297,8 @@ const choose = guard(async (name) => {
     return tab;
   }));
   openSense(senses[0]);
-  const job = await api.training(model).catch((e) => { if (e.status !== 404) throw e; });
-  if (job?.state === "running") await watch();
+  if (info.job === "running") await watch();
+  else if (info.job) drawJob(await api.training(model));
 });
 
 const start = guard(async () => {

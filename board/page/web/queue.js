@@ -28,21 +28,19 @@ export const certainty = (list) => (list[0]?.p ?? 0) - (list[1]?.p ?? 0);
 export class Queue {
   items = [];
 
-  // add puts a thing in its place, or, if it looks like one that waits, into that
-  // one's group, which it then stands for.
+  // add puts a thing in its place. Of those that look alike it is the one shown.
   add(item) {
     const twin = item.print && this.items.find((o) => o.print && differ(o.print, item.print) <= alike);
-    if (twin) {
-      Object.assign(twin, item, { alike: twin.alike + 1 });
-    } else {
-      this.items.push({ ...item, alike: 1 });
-    }
+    item.alike = (twin?.alike ?? 0) + 1;
+    this.items = [...this.items.filter((o) => o !== twin), item];
     this.items.sort((a, b) => a.certainty - b.certainty);
     this.items.length = Math.min(this.items.length, most);
   }
 
   remove(item) { this.items = this.items.filter((o) => o !== item); }
 
-  // forget drops the group of a thing that has got its name.
-  forget(print) { if (print) this.items = this.items.filter((o) => !o.print || differ(o.print, print) > alike); }
+  // forget drops a thing that has got its name, and its look-alikes.
+  forget(item) {
+    this.items = this.items.filter((o) => o !== item && !(o.print && item.print && differ(o.print, item.print) <= alike));
+  }
 }

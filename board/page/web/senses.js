@@ -1,6 +1,8 @@
 // Ways to show the model something. Each is {name, open(stage, show)}: open fills
-// the stage and calls show(blob, thumb, live) with a file for the daemon and the
-// address of a small picture of it (or a text); it returns what closes it again.
+// the stage and calls show(blob, thumb, how) with a file for the daemon and the
+// address of a small picture of it (or a text). how is {live: true} for a frame that
+// nobody asked for, {batch: n} for one of n files chosen together. open returns what
+// closes it again.
 
 const el = (tag, props = {}, ...kids) => {
   const e = Object.assign(document.createElement(tag), props);
@@ -81,16 +83,16 @@ const picture = {
     const img = el("img", { alt: "The picture shown", hidden: true });
     const input = el("input", { type: "file", accept: "image/*", multiple: true, id: "file" });
     const box = el("div", { className: "drop" }, el("label", { htmlFor: "file", textContent: "Pictures from this device, or drop them here" }), input);
-    const take = async (files) => {
+    const take = async (all) => {
+      const files = [...all].filter((f) => f.type.startsWith("image/"));
       for (const f of files) {
-        if (!f.type.startsWith("image/")) continue;
         URL.revokeObjectURL(img.src);
         img.src = URL.createObjectURL(f);
         img.hidden = false;
         await img.decode();
         // What the daemon does not decode (WebP, HEIC), and what is far larger than any model's input, is drawn anew.
         const plain = ["image/png", "image/jpeg", "image/bmp", "image/gif"].includes(f.type) && f.size < 1 << 20;
-        await show(plain ? f : await redraw(img), small(img, img.naturalWidth, img.naturalHeight));
+        await show(plain ? f : await redraw(img), small(img, img.naturalWidth, img.naturalHeight), { batch: files.length });
       }
     };
     input.onchange = () => take(input.files);
@@ -143,7 +145,7 @@ const camera = {
       snap.disabled = false;
       snap.onclick = async () => show(...await frame());
       while (open) { // one frame at a time: those that come meanwhile are dropped
-        if (!document.hidden) await show(...await frame(), true);
+        if (!document.hidden) await show(...await frame(), { live: true });
         await new Promise((f) => setTimeout(f, 60));
       }
     })();
@@ -193,9 +195,9 @@ const sound = (sense) => ({
   open(stage, show) {
     const rate = sense.rate || 16000;
     const seconds = Math.max(0.5, (sense.samples || rate) / rate);
-    const say = (floats) => show(wav(floats, rate), wave(floats));
+    const say = (floats, batch = 1) => show(wav(floats, rate), wave(floats), { batch });
     const input = el("input", { type: "file", accept: "audio/*", multiple: true, id: "file" });
-    input.onchange = async () => { for (const f of input.files) await say(await resample(f, rate)); };
+    input.onchange = async () => { for (const f of input.files) await say(await resample(f, rate), input.files.length); };
     const record = el("button", { textContent: `Record ${seconds.toFixed(1)} s`, id: "record" });
     const level = el("p", { className: "hint" });
     stage.append(el("div", { className: "row" }, record), level,

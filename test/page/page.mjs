@@ -1,0 +1,167 @@
+// node page.mjs URL DEVICE FOLDER walks through the page as a person would and
+// tries every control on the way. It fails at the first thing that is not as it
+// should be.
+
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const [url, device, folder] = process.argv.slice(2);
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const names = ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
+const fresh = ["Bag", "Ankle boot"]; // that the model does not know
+
+const browser = await chromium.launch({
+  executablePath: process.env.WHET_BROWSER,
+  args: ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
+});
+const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
+const context = await browser.newContext(device === "phone" ? phone : { viewport: { width: 1280, height: 900 } });
+const page = await context.newPage();
+page.setDefaultTimeout(20000);
+
+// Nothing may go wrong quietly, nothing may leave the daemon.
+const faults = [];
+page.on("console", (m) => { if (m.type() === "error") faults.push(`console: ${m.text()}`); });
+page.on("pageerror", (e) => faults.push(`uncaught: ${e.message}`));
+page.on("request", (r) => { if (!r.url().startsWith(url) && !/^(blob|data):/.test(r.url())) faults.push(`outside: ${r.url()}`); });
+
+let act = 0;
+const seen = (what) => console.log(`${++act}. ${what}`);
+const shots = process.env.WHET_SHOTS;
+if (shots) mkdirSync(shots, { recursive: true });
+const shot = async (name) => { if (shots) await page.screenshot({ path: `${shots}/${device}-${name}.png`, fullPage: true }); };
+const accessible = async (where) => {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run());
+  const bad = violations.filter((v) => ["serious", "critical"].includes(v.impact));
+  assert.deepEqual(bad.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(" ")}`), [], `axe, ${where}`);
+};
+const text = (sel) => page.locator(sel).innerText();
+const files = (class_, from = "") => Array.from({ length: 10 }, (_, i) => `${folder}${from}/${class_}/${i + 1}.png`);
+const best = () => page.locator("#answer li").first().innerText();
+const tab = (name) => page.getByRole("tab", { name }).click();
+
+// what the model's own names for the classes are
+await page.goto(url);
+await page.waitForSelector("#chips button");
+const known = await page.locator("#chips button").allInnerTexts();
+assert.equal(known.length, 8);
+const nameOf = (c) => known[c] ?? names[c];
+seen(`the page is open; the model knows ${known.join(", ")}`);
+await accessible("at first");
+await shot("first");
+
+// Draw.
+const pad = await page.locator("#pad").boundingBox();
+const stroke = async (...points) => {
+  const at = ([x, y]) => [pad.x + x * pad.width, pad.y + y * pad.height];
+  await page.mouse.move(...at(points[0]));
+  await page.mouse.down();
+  for (const p of points) await page.mouse.move(...at(p), { steps: 5 });
+  await page.mouse.up();
+};
+await stroke([0.35, 0.2], [0.3, 0.8], [0.45, 0.8], [0.5, 0.4], [0.55, 0.8], [0.7, 0.8], [0.65, 0.2], [0.35, 0.2]);
+await page.waitForSelector("#answer li");
+seen(`a drawing is taken for ${(await best()).replace("\n", ", ")}`);
+assert.equal(await page.locator("#queue li").count(), 1, "what was not named waits");
+await page.getByText("centre it").click();
+await page.click("#clear");
+await page.locator("#queue .away").first().click();
+assert.equal(await page.locator("#queue li").count(), 0);
+seen("the drawing is wiped away and dropped from the list");
+
+// Camera: frames come live, a picture can be taken.
+await tab("Camera");
+await page.waitForSelector("#snap:enabled");
+await page.waitForFunction(() => document.querySelector("#stage video").currentTime > 0);
+await page.click("#snap");
+await page.waitForFunction(() => document.querySelectorAll("#queue li").length > 0);
+seen("the camera shows what the model takes its picture for");
+await tab("Picture");
+while (await page.locator("#queue li").count()) await page.locator("#queue .away").first().click();
+
+// Pictures, a folder of each name at once.
+await page.setInputFiles("#file", [files(8)[0]]);
+await page.waitForSelector("#answer li");
+const wrong = await best();
+assert.ok(!wrong.includes(nameOf(8)), "it does not know a bag yet");
+await page.click("#queue button[title]");
+await page.fill("#label", "Mistake");
+await page.press("#label", "Enter");
+await page.waitForSelector("#counts td");
+assert.match(await text("#plan"), /something else/);
+await page.click("#browse summary");
+await page.waitForSelector("#samples img");
+await page.click("#samples .away");
+await page.waitForFunction(() => !document.querySelector("#counts td"));
+await page.click("#browse summary");
+seen("an example with a wrong name is deleted again");
+for (let c = 0; c < 10; c++) {
+  await page.setInputFiles("#file", files(c));
+  await page.waitForFunction(() => document.querySelector("#keep").textContent.includes("10 examples"));
+  if (c < 8) {
+    await page.locator("#chips button", { hasText: new RegExp(`^${known[c].replace(/[^\w ]/g, ".")}$`) }).click();
+  } else {
+    await page.fill("#label", nameOf(c));
+    await page.click("#keep");
+  }
+  await page.waitForFunction((n) => document.querySelectorAll("#counts tbody tr").length === n, c + 1);
+}
+seen(`ten examples each of ${(await page.locator("#counts tbody td:first-child").allInnerTexts()).join(", ")}`);
+
+// Teach.
+await page.check("input[value=only]");
+await page.waitForFunction(() => /know 10 names/.test(document.querySelector("#plan").textContent));
+await page.check("input[value=add]");
+await page.waitForSelector("#teach:enabled");
+seen(`before the start: ${await text("#plan")}`);
+await page.click("#teach");
+await page.waitForFunction(() => /^(Learned|Not taken|failed)/.test(document.querySelector("#verdict").textContent));
+assert.match(await text("#verdict"), /^Learned; version 2 answers/);
+assert.ok(await page.isVisible("#curve svg"), "there is a learning curve");
+assert.ok(await page.isVisible("#confusion table"), "there is a table of confusions");
+seen(await text("#verdict"));
+await accessible("after teaching");
+await shot("taught");
+
+// It is right about new examples of what it was taught.
+let right = 0;
+for (const c of [8, 9]) {
+  for (const f of files(c, "/held")) {
+    await page.evaluate(() => document.querySelector("#answer").replaceChildren());
+    await page.setInputFiles("#file", [f]);
+    await page.waitForSelector("#answer li");
+    if ((await best()).startsWith(nameOf(c))) right++;
+  }
+}
+seen(`${right} of 20 held-back pictures of ${fresh.join(" and ")} are named`);
+assert.ok(right >= 16);
+
+// Back, and to the new one again.
+await page.click("#back");
+await page.waitForFunction(() => document.querySelector("#version").textContent === "as it came");
+await page.getByRole("button", { name: "Use version 2" }).click();
+await page.waitForFunction(() => document.querySelector("#version").textContent === "version 2");
+seen("one click goes back, one takes the new one again");
+
+// Training can be stopped, and a reload shows the last one.
+await page.reload();
+await page.waitForSelector("#confusion table");
+assert.match(await text("#verdict"), /^Learned/);
+seen("after a reload the verdict is still there");
+assert.ok((await text("#board")).includes("Cores"));
+
+// By keyboard alone: from the top to the keep button.
+await page.evaluate(() => document.activeElement.blur());
+const order = [];
+for (let i = 0; i < 40 && order.at(-1) !== "teach"; i++) {
+  await page.keyboard.press("Tab");
+  order.push(await page.evaluate(() => document.activeElement.id || document.activeElement.textContent));
+}
+assert.ok(order.includes("model") && order.includes("pad") && order.includes("label"), `by Tab one reaches ${order}`);
+assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), true, "nothing is wider than the screen");
+assert.deepEqual(faults, []);
+seen("no error, no request to anyone else");
+await browser.close();

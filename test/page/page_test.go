@@ -1,0 +1,123 @@
+// Package page drives the daemon's web page in a real browser: every control, on
+// a desktop's and on a phone's width. It needs Node, Chromium and two npm
+// packages:
+//
+//	npm --prefix test/page install --no-package-lock
+//	WHET_BROWSER=/usr/bin/chromium go test ./test/page -v
+//
+// WHET_SHOTS names a folder for pictures of what was seen.
+package page
+
+import (
+	"bytes"
+	"context"
+	"image/png"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/whet-edge/whet/board/demo"
+	"github.com/whet-edge/whet/board/serve"
+	"github.com/whet-edge/whet/board/store"
+	"github.com/whet-edge/whet/format/vfs"
+)
+
+// browserTime bounds one run of the browser.
+const browserTime = 4 * time.Minute
+
+func TestPage(t *testing.T) {
+	browser := os.Getenv("WHET_BROWSER")
+	if browser == "" {
+		t.Skip("skipped: WHET_BROWSER does not name a browser (see the package's comment)")
+	}
+	if _, err := os.Stat("node_modules"); err != nil {
+		t.Fatal("npm --prefix test/page install --no-package-lock comes first")
+	}
+	dir := t.TempDir()
+	pictures(t, dir)
+	for _, device := range []string{"desktop", "phone"} {
+		t.Run(device, func(t *testing.T) {
+			url := daemon(t)
+			ctx, cancel := context.WithTimeout(t.Context(), browserTime)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "node", "page.mjs", url, device, dir)
+			cmd.Env = append(os.Environ(), "WHET_BROWSER="+browser)
+			out, err := cmd.CombinedOutput()
+			t.Logf("%s", out)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// pictures writes what the browser shows: DIR/<name>/<number>.png, ten examples
+// of each kind of clothing, and DIR/held/<name>/<number>.png, ten others.
+func pictures(t *testing.T, dir string) {
+	t.Helper()
+	sets, err := demo.Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, set := range []*demo.Images{sets[1], sets[0]} {
+		count := map[int]int{}
+		for i, class := range set.Label {
+			if count[class]++; count[class] > 10 {
+				continue
+			}
+			folder := filepath.Join(dir, []string{"", "held"}[k], strconv.Itoa(class))
+			var b bytes.Buffer
+			if err := png.Encode(&b, set.Image(i)); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.MkdirAll(folder, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(folder, strconv.Itoa(count[class])+".png"), b.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// daemon serves the demo's network on a port of its own.
+func daemon(t *testing.T) (url string) {
+	t.Helper()
+	models := t.TempDir()
+	if err := os.WriteFile(filepath.Join(models, "clothing.whet"), demo.BaseFile(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.Open(vfs.OS, t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := serve.New(serve.Config{Models: models, Store: st, Engine: serve.Runtime{}, Trainer: serve.Tuner{}, Version: "test", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return "http://" + l.Addr().String()
+}
