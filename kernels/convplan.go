@@ -1,6 +1,9 @@
 package kernels
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
 // convPlan cuts a convolution into micro-kernel tiles and tasks. Where a row
 // of the matrix product comes from takes one of three forms:
@@ -35,9 +38,10 @@ type convPlan struct {
 	rowBlocks  int
 	panBlocks  int
 	tasks      int
-	full, last []int32 // direct: the offsets of a full and of the last row tile; bordered: full is of a tile inside an output row
+	full, last []int32 // direct: the offsets of a full and of the last row tile; bordered: of a tile inside an output row and of the last one
+	cross      []int32 // bordered: the tables of the tiles that start behind pixel OW-mr and so go over to another output row
 	tapOff     []int32 // not direct: offset of each tap from the first
-	offLen     int     // int32s of a tile's offset table, behind its start
+	offLen     int     // int32s of a tile's offset table
 	width      int     // bordered: pixels of a copied row
 	copyLen    int     // bordered: elements of a task's copy
 }
@@ -93,11 +97,25 @@ func newConvPlan(s ConvShape, tile gemmShape, elem int) *convPlan {
 		p.tapOff = append(p.tapOff, int32((kh*s.DH*width+kw*s.DW)*pixel*elem))
 	}
 	if p.bordered {
-		for i := range p.offLen {
-			p.full = append(p.full, p.tapOff[i/tile.mr]+int32(i%tile.mr*s.SW*pixel*elem))
-		}
+		p.borderedTables()
 	}
 	return p
+}
+
+// borderedTables fills full, last and cross; their offsets count from the first
+// pixel of a tile (full) or of its first output row.
+func (p *convPlan) borderedTables() {
+	mr, step := p.tile.mr, int32(p.s.SW*p.cg*p.elem)
+	for i := range p.offLen {
+		p.full = append(p.full, p.tapOff[i/mr]+int32(i%mr)*step)
+	}
+	for ow := max(0, p.s.OW-mr+1); ow < p.s.OW; ow++ {
+		p.cross = append(p.cross, p.full...)
+		p.fillBordered(p.cross[len(p.cross)-p.offLen:], ow, mr)
+	}
+	p.last = make([]int32, p.offLen)
+	first := (p.rowTiles - 1) * mr
+	p.fillBordered(p.last, first%p.s.OW, p.rows-first)
 }
 
 // rowTable returns the offsets of a tile whose n rows lie one behind the other.
@@ -123,8 +141,14 @@ func (p *convPlan) cutTasks() {
 	tasks := func() int {
 		return p.images * p.s.Groups * ceilDiv(p.rowTiles, p.rowBlock) * ceilDiv(p.panels, p.panelBlock)
 	}
-	macs := func() int { return p.rowBlock * p.tile.mr * p.panelBlock * p.tile.nr * p.depth }
+	macs := func() int { return p.rowBlock * p.tile.mr * min(p.panelBlock*p.tile.nr, p.og) * p.depth }
 	least := minTaskMACs / p.elem
+	if p.tile.mr*p.tile.nr > 192 { // the fastest kernels
+		least *= 2
+		if p.rowBlock == p.rowTiles && p.s.N*p.s.Groups*macs() < 4*least { // some 20 µs: not worth sharing
+			least = math.MaxInt / 8
+		}
+	}
 	for tasks() < wantTasks/2 && macs() >= 2*least || tasks() < wantTasks && macs() >= 8*least {
 		if p.rowBlock == 1 && p.panelBlock == 1 {
 			break
@@ -167,14 +191,20 @@ func (p *convPlan) tileRows(i int) int { return min(p.tile.mr, p.rows-i*p.tile.m
 
 // scratchBytes is what a worker needs: copied rows, offsets, and more for the caller.
 func (p *convPlan) scratchBytes(more int) int {
-	return cacheLine + roundUp(p.copyLen*p.elem, cacheLine) + roundUp(p.rowBlock*4*(1+p.offLen), cacheLine) + more
+	tables := 0
+	if !p.direct && !p.bordered {
+		tables = roundUp(p.rowBlock*4*p.offLen, cacheLine)
+	}
+	return cacheLine + roundUp(p.copyLen*p.elem, cacheLine) + tables + more
 }
 
 // convRows says where the row tiles of a task are read from.
 type convRows struct {
 	base unsafe.Pointer // what the offsets count from; of tile0 if direct
-	step int            // direct: bytes from a tile to the next
-	off  []int32        // else: for each tile of the task its start, or -1 and its own offset table
+	step int            // bytes: direct, from a tile to the next; bordered, from an output row's windows to the next row's
+	oh   int            // bordered: the output row whose windows start at base
+	off  []int32        // indirect: the offset tables of the task's tiles
+	copy []byte         // the copied rows
 	rest []byte         // what is left of the scratch
 }
 
@@ -189,39 +219,38 @@ func prepareRows[T int8 | float32](p *convPlan, t *convTask, src []T, zero T, sc
 		}
 	}
 	rows := convRows{base: unsafe.Pointer(&src[0])}
-	oh := t.tile0 * p.tile.mr / s.OW // first output row of the task
+	if !p.bordered {
+		rows.off = view[int32](scratch, 0, p.rowBlock*p.offLen)
+		rows.rest = scratch[roundUp(4*p.rowBlock*p.offLen, cacheLine):]
+		for m := t.tile0; m < t.tile1; m++ {
+			first := m * p.tile.mr
+			p.fillOffsets(rows.off[(m-t.tile0)*p.offLen:][:p.offLen], first/s.OW, first%s.OW, p.tileRows(m))
+		}
+		return rows
+	}
+	rows.step = s.SH * p.width * p.cg * p.elem
 	if p.copyLen > 0 {
+		rows.oh = t.tile0 * p.tile.mr / s.OW
+		last := (min(t.tile1*p.tile.mr, p.rows) - 1) / s.OW
+		n := p.copyRows(last - rows.oh + 1)
 		buf := view[T](scratch, 0, p.copyLen)
 		rows.base = unsafe.Pointer(&buf[0])
-		last := (min(t.tile1*p.tile.mr, p.rows) - 1) / s.OW
-		copyBordered(s, p.width, p.cg, buf, src, oh*s.SH-s.Top, p.copyRows(last-oh+1), zero)
+		rows.copy = scratch[:n*p.width*p.cg*p.elem]
+		copyBordered(s, p.width, p.cg, buf, src, rows.oh*s.SH-s.Top, n, zero)
 		scratch = scratch[roundUp(p.copyLen*p.elem, cacheLine):]
-	} else if p.inPlace {
-		oh = 0
 	}
-	n := 1 + p.offLen
-	rows.off = view[int32](scratch, 0, p.rowBlock*n)
-	rows.rest = scratch[roundUp(4*p.rowBlock*n, cacheLine):]
-	for m := t.tile0; m < t.tile1; m++ {
-		p.fillTile(rows.off[(m-t.tile0)*n:][:n], m*p.tile.mr, p.tileRows(m), oh)
-	}
+	rows.rest = scratch
 	return rows
 }
 
-// fillTile writes what tileSource reads for the tile of n valid rows whose
-// first output pixel is first; oh0 is where bordered offsets start.
-func (p *convPlan) fillTile(off []int32, first, n, oh0 int) {
-	s := &p.s
-	oh, ow := first/s.OW, first%s.OW
-	off[0] = -1
-	switch {
-	case !p.bordered:
-		p.fillOffsets(off[1:], oh, ow, n)
-	case n == p.tile.mr && ow+n <= s.OW:
-		off[0] = int32(((oh-oh0)*s.SH*p.width + ow*s.SW) * p.cg * p.elem)
-	default:
-		p.fillBordered(off[1:], oh-oh0, ow, n)
+// flatten prepares the copied rows of a task for a micro-kernel that takes
+// qGemmArgs.Step, and returns that; 0 where rows or kernel are not of that kind.
+func (p *convPlan) flatten(l Level, rows *convRows) uintptr {
+	if !p.tile.flat || rows.copy == nil || p.taps != p.s.KH {
+		return 0
 	}
+	FlipSigns(l, rows.copy, rows.copy)
+	return uintptr(p.s.DH * p.width * p.cg * p.elem)
 }
 
 // tileSource gives the A and Off of row tile m of the task.
@@ -234,11 +263,19 @@ func (p *convPlan) tileSource(r *convRows, t *convTask, m int) (base unsafe.Poin
 		}
 		return unsafe.Add(r.base, i*r.step), off
 	}
-	table := r.off[i*(1+p.offLen):]
-	if start := table[0]; start >= 0 {
-		return unsafe.Add(r.base, int(start)), &p.full[0]
+	if !p.bordered {
+		return r.base, &r.off[i*p.offLen]
 	}
-	return r.base, &table[1]
+	first, width := uint32(m*p.tile.mr), uint32(p.s.OW)
+	oh, ow := int(first/width), int(first%width)
+	base = unsafe.Add(r.base, (oh-r.oh)*r.step)
+	switch inside := ow + p.tile.mr - p.s.OW; {
+	case m == p.rowTiles-1:
+		return base, &p.last[0]
+	case inside > 0:
+		return base, &p.cross[(ow-max(0, p.s.OW-p.tile.mr+1))*p.offLen]
+	}
+	return unsafe.Add(base, ow*p.s.SW*p.cg*p.elem), &p.full[0]
 }
 
 // copyBordered copies the input rows from y on with their padding, each width
@@ -246,14 +283,16 @@ func (p *convPlan) tileSource(r *convRows, t *convTask, m int) (base unsafe.Poin
 func copyBordered[T int8 | float32](s *ConvShape, width, cg int, dst, src []T, y, rows int, zero T) {
 	n := width * cg
 	x0, x1 := s.Left, min(width, s.Left+s.W) // columns that lie in the image
+	var pad [32]T
+	setAll(pad[:], zero)
 	for ; rows > 0; rows, y, dst = rows-1, y+1, dst[n:] {
 		row := dst[:n]
 		if uint(y) >= uint(s.H) || x0 >= x1 {
-			setAll(row, zero)
+			fill(row, pad[:])
 			continue
 		}
-		setAll(row[:x0*cg], zero)
-		setAll(row[x1*cg:], zero)
+		fill(row[:x0*cg], pad[:])
+		fill(row[x1*cg:], pad[:])
 		in, out := src[y*s.W*s.C:], row[x0*cg:x1*cg]
 		if cg == s.C {
 			copy(out, in)
@@ -266,6 +305,13 @@ func copyBordered[T int8 | float32](s *ConvShape, width, cg int, dst, src []T, y
 				in = in[s.C:]
 			}
 		}
+	}
+}
+
+// fill repeats v, whose elements are all the same, to the end of dst.
+func fill[T any](dst, v []T) {
+	for n := copy(dst, v); n < len(dst); n *= 2 {
+		copy(dst[n:], dst[:n])
 	}
 }
 
@@ -298,11 +344,12 @@ func (p *convPlan) fillOffsets(off []int32, oh, ow, n int) {
 	p.repeatLast(off, n)
 }
 
-// fillBordered does the same for bordered rows: oh and the offsets count from
-// the first row of the copy.
-func (p *convPlan) fillBordered(off []int32, oh, ow, n int) {
+// fillBordered does the same for bordered rows: the offsets count from the
+// windows of the tile's first output row.
+func (p *convPlan) fillBordered(off []int32, ow, n int) {
 	s, mr := &p.s, p.tile.mr
 	step := int32(s.SW * p.cg * p.elem)
+	oh := 0
 	for r := 0; r < n; oh, ow = oh+1, 0 {
 		m := min(n-r, s.OW-ow)
 		start := int32(oh*s.SH*p.width*p.cg*p.elem) + int32(ow)*step

@@ -147,6 +147,7 @@ func (c *QConv) Run(dst, src []int8, scratch []byte, t0, t1 int) {
 		}
 		out := dst[t.image*p.rows*p.s.O+t.group*p.og:]
 		if c.weightZero == 0 {
+			a.Step = p.flatten(c.level, &rows)
 			for n := t.pan0; n < t.pan1; n++ {
 				c.setPanel(&a, &t, n)
 				for m := t.tile0; m < t.tile1; m++ {

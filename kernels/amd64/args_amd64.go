@@ -23,6 +23,7 @@ type QGemmArgs struct {
 	Hi   float32
 	Zero int32
 	Raw  uint32
+	Step uintptr
 }
 
 // GemmArgs describes a tile of a float32 matrix product or convolution.

@@ -16,7 +16,10 @@
 // would be free, but a move from one waits behind all vector work in flight.
 //
 // There is a body for 12, 8, 4 and 1 rows, each for 32 and for 16 columns; a
-// tile takes the smallest that holds it.
+// tile takes the smallest that holds it. Tiles of more than 8 rows have one more
+// for rows whose signs are flipped already and whose taps lie Step apart (Step
+// is 0 for others): it needs no VPXORD, which competes with VPDPBUSD for two of
+// the four vector pipes, and loads the row pointers once.
 
 // TAP loads what ROW needs.
 #define TAP \
@@ -72,6 +75,37 @@
 	VPXORD.BCST (row)(DX*1), Z31, Z30; \
 	VPDPBUSD    Z28, Z30, c0
 
+// FLAT does so with signs that are flipped already.
+#define FLAT32(row, c0, c1) \
+	VPBROADCASTD (row)(DX*1), Z30; \
+	VPDPBUSD     Z28, Z30, c0; \
+	VPDPBUSD     Z29, Z30, c1
+
+#define FLAT16(row, c0) \
+	VPBROADCASTD (row)(DX*1), Z30; \
+	VPDPBUSD     Z28, Z30, c0
+
+// FLATROWS points the registers at the rows of the first tap, DX at its start;
+// FLATNEXT goes on to the next tap and leaves ZF set behind the last.
+#define FLATROWS \
+	MOVQ a+0(FP), DX; \
+	MOVQ GEMM_KC(DX), CX; \
+	MOVQ CX, end-8(SP); \
+	MOVQ CX, kc-32(SP); \
+	MOVQ QGEMM_STEP(DX), CX; \
+	MOVQ CX, step-40(SP); \
+	MOVQ GEMM_OFF(DX), CX; \
+	MOVQ GEMM_A(DX), AX; \
+	MOVQ AX, BX; \
+	ROWS12; \
+	XORL DX, DX
+
+#define FLATNEXT \
+	ADDQ step-40(SP), DX; \
+	MOVQ DX, end-8(SP); \
+	SUBQ kc-32(SP), DX; \
+	DECQ taps-16(SP)
+
 #define WEIGHTS32 \
 	VMOVDQA64 (SI), Z28; \
 	VMOVDQA64 64(SI), Z29; \
@@ -120,9 +154,12 @@
 	JZ        done
 
 // func QGemm12x32VNNI(a *QGemmArgs)
-TEXT ·QGemm12x32VNNI(SB), NOSPLIT, $24-8
+TEXT ·QGemm12x32VNNI(SB), NOSPLIT, $40-8
 	MOVQ         a+0(FP), DX
-	MOVL         $0x80808080, AX
+	XORL         AX, AX
+	MOVL         $0x80808080, CX
+	CMPQ         QGEMM_STEP(DX), $0
+	CMOVLEQ      CX, AX
 	VPBROADCASTD AX, Z31
 	MOVQ         GEMM_W(DX), SI
 	VMOVDQA64    (SI), Z0
@@ -158,7 +195,12 @@ TEXT ·QGemm12x32VNNI(SB), NOSPLIT, $24-8
 	CMPQ         GEMM_COLS(DX), $16
 	JLE          narrow
 	CMPQ         CX, $8
-	JGT          wide12
+	JLE          wideLess
+	TESTQ        AX, AX
+	JZ           flat32
+	JMP          wide12
+
+wideLess:
 	CMPQ         CX, $4
 	JGT          wide8
 	CMPQ         CX, $1
@@ -167,12 +209,65 @@ TEXT ·QGemm12x32VNNI(SB), NOSPLIT, $24-8
 
 narrow:
 	CMPQ CX, $8
-	JGT  narrow12
+	JLE  narrowLess
+	TESTQ AX, AX
+	JZ   flat16
+	JMP  narrow12
+
+narrowLess:
 	CMPQ CX, $4
 	JGT  narrow8
 	CMPQ CX, $1
 	JGT  narrow4
 	JMP  narrow1
+
+flat32:
+	FLATROWS
+
+flat32k:
+	WEIGHTS32
+	FLAT32(R8, Z0, Z1)
+	FLAT32(R9, Z2, Z3)
+	FLAT32(R10, Z4, Z5)
+	FLAT32(R11, Z6, Z7)
+	FLAT32(R12, Z8, Z9)
+	FLAT32(R13, Z10, Z11)
+	FLAT32(R14, Z12, Z13)
+	FLAT32(R15, Z14, Z15)
+	FLAT32(DI, Z16, Z17)
+	FLAT32(AX, Z18, Z19)
+	FLAT32(BX, Z20, Z21)
+	FLAT32(CX, Z22, Z23)
+	ADDQ $4, DX
+	CMPQ DX, end-8(SP)
+	JLT  flat32k
+	FLATNEXT
+	JNZ  flat32k
+	JMP  finish
+
+flat16:
+	FLATROWS
+
+flat16k:
+	WEIGHTS16
+	FLAT16(R8, Z0)
+	FLAT16(R9, Z2)
+	FLAT16(R10, Z4)
+	FLAT16(R11, Z6)
+	FLAT16(R12, Z8)
+	FLAT16(R13, Z10)
+	FLAT16(R14, Z12)
+	FLAT16(R15, Z14)
+	FLAT16(DI, Z16)
+	FLAT16(AX, Z18)
+	FLAT16(BX, Z20)
+	FLAT16(CX, Z22)
+	ADDQ $4, DX
+	CMPQ DX, end-8(SP)
+	JLT  flat16k
+	FLATNEXT
+	JNZ  flat16k
+	JMP  finish
 
 wide12:
 	TAP
