@@ -138,6 +138,10 @@ for (const c of [8, 9]) {
 }
 seen(`${right} of 20 held-back pictures of ${fresh.join(" and ")} are named`);
 assert.ok(right >= 16);
+await page.click("#why");
+await page.waitForSelector("#map canvas");
+assert.match(await page.getAttribute("#map canvas", "aria-label"), /looked/);
+seen("it shows where it looked");
 
 // Back, and to the new one again.
 await page.click("#back");

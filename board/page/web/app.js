@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { confusion, curve, percent } from "./chart.js";
+import { explain } from "./explain.js";
 import { Queue, certainty, fingerprint } from "./queue.js";
 import { sensesOf } from "./senses.js";
 
@@ -48,6 +49,9 @@ api.onTokenNeeded(() => new Promise((done) => {
 function openSense(sense) {
   closeSense();
   select([]);
+  $("why").hidden = true;
+  $("map").replaceChildren();
+  $("answer").replaceChildren(el("p", { className: "hint", textContent: "Show it something; what the model takes it for appears here." }));
   $("stage").replaceChildren();
   for (const tab of $("senses").children) tab.setAttribute("aria-selected", tab.textContent === sense.name);
   closeSense = sense.open($("stage"), guard(shown));
@@ -60,10 +64,13 @@ function select(items) {
   $("keep").textContent = items.length > 1 ? `Keep ${items.length} examples` : "Keep as example";
 }
 
+let last = null; // the file shown last
+
 async function shown(blob, thumb, { live = false, batch = 1 } = {}) {
   const asked = model;
   const { list, ms } = await api.guess(asked, blob, Math.min(info.labels.length || 10, 1000));
   if (asked !== model) return;
+  last = blob;
   const print = await fingerprint(thumb);
   const item = { blob, thumb, print, certainty: certainty(list), guess: list[0]?.label ?? "", batch };
   const together = batch > 1 && current.length < batch && current.every((o) => o.batch === batch);
@@ -73,12 +80,31 @@ async function shown(blob, thumb, { live = false, batch = 1 } = {}) {
     meter.setAttribute("aria-hidden", "true");
     return el("li", {}, meter, el("span", { textContent: label }), el("span", { textContent: percent(p) }));
   });
+  $("why").hidden = live || blob.type === "text/csv";
+  $("map").replaceChildren();
   $("answer").replaceChildren(el("ol", {}, ...best), el("p", { className: "hint", textContent: `${ms.toFixed(0)} ms from here to the board and back` }));
   if (!live || item.certainty < 0.3) {
     queue.add(item);
     drawQueue();
   }
 }
+
+// lookedAt shows which parts of what was shown last decided.
+const lookedAt = guard(async () => {
+  const asked = model, bar = el("progress", { max: 1, value: 0 });
+  bar.setAttribute("aria-label", "Covering one part after the other");
+  $("why").disabled = true;
+  $("map").replaceChildren(bar);
+  try {
+    const map = await explain(last, (b) => api.guess(asked, b, Math.min(info.labels.length || 10, 1000)), (f) => { bar.value = f; });
+    $("map").replaceChildren(...(map ? [map, el("figcaption", { textContent: "Bright: it mattered. Each part was covered once." })] : []));
+  } catch (e) {
+    $("map").replaceChildren();
+    throw e;
+  } finally {
+    $("why").disabled = false;
+  }
+});
 
 // ---- Tell
 
@@ -318,6 +344,7 @@ $("tell").onsubmit = async (e) => {
 };
 $("browse").ontoggle = guard(async () => { if ($("browse").open) await drawSamples(); });
 for (const r of document.querySelectorAll("input[name=scope]")) r.onchange = guard(drawPlan);
+$("why").onclick = lookedAt;
 $("teach").onclick = teach;
 $("stop").onclick = guard(() => api.stopTraining(model));
 $("back").onclick = guard(async () => { await api.rollback(model); await refresh(); });

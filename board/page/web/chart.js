@@ -41,8 +41,10 @@ export function curve(figure, points) {
 export function confusion(box, names, counts) {
   const used = names.map((_, i) => i).filter((i) => counts[i].some(Boolean) || counts.some((r) => r[i]));
   if (!used.length) { box.replaceChildren(); return; }
+  const caption = document.createElement("p");
+  caption.className = "hint";
+  caption.textContent = "Held-back examples: each row one name, each column what it was taken for";
   const table = document.createElement("table");
-  table.createCaption().textContent = "Held-back examples: each row one name, each column what it was taken for";
   const head = table.createTHead().insertRow();
   const cell = (row, tag, text, scope) => {
     const c = document.createElement(tag);
@@ -63,5 +65,5 @@ export function confusion(box, names, counts) {
       cell(row, "td", n || "·").style.background = n ? `color-mix(in srgb, ${color} ${Math.round((70 * n) / all) + 5}%, transparent)` : "";
     }
   }
-  box.replaceChildren(table);
+  box.replaceChildren(caption, table);
 }
