@@ -20,8 +20,9 @@ type Tape[T Float] struct {
 	outputs []*Tensor[T]
 	free    []*Tensor[T] // gradients that are cleared before each run backward
 	rules   []rule
-	extra   int64 // bytes that rules keep
-	each    int64 // and for every sample until Flush
+	maker   map[string]int // which rule computes a tensor
+	extra   int64          // bytes that rules keep
+	each    int64          // and for every sample until Flush
 }
 
 // A Tensor is a value on a tape.
@@ -70,7 +71,7 @@ func (b *bound[T]) input(i int) *Tensor[T] {
 // Train names the constants and inputs that gradients are asked for; product
 // does the matrix products.
 func NewTape[T Float](m *format.Model, train []string, product Product[T]) (*Tape[T], error) {
-	t := &Tape[T]{tensors: map[string]*Tensor[T]{}}
+	t := &Tape[T]{tensors: map[string]*Tensor[T]{}, maker: map[string]int{}}
 	g := m.Main()
 	trained := map[string]bool{}
 	for _, name := range train {
@@ -110,6 +111,7 @@ func NewTape[T Float](m *format.Model, train []string, product Product[T]) (*Tap
 				t.free = append(t.free, y)
 			}
 			b.out = append(b.out, y)
+			t.maker[name] = len(t.rules)
 		}
 		r, err := b.rule()
 		if err != nil {
@@ -179,6 +181,22 @@ func (t *Tape[T]) Forward() {
 	for _, r := range t.rules {
 		r.forward()
 	}
+}
+
+// Through makes Forward apply f to a computed tensor as soon as it is there.
+// Backward takes f for the identity (the straight-through estimator: Bengio,
+// Léonard and Courville, 2013, arXiv:1308.3432), so f should be near it.
+func (t *Tape[T]) Through(name string, f func(x []T)) error {
+	i, ok := t.maker[name]
+	if !ok {
+		return fmt.Errorf("grad: no node of the tape computes %q", name)
+	}
+	forward, x := t.rules[i].forward, t.tensors[name]
+	t.rules[i].forward = func() {
+		forward()
+		f(x.Data)
+	}
+	return nil
 }
 
 // Backward adds the gradient of what is trained; it is complete after [Tape.Flush],
