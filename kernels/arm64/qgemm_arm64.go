@@ -4,7 +4,7 @@ package arm64
 
 // Tile sizes of the int8 kernels: MR rows, NR columns, KR consecutive k a column.
 const (
-	QGemmNEONMR = 2
+	QGemmNEONMR = 16
 	QGemmNEONNR = 8
 	QGemmNEONKR = 8
 
@@ -32,12 +32,13 @@ const (
 // exactly, for all int8 values, with sums modulo 2^32. Lo, Hi are integers, so the
 // clamp may follow the rounding.
 
-// QGemm2x8c8NEON is the tile of ARMv8.0.
+// QGemm2x8c8NEON is the tile of ARMv8.0. It goes over its rows in twos: what a call
+// costs is shared by all, and they find the panel in the first cache.
 //
 //go:noescape
 func QGemm2x8c8NEON(a *QGemmArgs)
 
-// QGemm1x8c8NEON is QGemm2x8c8NEON for Rows == 1. Off keeps its two entries a tap.
+// QGemm1x8c8NEON is QGemm2x8c8NEON for Rows == 1. Off keeps its MR entries a tap.
 //
 //go:noescape
 func QGemm1x8c8NEON(a *QGemmArgs)

@@ -70,9 +70,10 @@
 	SUM_2(30, 31, 7, 15); \
 	COLUMNS_2x8(w, SUM_2)
 
-// ROWS_2 points R8, R9 at the two rows of the next tap.
+// ROWS_2 points R8, R9 at the two rows of the next tap. A tap has an offset of four
+// bytes for each of the QGemmNEONMR rows.
 #define ROWS_2 \
-	LDPSW.P 8(R1), (R11, R12); \
+	LDPSW.P (4*const_QGemmNEONMR)(R1), (R11, R12); \
 	ADD  R11, R4, R8; \
 	ADD  R12, R4, R9; \
 	CMP  $0, R11; \
@@ -111,14 +112,33 @@
 	VADDP d.S4, c.S4, c.S4; \
 	VADDP c.S4, a.S4, a.S4
 
+// REDUCE_2 does two such reductions side by side.
+#define REDUCE_2(a, b, c, d, e, f, g, h) \
+	VADDP b.S4, a.S4, a.S4; \
+	VADDP d.S4, c.S4, c.S4; \
+	VADDP f.S4, e.S4, e.S4; \
+	VADDP h.S4, g.S4, g.S4; \
+	VADDP c.S4, a.S4, a.S4; \
+	VADDP g.S4, e.S4, e.S4
+
 // func QGemm2x8c8NEON(a *QGemmArgs)
 TEXT ·QGemm2x8c8NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	LDP  QGemmArgs_A(R0), (R4, R5)
-	LDP  QGemmArgs_Off(R0), (R1, R2)
 	LDP  QGemmArgs_KC(R0), (R6, R7)
-	ADD  $32, R7, R3                   // weights after the bias
+	LDP  QGemmArgs_C(R0), (R15, R20)
+	LDP  QGemmArgs_Rows(R0), (R14, R22)
+	LDP  QGemmArgs_Off(R0), (R13, R24)
+	MOVD QGemmArgs_Corr(R0), R21
+	MOVWU QGemmArgs_Raw(R0), R23
 	LOAD_CODE_RANGE(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
+
+	// Two rows: R13 are their offsets, R14 the rows left, R15 the output, R21 the
+	// corrections.
+rows:
+	MOVD R13, R1
+	MOVD R24, R2
+	ADD  $32, R7, R3                   // weights after the bias
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
@@ -156,24 +176,21 @@ last8:
 next:
 	SUBS $1, R2
 	BNE  tap
+	FLDPQ (R7), (F16, F17)
 	SUM_2(26, 27, 5, 13)
 	SUM_2(28, 29, 6, 14)
 	SUM_2(30, 31, 7, 15)
 
 	// V0-V7 and V8-V15 to rows of eight sums in V0, V4 and V8, V12.
-	REDUCE_4(V0, V1, V2, V3)
-	REDUCE_4(V4, V5, V6, V7)
-	REDUCE_4(V8, V9, V10, V11)
-	REDUCE_4(V12, V13, V14, V15)
-	FLDPQ (R7), (F16, F17)
+	REDUCE_2(V0, V1, V2, V3, V8, V9, V10, V11)
+	REDUCE_2(V4, V5, V6, V7, V12, V13, V14, V15)
 	VADD V16.S4, V0.S4, V0.S4
-	VADD V17.S4, V4.S4, V4.S4
 	VADD V16.S4, V8.S4, V8.S4
+	VADD V17.S4, V4.S4, V4.S4
 	VADD V17.S4, V12.S4, V12.S4
-	MOVD QGemmArgs_Corr(R0), R11
-	CBZ  R11, scale
-	VLD1R.P 4(R11), [V16.S4]
-	VLD1R (R11), [V17.S4]
+	CBZ  R21, scale
+	VLD1R.P 4(R21), [V16.S4]
+	VLD1R.P 4(R21), [V17.S4]
 	VADD V16.S4, V0.S4, V0.S4
 	VADD V16.S4, V4.S4, V4.S4
 	VADD V17.S4, V8.S4, V8.S4
@@ -181,40 +198,44 @@ next:
 
 scale:
 	// Without a second row its copy of the first is stored to the same place.
-	LDP  QGemmArgs_C(R0), (R8, R9)
-	LDP  QGemmArgs_Rows(R0), (R11, R12)
-	CMP  $1, R11
-	CSEL GT, R9, ZR, R9
-	ADD  R8, R9, R9
-	MOVWU QGemmArgs_Raw(R0), R11
-	CBNZ R11, raw
+	CMP  $1, R14
+	CSEL GT, R20, ZR, R9
+	ADD  R15, R9, R9
+	MOVD R15, R8
+	CBNZ R23, raw
 
 	FLDPQ (R3), (F16, F17)
 	OUTPUT_CONSTANTS
 	REQUANTIZE_16(0, 4, 8, 12, 16, 17, 16, 17)
-	VEXT $8, V0.B16, V0.B16, V1.B16
-	CMP  $8, R12
+	CMP  $8, R22
 	BNE  partial
-	FMOVD F1, (R9)
+	VST1 V0.D[1], (R9)
 	FMOVD F0, (R8)
+
+nextrows:
+	ADD  $8, R13
+	ADD  R20<<1, R15
+	SUBS $2, R14
+	BGT  rows
 	RET
 
 partial:
-	STORE_BELOW_8(V1, R9, R12)
-	STORE_BELOW_8(V0, R8, R12)
-	RET
+	VEXT $8, V0.B16, V0.B16, V1.B16
+	STORE_BELOW_8(V1, R9, R22)
+	STORE_BELOW_8(V0, R8, R22)
+	B    nextrows
 
 raw:
-	CMP  $8, R12
+	CMP  $8, R22
 	BNE  rawpartial
 	FSTPQ (F8, F12), (R9)
 	FSTPQ (F0, F4), (R8)
-	RET
+	B    nextrows
 
 rawpartial:
-	STORE_WORDS_BELOW_8(V8, V12, R9, R12)
-	STORE_WORDS_BELOW_8(V0, V4, R8, R12)
-	RET
+	STORE_WORDS_BELOW_8(V8, V12, R9, R22)
+	STORE_WORDS_BELOW_8(V0, V4, R8, R22)
+	B    nextrows
 
 // func QGemm1x8c8NEON(a *QGemmArgs)
 TEXT ·QGemm1x8c8NEON(SB), NOSPLIT, $0-8
@@ -240,7 +261,7 @@ TEXT ·QGemm1x8c8NEON(SB), NOSPLIT, $0-8
 	VMOVI $0, V31.B16
 
 tap1:
-	MOVW.P 8(R1), R11
+	MOVW.P (4*const_QGemmNEONMR)(R1), R11
 	ADD  R11, R4, R8
 	CMP  $0, R11
 	CSEL LT, R5, R8, R8
