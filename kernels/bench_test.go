@@ -55,6 +55,9 @@ var benchDepthwise = []benchShape{
 	square("14_s1", 14, 576, 576, 3, 1, 576),
 	square("7_s1", 7, 960, 960, 3, 1, 960),
 	square("14_k5", 14, 240, 240, 5, 1, 240),
+	square("14_k5_wide", 14, 672, 672, 5, 1, 672),
+	square("28_k5_s2", 28, 240, 240, 5, 2, 240),
+	square("120_c16", 120, 16, 16, 3, 1, 16),
 }
 
 // report adds the rate; divide by BenchmarkPeak of the level for the share of peak.

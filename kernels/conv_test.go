@@ -187,7 +187,7 @@ func randomShape(rng *rand.Rand, depthwise bool) ConvShape {
 	for {
 		s := ConvShape{
 			N: pick(1, 1, 1, 2, 3), H: 1 + rng.IntN(12), W: 1 + rng.IntN(20),
-			KH: pick(1, 1, 2, 3, 3, 5), KW: pick(1, 1, 2, 3, 3, 4, 7),
+			KH: pick(1, 1, 2, 3, 3, 5), KW: pick(1, 1, 2, 3, 3, 4, 5, 7),
 			SH: pick(1, 1, 2, 3), SW: pick(1, 1, 2, 3), DH: pick(1, 1, 1, 2), DW: pick(1, 1, 1, 3),
 			Groups: 1,
 		}
@@ -245,7 +245,10 @@ func testShapes(t *testing.T, rng *rand.Rand, depthwise bool) []ConvShape {
 		list = edgeShapes()
 	} else {
 		for c := 2; c < 140; c++ {
-			list = append(list, ConvShape{N: 1, H: 5, W: 6, C: c, O: c, Groups: c, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, Top: 1, Left: 1, OH: 5, OW: 6})
+			list = append(list, square("", 6, c, c, 3, 1, c).ConvShape)
+			if c%5 == 0 {
+				list = append(list, square("", 9, c, c, 5, 1, c).ConvShape)
+			}
 		}
 		// Rows so long that one call of a micro-kernel does not do them.
 		for _, k := range []int{3, 5} {

@@ -6,8 +6,8 @@ import "unsafe"
 // are read in one of three forms:
 //
 //   - taps: every tap of an output pixel has an offset, or -1 for padding;
-//   - columns: for 3x3 windows at horizontal stride 1, the three offsets of
-//     every input column, which serves three output pixels;
+//   - columns: for 3x3 and 5x5 windows at horizontal stride 1, the offsets of every
+//     input column, which serves as many output pixels as the window is wide;
 //   - flat: fewer channels than a block holds, at horizontal stride 1. Rows are
 //     copied with their padding; then several pixels are as good as one of
 //     more channels, whose weights repeat.
@@ -52,7 +52,9 @@ const (
 // kernels without masks need at least one whole block of channels.
 func newDWPlan(s ConvShape, l Level, shape func(Level) dwShape, elem int) (*dwPlan, Level, dwShape) {
 	d := shape(l)
-	flat := s.SW == 1 && s.C < d.cb && d.cb%s.C == 0 && s.OW*s.C >= d.cb && l != Generic
+	columns := s.SW == 1 && s.DW == 1 && (d.columns && s.KH == 3 && s.KW == 3 || d.columns5 && s.KH == 5 && s.KW == 5)
+	flat := s.SW == 1 && s.C < d.cb && d.cb%s.C == 0 && s.OW*s.C >= d.cb && l != Generic &&
+		!(columns && elem == 4 && 2*s.C >= d.cb) // a column of floats is done by half blocks
 	if !flat && !d.mask && s.C < d.cb {
 		l = Generic
 		d = shape(l)
@@ -65,7 +67,7 @@ func newDWPlan(s ConvShape, l Level, shape func(Level) dwShape, elem int) (*dwPl
 		// The last block starts early and repeats some channels of the one before.
 		p.main, p.overlap = s.C/d.cb*d.cb, s.C-d.cb
 	}
-	if !flat && d.columns && s.KH == 3 && s.KW == 3 && s.SW == 1 && s.DW == 1 {
+	if !flat && columns {
 		p.form = dwColumns
 	}
 	p.rows = max(1, min(s.N*s.OH/wantTasks, minDWTaskMACs/(s.OW*s.C*p.taps), s.OH))
@@ -118,12 +120,12 @@ func (p *dwPlan) fillSource() {
 }
 
 // table returns the offsets of an output row, of the windows' rows cut[0] to
-// cut[1]-1, counted from the first of them: [OW][KH·KW] or by columns [OW+2][3].
+// cut[1]-1, counted from the first of them: [OW][KH·KW] or by columns [OW+KW-1][KH].
 func (p *dwPlan) table(cut [2]int) []int32 {
 	s := &p.s
 	pixels, kw, step := s.OW, s.KW, s.SW
 	if p.form == dwColumns {
-		pixels, kw, step = s.OW+2, 1, 1
+		pixels, kw, step = s.OW+s.KW-1, 1, 1
 	}
 	off := make([]int32, 0, pixels*s.KH*kw)
 	for i := range pixels {

@@ -32,7 +32,6 @@ type qGemmArgs struct {
 	Hi   float32        // highest output code minus Zero
 	Zero int32          // zero point of the output
 	Raw  uint32         // 1: C receives the int32 sums themselves; scale, Lo, Hi, Zero are not used
-	Step uintptr        // not 0 (gemmShape.flat only): the input holds x^0x80, no row is Pad, a tap lies Step bytes behind the one before
 }
 
 // gemmArgs describes one tile of a float32 matrix product or convolution:
@@ -101,14 +100,14 @@ type gemmShape struct {
 	mr, nr int
 	kr     int  // consecutive k that lie side by side for one channel; 1 for float32
 	wide   bool // the panel's weights are int16
-	flat   bool // the kernel takes qGemmArgs.Step
 	u8     bool // the kernel reads x as uint8(x^0x80) = x+128: the packer folds -128·Σw into bias'
 }
 
 // dwShape is the channel block of a level's depthwise micro-kernel.
 type dwShape struct {
-	cb      int
-	mask    bool // the kernel masks the last block: C need not be a multiple of cb
-	pairs   bool // int8: weights are packed as pairs of taps, channels in the order of dwLane
-	columns bool // there is a kernel for 3x3 windows by columns too
+	cb       int
+	mask     bool // the kernel masks the last block: C need not be a multiple of cb
+	pairs    bool // int8: weights are packed as pairs of taps, channels in the order of dwLane
+	columns  bool // there is a kernel for 3x3 windows by columns too
+	columns5 bool // and one for 5x5 windows
 }

@@ -7,7 +7,7 @@ import "github.com/whet-edge/whet/kernels/amd64"
 func qgemmShape(l Level) gemmShape {
 	switch l {
 	case AVX512VNNI:
-		return gemmShape{mr: 12, nr: 32, kr: 4, u8: true, flat: true}
+		return gemmShape{mr: 12, nr: 32, kr: 4, u8: true}
 	case AVXVNNI:
 		return gemmShape{mr: 12, nr: 16, kr: 4, u8: true}
 	case AVX2, AVX512:
@@ -78,7 +78,7 @@ func qdw(l Level, a *qDWArgs) {
 func fdwShape(l Level) dwShape {
 	switch l {
 	case AVX512, AVX512VNNI:
-		return dwShape{cb: 32, mask: true, columns: true}
+		return dwShape{cb: 32, mask: true, columns: true, columns5: true}
 	case AVX2, AVXVNNI:
 		return dwShape{cb: 16}
 	}

@@ -15,7 +15,6 @@
 #define QGEMM_HI 92
 #define QGEMM_ZERO 96
 #define QGEMM_RAW 100
-#define QGEMM_STEP 104
 #define FGEMM_LO 80
 #define FGEMM_HI 84
 
@@ -40,10 +39,13 @@
 	LEAQ    (AX)(reg*1), reg; \
 	CMOVQLT BX, reg
 
-// TAPROW points reg at the input of depthwise tap i of the current pixel:
-// SI = the pixel's offsets, AX = A, BX = Pad, both at the current channels.
-#define TAPROW(i, reg) \
-	MOVLQSX (4*i)(SI), reg; \
+// TAPAT points reg at the input of a depthwise tap whose offset lies at off: AX =
+// A, BX = Pad, both at the current channels. TAPROW does so for tap i of the current
+// pixel: SI = the pixel's offsets.
+#define TAPAT(off, reg) \
+	MOVLQSX off, reg; \
 	TESTQ   reg, reg; \
 	LEAQ    (AX)(reg*1), reg; \
 	CMOVQLT BX, reg
+
+#define TAPROW(i, reg) TAPAT((4*i)(SI), reg)

@@ -66,3 +66,8 @@ func QDepthwiseColumns32VNNI(a *QDWArgs)
 //
 //go:noescape
 func DepthwiseColumns32AVX512(a *DWArgs)
+
+// DepthwiseColumns5x5AVX512 does the same for 5x5 windows: Off is [Pixels+4][5].
+//
+//go:noescape
+func DepthwiseColumns5x5AVX512(a *DWArgs)
