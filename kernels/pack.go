@@ -112,18 +112,23 @@ func packPanels(l Level, p *convPlan, out []byte, weights, bias []float32) {
 	}
 }
 
-// turn writes the rows of src [rows][n] as columns of dst, whose rows are ld apart.
+// turn writes the rows of src [rows][n] as columns of dst, whose rows are ld apart:
+// some columns of all rows at a time, so that dst stays in the first cache.
 func turn(l Level, dst, src []float32, rows, n, ld int) {
-	for r := 0; r < rows; {
-		h, done := min(8, rows-r), 0
-		if h == 8 {
-			done = turnFront(l, dst[r:], src[r*n:], n, ld, n)
-		}
-		for i := range h {
-			for k, v := range src[(r+i)*n+done:][:n-done] {
-				dst[(done+k)*ld+r+i] = v
+	const columns = 64
+	for c := 0; c < n; c += columns {
+		w := min(columns, n-c)
+		for r := 0; r < rows; {
+			h, done := min(8, rows-r), 0
+			if h == 8 {
+				done = turnFront(l, dst[c*ld+r:], src[r*n+c:], w, ld, n)
 			}
+			for i := range h {
+				for k, v := range src[(r+i)*n+c+done:][:w-done] {
+					dst[(c+done+k)*ld+r+i] = v
+				}
+			}
+			r += h
 		}
-		r += h
 	}
 }

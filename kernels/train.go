@@ -94,23 +94,28 @@ func (s *ConvShape) weightRow(o, tap int) (at, channel int) {
 // tasks that may run at once. SetWeights must come before the first Forward or
 // InputGrad, and not beside them.
 type ConvTrainer struct {
-	s     ConvShape
-	level Level
-	ahead *Conv
-	back  *Conv // of dy, spread by the strides, to dx; nil: not asked for, or by the portable loop
-	w     []float32
-	tiles weightTiles
+	s       ConvShape
+	level   Level
+	ahead   *Conv
+	back    *Conv // of dy, spread by the strides, to dx; nil: not asked for, thin, or by the portable loop
+	thin    bool  // one position that sees everything once: dx = dy w, with the weights as they lie
+	w       []float32
+	weights *WeightGrad
 }
 
 // NewConvTrainer makes a trainer that clamps its results to [lo, hi]; input says
 // that InputGrad will be called.
 func NewConvTrainer(l Level, s ConvShape, lo, hi float32, input bool) (*ConvTrainer, error) {
-	t := &ConvTrainer{s: s, level: l, tiles: newWeightTiles(&s)}
+	t := &ConvTrainer{s: s, level: l}
 	var err error
+	if t.weights, err = NewWeightGrad(l, s); err != nil {
+		return nil, err
+	}
 	if t.ahead, err = newChains(l, &ConvParams{Shape: s, Weights: make([]float32, max(0, s.WeightLen())), Lo: lo, Hi: hi}); err != nil {
 		return nil, err
 	}
-	if b, ok := s.backward(); ok && input {
+	t.thin = s.pointwise() && s.Groups == 1 && s.N*s.OH*s.OW == 1
+	if b, ok := s.backward(); ok && input && !t.thin {
 		t.back, err = newChains(l, &ConvParams{Shape: b, Weights: make([]float32, b.WeightLen()), Lo: -inf32, Hi: inf32})
 	}
 	return t, err
@@ -165,9 +170,14 @@ func (c *Conv) setFlipped(s *ConvShape, w []float32) {
 		first := i % p.panels * nr
 		n := min(nr, cg-first)
 		for k := range og {
-			o := i/p.panels*og + k
+			row := w[(i/p.panels*og+k)*taps*cg+first:]
 			for tap := range taps {
-				copy(body[((taps-1-tap)*og+k)*nr:][:n], w[(o*taps+tap)*cg+first:])
+				at := ((taps-1-tap)*og + k) * nr
+				if n == 32 {
+					*(*[32]float32)(body[at:]) = [32]float32(row[tap*cg:])
+				} else {
+					copy(body[at:][:n], row[tap*cg:])
+				}
 			}
 		}
 	}
@@ -184,7 +194,7 @@ func (t *ConvTrainer) Bytes() int {
 
 // Scratch returns the bytes of scratch that one worker needs for any of the runs.
 func (t *ConvTrainer) Scratch() int {
-	n := max(t.ahead.Scratch(), t.tiles.scratch())
+	n := max(t.ahead.Scratch(), t.weights.Scratch())
 	if t.back != nil {
 		n = max(n, t.back.Scratch()+t.spread())
 	}
@@ -204,8 +214,7 @@ func (t *ConvTrainer) backLen() int {
 	return s.N * ((s.OH-1)*s.SH + 1) * ((s.OW-1)*s.SW + 1) * s.O
 }
 
-// ForwardTasks, InputGradTasks and WeightGradTasks return the number of
-// independent pieces of a run.
+// ForwardTasks and InputGradTasks return the number of independent pieces of a run.
 func (t *ConvTrainer) ForwardTasks() int { return t.ahead.Tasks() }
 
 // InputGradTasks is told with [ConvTrainer.ForwardTasks].
@@ -216,9 +225,6 @@ func (t *ConvTrainer) InputGradTasks() int {
 	return t.back.Tasks()
 }
 
-// WeightGradTasks is told with [ConvTrainer.ForwardTasks].
-func (t *ConvTrainer) WeightGradTasks() int { return t.tiles.tasks }
-
 // Forward does tasks [t0, t1) of y.
 func (t *ConvTrainer) Forward(y, x []float32, scratch []byte, t0, t1 int) {
 	t.ahead.Run(y, x, scratch, t0, t1)
@@ -226,11 +232,23 @@ func (t *ConvTrainer) Forward(y, x []float32, scratch []byte, t0, t1 int) {
 
 // InputGrad does tasks [t0, t1) of dx, which it overwrites.
 func (t *ConvTrainer) InputGrad(dx, dy []float32, scratch []byte, t0, t1 int) {
-	if t.back == nil {
-		ConvInputGrad(&t.s, dx, dy, t.w)
+	s := &t.s
+	switch {
+	case t.thin:
+		var sums [tileCols]float32
+		clear(dx[:s.C])
+		for c := 0; c < s.C; c += tileCols {
+			a := outerArgs{
+				A: unsafe.Pointer(&dy[0]), B: unsafe.Pointer(&t.w[c]), ACol: 4, BCol: uintptr(4 * s.C),
+				M: 1, N: uintptr(min(tileCols, s.C-c)), S: unsafe.Pointer(&sums[0]), C: unsafe.Pointer(&dx[c]),
+			}
+			a.outer(t.level, 1, s.O)
+		}
+		return
+	case t.back == nil:
+		ConvInputGrad(s, dx, dy, t.w)
 		return
 	}
-	s := &t.s
 	if n := t.spread(); n > 0 {
 		wide := view[float32](alignUp(scratch), 0, t.backLen())
 		clear(wide)
@@ -244,12 +262,38 @@ func (t *ConvTrainer) InputGrad(dx, dy []float32, scratch []byte, t0, t1 int) {
 	t.back.Run(dx, dy, scratch, t0, t1)
 }
 
-// WeightGrad does tasks [t0, t1) of dw, to which it adds. It panics if a buffer is
-// shorter than the shape says.
-func (t *ConvTrainer) WeightGrad(dw, x, dy []float32, scratch []byte, t0, t1 int) {
-	s := &t.s
-	checkRun(len(dw), s.WeightLen(), min(len(x)-s.InLen(), len(dy)-s.OutLen()), 0, len(scratch), t.tiles.scratch())
-	t.tiles.run(t.level, s, dw, x, dy, scratch, t0, t1)
+// WeightGrad returns the weights' gradient.
+func (t *ConvTrainer) WeightGrad() *WeightGrad { return t.weights }
+
+// A WeightGrad is [ConvWeightGrad] on the kernels of a level, cut into tasks that
+// may run at once.
+type WeightGrad struct {
+	s     ConvShape
+	level Level
+	tiles weightTiles
+}
+
+// NewWeightGrad plans the gradient of a convolution's weights; with a [GemmShape]
+// that of a dense layer's, over as many samples as it has rows.
+func NewWeightGrad(l Level, s ConvShape) (*WeightGrad, error) {
+	if err := s.check(4); err != nil {
+		return nil, err
+	}
+	return &WeightGrad{s: s, level: l, tiles: newWeightTiles(&s)}, nil
+}
+
+// Tasks returns the number of independent pieces of the work.
+func (g *WeightGrad) Tasks() int { return g.tiles.tasks }
+
+// Scratch returns the bytes of scratch that one worker needs.
+func (g *WeightGrad) Scratch() int { return g.tiles.scratch() }
+
+// Run does tasks [t0, t1) of dw, to which it adds. It panics if a buffer is shorter
+// than the shape says.
+func (g *WeightGrad) Run(dw, x, dy []float32, scratch []byte, t0, t1 int) {
+	s := &g.s
+	checkRun(len(dw), s.WeightLen(), min(len(x)-s.InLen(), len(dy)-s.OutLen()), 0, len(scratch), g.tiles.scratch())
+	g.tiles.run(g.level, s, dw, x, dy, scratch, t0, t1)
 }
 
 // weightTiles cuts a weight gradient into tiles: some outputs against some
@@ -268,9 +312,6 @@ type weightTiles struct {
 const tileRows, tileCols = 12, 32
 
 func newWeightTiles(s *ConvShape) weightTiles {
-	if s.Groups < 1 {
-		return weightTiles{}
-	}
 	cg, og := s.C/s.Groups, s.O/s.Groups
 	t := weightTiles{run0: cg, taps: s.KH * s.KW}
 	if s.depthwise() {
@@ -308,7 +349,7 @@ type outerArgs struct {
 	S           unsafe.Pointer // [12][32]float32
 	C           unsafe.Pointer
 	LDC         uintptr // bytes from one row of C to the next
-	First, Last uintptr
+	First, Last bool
 }
 
 // run does tasks [t0, t1).
@@ -371,34 +412,37 @@ func (t *weightTiles) run(l Level, s *ConvShape, dw, x, dy []float32, scratch []
 const maxOuter = 4096
 
 // outer sums over rows x cols positions, in pieces.
-func (a *outerArgs) outer(l Level, rows, cols int) {
-	first := true
-	for done := 0; done < rows; {
-		n := min(rows-done, max(1, maxOuter/cols))
-		b := *a
-		b.A, b.B = unsafe.Add(a.A, done*int(a.ARow)), unsafe.Add(a.B, done*int(a.BRow))
-		b.Rows, b.Cols = uintptr(n), uintptr(cols)
-		if done += n; first {
-			b.First = 1
-		}
-		if first = false; done == rows && a.C != nil {
-			b.Last = 1
-		}
-		for m := uintptr(0); m < a.M; m += b.M { // the heights that kernels have
-			b.M = [...]uintptr{0, 1, 1, 1, 4, 4, 4, 4, 8, 8, 8, 8, 12}[a.M-m]
-			outer(l, &b)
-			b.A, b.S = unsafe.Add(b.A, 4*b.M), unsafe.Add(b.S, 4*tileCols*b.M)
-			if b.C != nil {
-				b.C = unsafe.Add(b.C, b.M*b.LDC)
+func (a outerArgs) outer(l Level, rows, cols int) {
+	if cols == 1 { // the inner loop is the fast one
+		rows, cols, a.ACol, a.BCol = 1, rows, a.ARow, a.BRow
+	}
+	h := max(1, maxOuter/cols)
+	for r := 0; r < rows; r += h {
+		for c := 0; c < cols; c += maxOuter {
+			b := a
+			b.A, b.B = unsafe.Add(a.A, r*int(a.ARow)+c*int(a.ACol)), unsafe.Add(a.B, r*int(a.BRow)+c*int(a.BCol))
+			b.Rows, b.Cols = uintptr(min(h, rows-r)), uintptr(min(maxOuter, cols-c))
+			b.First = r+c == 0
+			b.Last = a.C != nil && r+h >= rows && c+maxOuter >= cols
+			for m := uintptr(0); m < a.M; m += b.M {
+				b.M = outerHeights[a.M-m]
+				outer(l, &b)
+				b.A, b.S = unsafe.Add(b.A, 4*b.M), unsafe.Add(b.S, 4*tileCols*b.M)
+				if a.C != nil {
+					b.C = unsafe.Add(b.C, b.M*b.LDC)
+				}
 			}
 		}
 	}
 }
 
+// outerHeights are the most rows of a number left that a kernel does at once.
+var outerHeights = [tileRows + 1]uintptr{0, 1, 1, 1, 4, 4, 4, 4, 8, 8, 8, 8, 12}
+
 func outerGo(a *outerArgs) {
 	m, n := int(a.M), int(a.N)
 	s := unsafe.Slice((*float32)(a.S), m*tileCols)
-	if a.First != 0 {
+	if a.First {
 		clear(s)
 	}
 	for r := range int(a.Rows) {
@@ -410,7 +454,7 @@ func outerGo(a *outerArgs) {
 			}
 		}
 	}
-	if a.Last == 0 {
+	if !a.Last {
 		return
 	}
 	for i := range m {
@@ -491,8 +535,15 @@ func (t *weightTiles) runDepthwise(l Level, s *ConvShape, dw, x, dy []float32, t
 //
 // every operation rounded. Without v there is no momentum.
 func SGDStep(l Level, p, g, v []float32, lr, momentum, decay float32) {
-	for i, d := range g[:len(p)] {
-		d += float32(decay * p[i])
+	g = g[:len(p)]
+	done := inChunks(len(p), 8*chunk, func(from, to int) int {
+		if v == nil {
+			return sgdFront(l, p[from:to], g[from:], nil, lr, momentum, decay)
+		}
+		return sgdFront(l, p[from:to], g[from:], v[from:to], lr, momentum, decay)
+	})
+	for i := done; i < len(p); i++ {
+		d := g[i] + float32(decay*p[i])
 		if v != nil {
 			d += float32(momentum * v[i])
 			v[i] = d
@@ -513,7 +564,13 @@ type AdamW struct{ Rate, Corr, Shrink, Beta1, Beta2, Eps float32 }
 // every operation rounded.
 func AdamWStep(l Level, a AdamW, p, g, m, v []float32) {
 	c1, c2 := 1-a.Beta1, 1-a.Beta2
-	for i, d := range g[:len(p)] {
+	g, m, v = g[:len(p)], m[:len(p)], v[:len(p)]
+	constants := [8]float32{a.Rate, a.Corr, a.Shrink, a.Beta1, a.Beta2, a.Eps, c1, c2}
+	done := inChunks(len(p), chunk, func(from, to int) int {
+		return adamFront(l, &constants, p[from:to], g[from:], m[from:], v[from:])
+	})
+	for i := done; i < len(p); i++ {
+		d := g[i]
 		p[i] -= float32(a.Shrink * p[i])
 		m[i] = float32(a.Beta1*m[i]) + float32(c1*d)
 		v[i] = float32(a.Beta2*v[i]) + float32(float32(c2*d)*d)
@@ -523,29 +580,73 @@ func AdamWStep(l Level, a AdamW, p, g, m, v []float32) {
 
 // AddTo adds src to dst.
 func AddTo(l Level, dst, src []float32) {
-	for i, v := range src[:len(dst)] {
-		dst[i] += v
+	for len(dst) > 0 {
+		n := min(len(dst), 16*chunk)
+		arith(l, Add, dst[:n], dst[:n], src[:n], -inf32, inf32)
+		dst, src = dst[n:], src[n:]
 	}
 }
 
 // SumRows adds to dst [n] the sums of the rows of src [rows, n], each one
 // ascending chain from +0.
 func SumRows(l Level, dst, src []float32, rows, n int) {
-	for j := range n {
-		var s float32
-		for r := range rows {
-			s += src[r*n+j]
-		}
-		dst[j] += s
+	var sums [256]float32
+	for j := 0; j < n; j += len(sums) {
+		s := sums[:min(len(sums), n-j)]
+		avgTaps(l, s, src, len(s), line(j, rows, n), 1, -inf32, inf32)
+		AddTo(l, dst[j:][:len(s)], s)
 	}
 }
 
 // MaskRange clears dy where y is not between lo and hi, or is NaN: what is left is
 // the gradient of a clamp.
 func MaskRange(l Level, dy, y []float32, lo, hi float32) {
-	for i, v := range y[:len(dy)] {
-		if !(v > lo && v < hi) {
+	y = y[:len(dy)]
+	done := inChunks(len(dy), 8*chunk, func(from, to int) int { return maskFront(l, dy[from:to], y[from:], lo, hi) })
+	for i := done; i < len(dy); i++ {
+		if !(y[i] > lo && y[i] < hi) {
 			dy[i] = 0
+		}
+	}
+}
+
+// MaxTap writes to dst the maximum of every channel over the taps of a window,
+// which lie off elements behind src, and to won the first tap that has it.
+func MaxTap[T Float](l Level, dst []T, won []uint8, src []T, off []int32) {
+	n := len(dst)
+	_ = won[n-1]
+	done := 0
+	if y, ok := any(dst).([]float32); ok {
+		done = maxTapFront(l, y, won, any(src).([]float32), off)
+	}
+	for c := done; c < n; c++ {
+		best, at := src[int(off[0])+c], 0
+		for t, o := range off[1:] {
+			if v := src[int(o)+c]; v > best {
+				best, at = v, t+1
+			}
+		}
+		dst[c], won[c] = best, uint8(at)
+	}
+}
+
+// MaxTapGrad writes dy at the taps that won and zeros at the others, or adds
+// them; see [MaxTap].
+func MaxTapGrad[T Float](l Level, dx, dy []T, won []uint8, off []int32, add bool) {
+	done := 0
+	if y, ok := any(dy).([]float32); ok {
+		done = maxTapGradFront(l, any(dx).([]float32), y, won, off, add)
+	}
+	for c := done; c < len(dy); c++ {
+		for t, o := range off {
+			var d T
+			if int(won[c]) == t {
+				d = dy[c]
+			}
+			if add {
+				d += dx[int(o)+c]
+			}
+			dx[int(o)+c] = d
 		}
 	}
 }

@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 )
@@ -50,13 +51,55 @@ func TestConvTrainer(t *testing.T) {
 				for i := range c.InputGradTasks() {
 					c.InputGrad(dx2, dy, scratch, i, i+1)
 				}
-				for i := range c.WeightGradTasks() {
-					c.WeightGrad(dw2, x, dy, scratch, i, i+1)
+				for i := range c.WeightGrad().Tasks() {
+					c.WeightGrad().Run(dw2, x, dy, scratch, i, i+1)
 				}
 				sameRow(t, "y", y2, y)
 				sameRow(t, "dx", dx2, dx)
 				sameRow(t, "dw", dw2, dw)
 			})
+		}
+	}
+}
+
+// The elementwise kernels are the loops of Generic on every level.
+func TestTrainElementwise(t *testing.T) {
+	for _, n := range []int{1, 7, 8, 9, 31, 64, 5000} {
+		type result map[string][]float32
+		run := func(l Level) result {
+			r := rand.New(rand.NewPCG(uint64(n), 8))
+			f := func(n int) []float32 { return randomFloats(r, n, false) }
+			p, g, v, q, m, s := f(n), f(n), f(n), f(n), f(n), make([]float32, n)
+			for i, x := range f(n) {
+				s[i] = x * x
+			}
+			SGDStep(l, p, g, v, 0.1, 0.9, 0.01)
+			SGDStep(l, p, g, nil, 0.1, 0, 0)
+			for range 2 {
+				AdamWStep(l, AdamW{0.1, 0.3, 0.001, 0.9, 0.999, 1e-8}, q, g, m, s)
+			}
+			sum, dy, y := f(n), f(n), f(n)
+			AddTo(l, sum, g)
+			SumRows(l, sum, f(5*n), 5, n)
+			y[0] = float32(math.NaN())
+			MaskRange(l, dy, y, -0.5, 0.75)
+			src, won, dst := f(4*n), make([]uint8, n), make([]float32, n)
+			for i := range src {
+				src[i] = float32(int(src[i] * 2)) // with ties
+			}
+			off := []int32{0, int32(n), int32(3 * n), int32(2 * n)}
+			MaxTap(l, dst, won, src, off)
+			dx, dx2 := make([]float32, 4*n), f(4*n)
+			MaxTapGrad(l, dx, dy, won, off, false)
+			MaxTapGrad(l, dx2, dy, won, off, true)
+			return result{"p": p, "v": v, "q": q, "m": m, "s": s, "sum": sum, "mask": dy, "max": dst, "dx": dx, "dx2": dx2}
+		}
+		want := run(Generic)
+		for _, l := range Levels() {
+			got := run(l)
+			for name := range want {
+				sameRow(t, fmt.Sprint(l, " ", name, " ", n), got[name], want[name])
+			}
 		}
 	}
 }
@@ -84,7 +127,7 @@ func BenchmarkConvTrainer(b *testing.B) {
 			"set":     func() { c.SetWeights(w, nil) },
 			"forward": func() { c.Forward(y, x, scratch, 0, c.ForwardTasks()) },
 			"input":   func() { c.InputGrad(dx, dy, scratch, 0, c.InputGradTasks()) },
-			"weights": func() { c.WeightGrad(dw, x, dy, scratch, 0, c.WeightGradTasks()) },
+			"weights": func() { c.WeightGrad().Run(dw, x, dy, scratch, 0, c.WeightGrad().Tasks()) },
 		} {
 			b.Run(fmt.Sprintf("%dx%dx%d-%d/%s", s.H, s.W, s.C, s.O, name), func(b *testing.B) {
 				for b.Loop() {

@@ -14,7 +14,7 @@ type OuterArgs struct {
 	S           unsafe.Pointer
 	C           unsafe.Pointer
 	LDC         uintptr
-	First, Last uintptr
+	First, Last bool
 }
 
 // Outer12x32AVX512 adds up a tile of a float32 weight gradient with AVX-512; M is
