@@ -25,6 +25,7 @@ type scope int
 
 const (
 	scopeOpen   scope = iota + 1 // no token needed: probes that tell nothing of the models
+	scopePage                    // the page's files, which tell nothing; where browsers are paired, only to those
 	scopeInfer                   // asking, and seeing what there is
 	scopeSample                  // adding, reading and deleting samples, one at a time
 	scopeTrain                   // training and which version serves
@@ -47,6 +48,17 @@ func (s scope) String() string {
 type Access struct {
 	tokens []token
 	tls    *tls.Config // nil: plain
+	pair   *Pairing    // nil: no browser is paired
+}
+
+// Pair lets paired browsers in, beside those who have a token.
+func (a *Access) Pair(p *Pairing) { a.pair = p }
+
+func (a *Access) pairing() *Pairing {
+	if a == nil {
+		return nil
+	}
+	return a.pair
 }
 
 // A token is kept as its hash: hashes have one length, so that comparing them
@@ -168,7 +180,9 @@ func parseTokens(b []byte) ([]token, error) {
 }
 
 // public reports whether a listener may be open to other machines.
-func (a *Access) public() bool { return a != nil && len(a.tokens) > 0 && a.tls != nil }
+func (a *Access) public() bool {
+	return a != nil && (len(a.tokens) > 0 || a.pair != nil) && a.tls != nil
+}
 
 // errToken is answered with 401; who asks without a token is not told more.
 var errToken = refuse(http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer TOKEN")
@@ -178,8 +192,18 @@ func (a *Access) check(r *http.Request, need scope) (client string, err error) {
 	switch {
 	case need == 0:
 		return "", refuse(http.StatusForbidden, "nobody may do this")
-	case need == scopeOpen, overUnix(r), a == nil, len(a.tokens) == 0:
+	case need == scopeOpen, overUnix(r), a == nil, need == scopePage && a.pair == nil:
 		return "", nil
+	case len(a.tokens) == 0 && (a.pair == nil || r.TLS == nil):
+		return "", nil // what is not encrypted comes from this machine
+	}
+	if a.pair != nil {
+		if name := a.pair.client(r); name != "" && r.Header.Get("Authorization") == "" {
+			if need != scopePage && !slices.Contains(pairedScopes, need) {
+				return name, refuse(http.StatusForbidden, "a paired browser does not have the scope %s", need)
+			}
+			return name, sameOrigin(r)
+		}
 	}
 	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
@@ -195,7 +219,7 @@ func (a *Access) check(r *http.Request, need scope) (client string, err error) {
 	switch {
 	case found == nil:
 		return "", errToken
-	case !slices.Contains(found.scopes, need) && !slices.Contains(found.scopes, scopeAdmin):
+	case need != scopePage && !slices.Contains(found.scopes, need) && !slices.Contains(found.scopes, scopeAdmin):
 		return found.name, refuse(http.StatusForbidden, "the token of %s does not have the scope %s", found.name, need)
 	}
 	return found.name, nil

@@ -65,7 +65,7 @@ func TestEveryRouteHasAScope(t *testing.T) {
 			}
 			return rec.Code
 		}
-		if rt.scope == scopeOpen {
+		if rt.scope == scopeOpen || rt.scope == scopePage { // pages are for the paired where browsers are paired
 			open = append(open, path)
 			continue
 		}
@@ -84,7 +84,7 @@ func TestEveryRouteHasAScope(t *testing.T) {
 			}
 		}
 	}
-	if diff := cmp.Diff([]string{"/v2/health/live", "/v2/health/ready", "/{$}", "/page/{file}"}, open); diff != "" {
+	if diff := cmp.Diff([]string{"/v2/health/live", "/v2/health/ready", "/{$}", "/page/{file}", "/pair/{code}", "/pair/{code}"}, open); diff != "" {
 		t.Errorf("open to everybody (-want +got):\n%s", diff)
 	}
 	if !strings.Contains(log.String(), `"client":"sample-only"`) {

@@ -67,8 +67,10 @@ var routeTable = []route{
 	// The page, and what only it asks for.
 	{"GET /v2/models/{model}/about", scopeInfer, (*Server).about},
 	{"GET /v2/board", scopeInfer, (*Server).board},
-	{"GET /{$}", scopeOpen, (*Server).page},
-	{"GET /page/{file}", scopeOpen, (*Server).page},
+	{"GET /{$}", scopePage, (*Server).page},
+	{"GET /page/{file}", scopePage, (*Server).page},
+	{"GET /pair/{code}", scopeOpen, (*Server).showPairing},
+	{"POST /pair/{code}", scopeOpen, (*Server).pairBrowser},
 }
 
 // requestIDHeader names a request in the log and in the reply.
@@ -146,8 +148,11 @@ func (s *Server) door(rt route) http.Handler {
 				panic(http.ErrAbortHandler) // so that half a reply does not look like a whole one
 			}
 		}()
-		if err = s.admit(rec, r, rt.scope); err == nil {
+		switch err = s.admit(rec, r, rt.scope); {
+		case err == nil:
 			err = rt.handle(s, rec, r.WithContext(ctx))
+		case rt.scope == scopePage && status(err) == http.StatusUnauthorized:
+			notPaired(rec)
 		}
 	})
 }
@@ -231,7 +236,7 @@ func (s *Server) admit(rec *recorder, r *http.Request, need scope) (err error) {
 	if status(err) == http.StatusUnauthorized {
 		rec.Header().Set("WWW-Authenticate", `Bearer realm="whet"`) // RFC 6750
 	}
-	if err != nil || rec.client != "" || s.cfg.Access.public() {
+	if err != nil || rec.client != "" || s.cfg.Access.public() && r.TLS != nil {
 		return err // a browser sends no token by itself, and names are many on a public address
 	}
 	return sameSite(r)

@@ -33,6 +33,7 @@ const defaultListen = "127.0.0.1:8000"
 type serveFlags struct {
 	models, state string
 	listen        []string
+	lan           bool
 	access        serve.AccessFiles
 	deltas        []string
 	threads       int
@@ -56,12 +57,16 @@ them (POST .../train), and lets the result serve (POST .../promote) or takes it
 back (POST .../rollback). What it has acknowledged is on disk.
 
 It listens on a unix socket in the state directory and on ` + defaultListen + `.
-An address that other machines can reach needs a token file, with a line
+With --lan it also serves its page to the network, encrypted, and prints a link
+and a code to scan. Each works once and lets one browser in; others see nothing.
+
+An address that other machines can reach otherwise needs a token file, with a line
 NAME SCOPE[,SCOPE] TOKEN for each client, and TLS. Of the scopes, infer allows
 to ask, sample to add and read samples, train to train and to choose the version
 that serves, admin everything. Clients send "Authorization: Bearer TOKEN"; on
 the unix socket the file's permissions decide instead.`,
-		Example: `  whet serve --models models
+		Example: `  whet serve --models models          # then open http://localhost:8000
+  whet serve --models models --lan    # then scan the code with a phone
   curl localhost:8000/v2/models/kws
 
   (umask 077; echo "camera infer,sample $(openssl rand -hex 32)" > tokens)
@@ -72,6 +77,7 @@ the unix socket the file's permissions decide instead.`,
 	cmd.Flags().StringVar(&f.models, "models", ".", "folder of the models")
 	cmd.Flags().StringVar(&f.state, "state", "", "folder of samples, versions and jobs (default $STATE_DIRECTORY or $XDG_STATE_HOME/whet)")
 	cmd.Flags().StringArrayVar(&f.listen, "listen", nil, "unix:PATH or HOST:PORT; repeat it for more (default unix:STATE/whet.sock and "+defaultListen+")")
+	cmd.Flags().BoolVar(&f.lan, "lan", false, "let browsers of the network in that were shown a link, on port "+lanPort+" with a certificate of the board's own")
 	cmd.Flags().StringVar(&f.access.Tokens, "token-file", "", "who may do what over TCP: lines of NAME SCOPE[,SCOPE] TOKEN")
 	cmd.Flags().StringVar(&f.access.Cert, "tls-cert", "", "certificate (PEM) for TLS over TCP")
 	cmd.Flags().StringVar(&f.access.Key, "tls-key", "", "its private key")
@@ -145,9 +151,19 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 	if r := st.Recovered(); r.TornBytes > 0 || len(r.Damaged) > 0 {
 		log.Warn("the state was repaired", "samples", r.Samples, "torn_bytes", r.TornBytes, "damaged", r.Damaged)
 	}
+	var pairs *pairing
+	if f.lan {
+		var err error
+		if pairs, err = newPairing(cmd, f); err != nil {
+			return err
+		}
+	}
 	access, err := serve.NewAccess(f.access)
 	if err != nil {
 		return accessError(err)
+	}
+	if pairs != nil {
+		access.Pair(pairs.Pairing)
 	}
 	child, err := f.child()
 	if err != nil {
@@ -170,6 +186,9 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 	go func() {
 		if err := bringUp(ctx, cmd, f, srv, listeners); err != nil && ctx.Err() == nil {
 			fail(err)
+		}
+		if pairs != nil {
+			pairs.show()
 		}
 	}()
 	err = srv.Serve(ctx, listeners...)
@@ -251,6 +270,9 @@ func (f *serveFlags) open(access *serve.Access) ([]net.Listener, error) {
 	addrs := f.listen
 	if len(addrs) == 0 {
 		addrs = []string{"unix:" + filepath.Join(f.state, "whet.sock"), defaultListen}
+	}
+	if f.lan {
+		addrs = append(slices.Clone(addrs), "0.0.0.0:"+lanPort)
 	}
 	var ls []net.Listener
 	for _, a := range addrs {

@@ -1,5 +1,6 @@
 // Package page drives the daemon's web page in a real browser: every control, on
-// a desktop's and on a phone's width. It needs Node, Chromium and two npm
+// a desktop's and on a phone's width, the latter over the network through
+// whet serve --lan. It needs Node, Chromium and two npm
 // packages:
 //
 //	npm --prefix test/page install --no-package-lock
@@ -9,14 +10,17 @@
 package page
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"image/png"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
 	"time"
@@ -43,6 +47,9 @@ func TestPage(t *testing.T) {
 	for _, device := range []string{"desktop", "phone"} {
 		t.Run(device, func(t *testing.T) {
 			url := daemon(t)
+			if device == "phone" { // which comes over the network
+				url = lan(t)
+			}
 			ctx, cancel := context.WithTimeout(t.Context(), browserTime)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "node", "page.mjs", url, device, dir)
@@ -54,6 +61,42 @@ func TestPage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lan starts the program itself with --lan and returns the link that it shows.
+func lan(t *testing.T) (link string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "clothing.whet"), demo.BaseFile(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "whet")
+	if out, err := exec.Command("go", "build", "-o", program, "../../board/whet").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, program, "serve", "--models", dir, "--state", filepath.Join(dir, "state"), "--listen", "127.0.0.1:0", "--lan")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait() // it was killed
+	})
+	found := regexp.MustCompile(`https://\S+/pair/[0-9a-f]+`)
+	sc := bufio.NewScanner(stderr)
+	for sc.Scan() {
+		if link = found.FindString(sc.Text()); link != "" {
+			go func() { _, _ = io.Copy(io.Discard, stderr) }()
+			return link
+		}
+	}
+	t.Fatal("whet serve --lan showed no link")
+	return ""
 }
 
 // pictures writes what the browser shows: DIR/<name>/<number>.png, ten examples
