@@ -32,6 +32,7 @@ type qGemmArgs struct {
 	Hi   float32        // highest output code minus Zero
 	Zero int32          // zero point of the output
 	Raw  uint32         // 1: C receives the int32 sums themselves; scale, Lo, Hi, Zero are not used
+	Step uintptr        // not 0 (gemmShape.flat only): the input holds x^0x80, no row is Pad, a tap lies Step bytes behind the one before
 }
 
 // gemmArgs describes one tile of a float32 matrix product or convolution:
@@ -100,6 +101,7 @@ type gemmShape struct {
 	mr, nr int
 	kr     int  // consecutive k that lie side by side for one channel; 1 for float32
 	wide   bool // the panel's weights are int16
+	flat   bool // the kernel takes qGemmArgs.Step
 	u8     bool // the kernel reads x as uint8(x^0x80) = x+128: the packer folds -128·Σw into bias'
 }
 

@@ -15,6 +15,7 @@
 #define QGEMM_HI 92
 #define QGEMM_ZERO 96
 #define QGEMM_RAW 100
+#define QGEMM_STEP 104
 #define FGEMM_LO 80
 #define FGEMM_HI 84
 
