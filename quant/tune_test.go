@@ -1,0 +1,203 @@
+package quant
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/runtime"
+)
+
+// blobs are noisy pictures of three patterns.
+func blobs(seed uint64, n int) Labelled {
+	r := rand.New(rand.NewPCG(seed, 4))
+	d := Labelled{}
+	var x [][]float32
+	for i := range n {
+		c := i % 3
+		v := make([]float32, 192)
+		for k := range v {
+			v[k] = float32(r.NormFloat64()) * 0.7
+			if k/3%8/3 == c {
+				v[k] += 0.7
+			}
+		}
+		x, d.Class = append(x, v), append(d.Class, c)
+	}
+	d.At = func(i int, s Sample) error {
+		copy(s[0], x[i])
+		return nil
+	}
+	return d
+}
+
+// scored is the accuracy of a model.
+func scored(t *testing.T, m *format.Model, d Labelled) float64 {
+	t.Helper()
+	p, err := runtime.Compile(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := p.NewSession()
+	x := Sample{make([]float32, 192)}
+	right := 0
+	for i, c := range d.Class {
+		if err := d.At(i, x); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Input(0).SetFloat32(x[0]); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if argmax(s.Output(0).Float32()) == c {
+			right++
+		}
+	}
+	return float64(right) / float64(len(d.Class))
+}
+
+// trained is floatNet with a Softmax, which has learned the blobs.
+func trained(t *testing.T, o TuneOptions) *format.Model {
+	t.Helper()
+	m := floatNet(rand.New(rand.NewPCG(3, 3)))
+	m.Tensors = append(m.Tensors, &format.Tensor{Name: "p", Type: format.Float32, Shape: format.Shape{1, 10}})
+	m.Main().Nodes = append(m.Main().Nodes, &format.Node{Name: "softmax", Op: "Softmax", Inputs: []string{"y"}, Outputs: []string{"p"}, Attrs: format.Attrs{"axis": int64(-1)}})
+	m.Main().Outputs = []string{"p"}
+	out, err := Tune(context.Background(), m, blobs(1, 600), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestTune(t *testing.T) {
+	test := blobs(2, 300)
+	last := 0.0
+	m := trained(t, TuneOptions{Epochs: 6, Step: func(_ int, loss float64) { last = loss }})
+	if a := scored(t, m, test); a < 0.95 || last > 0.3 {
+		t.Errorf("accuracy %.3f, last loss %.3f", a, last)
+	}
+	if again := trained(t, TuneOptions{Epochs: 6}); !reflect.DeepEqual(m.Tensors, again.Tensors) {
+		t.Error("two runs differ")
+	}
+}
+
+// TestTuneForInt8 trains with ranges that are far too narrow for the network as
+// it is: it learns to live with them.
+func TestTuneForInt8(t *testing.T) {
+	test := blobs(2, 300)
+	m := trained(t, TuneOptions{Epochs: 6})
+	narrow := Ranges{"x": {-2, 2}, "b": {0, 0.4}, "c": {-0.2, 0.2}, "y": {-4, 4}}
+	static := func(m *format.Model) *format.Model {
+		q, _, err := Static(m, Ranges{"x": narrow["x"], "b": narrow["b"], "c": narrow["c"], "y": narrow["y"], "d": narrow["c"], "p": {0, 1}}, StaticOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	before := scored(t, static(m), test)
+	aware, err := Tune(context.Background(), m, blobs(1, 600), TuneOptions{Epochs: 6, Fake: narrow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := scored(t, static(aware), test)
+	if after < 0.95 || after < before {
+		t.Errorf("accuracy in int8: %.3f, before %.3f", after, before)
+	}
+}
+
+func TestTuneRefusals(t *testing.T) {
+	m := floatNet(rand.New(rand.NewPCG(3, 3)))
+	d := blobs(1, 6)
+	if _, err := Tune(context.Background(), m, Labelled{At: d.At}, TuneOptions{}); err == nil {
+		t.Error("no samples were taken")
+	}
+	d.Class[3] = 10
+	if _, err := Tune(context.Background(), m, d, TuneOptions{}); err == nil {
+		t.Error("a class beyond the scores was taken")
+	}
+	d.Class[3] = 0
+	if _, err := Tune(context.Background(), m, d, TuneOptions{Rate: float32(math.Inf(1))}); err == nil {
+		t.Error("training to infinity succeeded")
+	}
+}
+
+func TestPrune(t *testing.T) {
+	test := blobs(2, 300)
+	m := trained(t, TuneOptions{Epochs: 6})
+	small, list, err := Prune(context.Background(), m, blobs(1, 600), PruneOptions{MACs: 0.5, Rounds: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if part := float64(macs(small)) / float64(macs(m)); part > 0.5 || part < 0.3 {
+		t.Errorf("%.2f of the multiply-accumulates are left", part)
+	}
+	if a, b := scored(t, small, test), scored(t, m, test); a < b-0.02 {
+		t.Errorf("accuracy %.3f, before %.3f", a, b)
+	}
+	if len(list) != 3 || list[0].Left >= list[0].Channels || list[2].Left != 10 {
+		t.Errorf("%+v", list)
+	}
+	for _, parts := range []float64{0, 1, 0.001} {
+		if _, _, err := Prune(context.Background(), m, blobs(1, 30), PruneOptions{MACs: parts, Rounds: 1}); err == nil {
+			t.Errorf("%v of the work was reached", parts)
+		}
+	}
+}
+
+// TestPruneKeepsTheFunction takes out channels that nothing reads, through a
+// residual sum, a depthwise layer and a flattened map.
+func TestPruneKeepsTheFunction(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	m := floatNet(r)
+	constant := func(name string, shape ...int) *format.Tensor {
+		x := make([]float32, format.Shape(shape).Elems())
+		for i := range x {
+			x[i] = float32(r.NormFloat64())
+		}
+		return &format.Tensor{Name: name, Type: format.Float32, Shape: shape, Data: bytesOf(x)}
+	}
+	act := func(name string, shape ...int) *format.Tensor {
+		return &format.Tensor{Name: name, Type: format.Float32, Shape: shape}
+	}
+	m.Tensors = []*format.Tensor{act("x", 1, 8, 8, 3), act("a", 1, 8, 8, 16), act("b", 1, 8, 8, 16), act("c", 1, 8, 8, 16), act("s", 1, 8, 8, 16), act("f", 1, 1024), act("y", 1, 10),
+		constant("wa", 16, 1, 1, 3), constant("wb", 16, 3, 3, 1), constant("wc", 16, 1, 1, 3), constant("bc", 16), constant("wy", 10, 1024)}
+	m.Main().Nodes = []*format.Node{
+		{Name: "a", Op: "Conv", Inputs: []string{"x", "wa"}, Outputs: []string{"a"}},
+		{Name: "b", Op: "Conv", Inputs: []string{"a", "wb"}, Outputs: []string{"b"}, Attrs: format.Attrs{"group": int64(16), "pads": []int64{1, 1, 1, 1}}},
+		{Name: "c", Op: "Conv", Inputs: []string{"x", "wc", "bc"}, Outputs: []string{"c"}},
+		{Name: "s", Op: "Add", Inputs: []string{"b", "c"}, Outputs: []string{"s"}},
+		{Name: "f", Op: "Reshape", Inputs: []string{"s"}, Outputs: []string{"f"}, Attrs: format.Attrs{"shape": []int64{1, 1024}}},
+		{Name: "y", Op: "Gemm", Inputs: []string{"f", "wy"}, Outputs: []string{"y"}, Attrs: format.Attrs{"transB": int64(1)}},
+	}
+	wy := float32s(m.Tensor("wy"))
+	score := map[string][]float64{"wa": make([]float64, 16), "wb": make([]float64, 16), "wc": make([]float64, 16), "wy": make([]float64, 10)}
+	for i := range wy {
+		if i%16%2 == 1 {
+			wy[i] = 0 // odd channels are not read
+		}
+	}
+	m.Tensor("wy").Data = bytesOf(wy)
+	for c := 0; c < 16; c += 2 {
+		score["wa"][c] = 1
+	}
+	c := newChannels(m)
+	if err := c.choose(score, macs(m)*51/100); err != nil {
+		t.Fatal(err)
+	}
+	half, err := c.cut()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := half.Tensor("s").Shape; s[3] != 8 {
+		t.Fatalf("the sum has the shape %v", s)
+	}
+	if db := sqnr(t, m, half); db < 120 {
+		t.Errorf("the function changed: %.1f dB", db)
+	}
+}
