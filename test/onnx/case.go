@@ -160,8 +160,9 @@ func (c testCase) run(set dataSet, r *result) error {
 	if len(outs) != len(want) {
 		return fmt.Errorf("%d outputs, the data has %d", len(outs), len(want))
 	}
-	for i, o := range outs {
-		if err := c.compare(o, s.Output(i).Bytes(), want[i]); err != nil {
+	for i := range outs {
+		o := s.Output(i)
+		if err := c.compare(o, want[i]); err != nil {
 			return fmt.Errorf("output %q: %w", o.Name, err)
 		}
 	}
@@ -221,12 +222,12 @@ func storedBits(t *format.Tensor, want format.DType) {
 }
 
 // compare says how an output differs from what is expected.
-func (c testCase) compare(o runtime.Info, got []byte, want *format.Tensor) error {
+func (c testCase) compare(o *runtime.Tensor, want *format.Tensor) error {
 	storedBits(want, o.Type)
 	if o.Type != want.Type || !o.Shape.Equal(want.Shape) {
 		return fmt.Errorf("it is %v %v, expected %v %v", o.Type, o.Shape, want.Type, want.Shape)
 	}
-	a, err := numbers(o.Type, got)
+	a, err := numbers(o.Type, o.Bytes())
 	if err != nil {
 		return err
 	}

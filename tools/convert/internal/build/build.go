@@ -61,6 +61,18 @@ func New(graph string) *Builder {
 	}
 }
 
+// AddGraph adds a graph that nodes call, under a name of its own. Nodes go to b.Graph,
+// so that is to be set while the graph is filled.
+func (b *Builder) AddGraph(want string) *format.Graph {
+	taken := names{}
+	for _, g := range b.Model.Graphs {
+		taken[g.Name] = 1
+	}
+	g := &format.Graph{Name: taken.unique(want)}
+	b.Model.Graphs = append(b.Model.Graphs, g)
+	return g
+}
+
 // names are those taken, each with the number to try next behind it.
 type names map[string]int
 

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"math"
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/runtime"
+	_ "github.com/whet-edge/whet/runtime/more" // constants of any op are folded
 	"github.com/whet-edge/whet/tools/convert/internal/build"
 )
 
@@ -153,5 +155,36 @@ func (w *writer) node(n *node) {
 		w.b.Tensor(&format.Tensor{Name: w.names[t], Type: t.typ, Shape: t.shape, Quant: t.quant})
 		out = append(out, w.names[t])
 	}
-	w.b.Node("", n.op, in, out, n.attrs)
+	attrs := n.attrs
+	for _, b := range n.bodies {
+		attrs = maps.Clone(attrs)
+		attrs[b.attr] = w.body(b)
+	}
+	w.b.Node("", n.op, in, out, attrs)
+}
+
+// body adds a graph that a node calls, and returns its name.
+func (w *writer) body(b *subgraph) string {
+	caller := w.b.Graph
+	defer func() { w.b.Graph = caller }()
+	g := w.b.AddGraph(caller.Name + "/" + b.attr)
+	w.b.Graph = g
+	for _, t := range b.params {
+		w.names[t] = w.b.New(t.name, t.typ, t.shape, t.quant)
+		g.Inputs = append(g.Inputs, format.Input{Tensor: w.names[t]})
+	}
+	need := map[*tensor]bool{}
+	for _, t := range b.outs {
+		need[t] = true
+	}
+	for _, n := range needed(b.nodes, need) {
+		w.node(n)
+	}
+	for _, t := range b.outs {
+		if w.names[t] == "" {
+			w.constant(t)
+		}
+		g.Outputs = append(g.Outputs, w.names[t])
+	}
+	return g.Name
 }

@@ -34,6 +34,7 @@ type node struct {
 	op      string
 	in, out []*tensor // in holds nil for what is absent
 	attrs   format.Attrs
+	bodies  []*subgraph // that it calls
 }
 
 // A value of the source graph is a tensor of ours seen in the source's layout:
@@ -46,9 +47,15 @@ type node struct {
 // has and hand it on. A Transpose of the source changes perm alone. So
 // transpositions appear at the edges of the graph, where an op needs the
 // source's order, and nowhere else.
+//
+// live, unless nil, is how much of dimension along of the value there is: one
+// number, computed. The tensor has room for the most.
 type value struct {
 	t    *tensor
 	perm []int
+
+	live  *tensor
+	along int
 }
 
 func (v *value) rank() int { return len(v.t.shape) }
@@ -96,7 +103,7 @@ func view(t *tensor, perm []int) *value {
 	if slices.Equal(perm, identity(len(t.shape))) {
 		perm = nil
 	}
-	return &value{t, perm}
+	return &value{t: t, perm: perm}
 }
 
 // channelsLast is whet's order of the dimensions of [N, C, ...].

@@ -441,17 +441,7 @@ func (c *converter) write(s *scope) (*format.Model, error) {
 	for _, t := range outs {
 		need[t] = true
 	}
-	var nodes []*node
-	for _, n := range slices.Backward(c.nodes) {
-		if !slices.ContainsFunc(n.out, func(t *tensor) bool { return t != nil && need[t] }) {
-			continue
-		}
-		nodes = append(nodes, n)
-		for _, t := range n.in {
-			need[t] = true
-		}
-	}
-	for _, n := range slices.Backward(nodes) {
+	for _, n := range needed(c.nodes, need) {
 		w.node(n)
 	}
 	for _, t := range outs {
@@ -463,17 +453,46 @@ func (c *converter) write(s *scope) (*format.Model, error) {
 	return b.Model, nil
 }
 
+// needed returns the nodes that the tensors are computed by, in their order.
+func needed(all []*node, need map[*tensor]bool) []*node {
+	var nodes []*node
+	for _, n := range slices.Backward(all) {
+		if !slices.ContainsFunc(n.out, func(t *tensor) bool { return t != nil && need[t] }) {
+			continue
+		}
+		nodes = append(nodes, n)
+		for _, t := range n.in {
+			need[t] = true
+		}
+	}
+	slices.Reverse(nodes)
+	return nodes
+}
+
 // output makes the tensor of an output: in the source's layout and type, under
 // its name.
 func (c *converter) output(v *value, p *valueProto, w *writer) (t *tensor, err error) {
 	defer func() { err = caught(recover(), err) }()
 	c.hint = p.name
 	t = c.plain(v)
-	if t.empty() {
-		return nil, fmt.Errorf("it has no elements (shape %v), which whet's tensors cannot be without", t.shape)
+	live, along := v.live, v.along
+	if t.empty() { // room for one, and none of it there
+		full := slices.Clone(t.shape)
+		along = slices.Index(full, 0)
+		full[along] = 1
+		if full.Elems() == 0 {
+			return nil, fmt.Errorf("several of its dimensions are 0 (shape %v)", t.shape)
+		}
+		t, live = c.numbers(t.typ, full, make([]float64, full.Elems())), c.scalar(format.Int64, 0)
 	}
 	if want, err := elemType(p.typ); err == nil && want.Float() && want != t.typ && t.typ.Float() {
 		t = c.emit("Cast", nil, want, nil, t)
+	}
+	if live != nil {
+		n := &node{op: "Trim", in: []*tensor{t, live}, attrs: format.Attrs{"axis": int64(along)}}
+		t = &tensor{name: p.name, typ: t.typ, shape: t.shape, quant: t.quant, def: n}
+		n.out = []*tensor{t}
+		c.nodes = append(c.nodes, n)
 	}
 	switch {
 	case w.names[t] == p.name: // an input handed through

@@ -49,20 +49,25 @@ func (o *op) convert() (out []*value, err error) {
 	if len(o.in) < r.inputs || slices.Contains(o.in[:r.inputs], nil) {
 		return nil, fmt.Errorf("it needs %d inputs", r.inputs)
 	}
+	if slices.ContainsFunc(o.in, func(v *value) bool { return v != nil && v.live != nil }) {
+		return o.convertLive(r), nil
+	}
 	return r.convert(o), nil
 }
 
 // whyNot says why an operator has no row.
 func whyNot(op string) string {
 	switch {
-	case slices.Contains([]string{"NonMaxSuppression", "NonZero", "Unique"}, op):
-		return "the shape of its result depends on the data, and whet's shapes are fixed: end the model before it"
 	case strings.HasPrefix(op, "Random") || op == "Multinomial" || op == "Bernoulli":
 		return "its result is random: feed the numbers as an input"
 	case strings.HasPrefix(op, "Sequence") || strings.HasSuffix(op, "Sequence") && op != "ReverseSequence" || strings.HasPrefix(op, "Optional"):
 		return "whet has tensors only, no sequences and no optional values"
-	case op == "Loop" || op == "Scan":
-		return "loops are not possible: export the model with them unrolled"
+	case slices.Contains([]string{"Adagrad", "Adam", "Gradient", "Momentum"}, op):
+		return "it trains; whet trains with whet tune"
+	case op == "ImageDecoder":
+		return "pictures are decoded before the model runs"
+	case strings.HasPrefix(op, "String") || op == "RegexFullMatch" || op == "LabelEncoder":
+		return "whet has no texts in tensors"
 	}
 	return "whet has no such operator"
 }

@@ -34,7 +34,7 @@ func init() {
 
 // each applies an op of one input, in whatever layout that has.
 func (c *converter) each(name string, attrs format.Attrs, typ format.DType, x *value) *value {
-	return &value{c.emit(name, attrs, typ, nil, x.t), x.perm}
+	return &value{t: c.emit(name, attrs, typ, nil, x.t), perm: x.perm}
 }
 
 func unary(name string) func(*op) []*value {

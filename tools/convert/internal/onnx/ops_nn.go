@@ -153,6 +153,9 @@ func (o *op) convolve(x, w *value, b *tensor) *value {
 func (o *op) convolveVolume(x, w *value, b *tensor) *value {
 	group := int(o.int("group", 1))
 	ws, s := w.shape(), x.shape()
+	if !o.stored(o.plain(w)) {
+		o.fixed(1, "weights are packed before the model runs")
+	}
 	if group < 1 || s[1] != ws[1]*group {
 		o.fail("weights %v in %d groups for an input %v", ws, group, s)
 	}
@@ -221,6 +224,9 @@ func convTranspose(o *op) []*value {
 		o.fail("weights %v in %d groups for an input %v", ws, group, x.shape())
 	}
 	rank, size := x.rank(), x.shape()[2:]
+	if rank == 5 {
+		return convTransposeVolume(o)
+	}
 	t := o.picture(x)
 	k := o.picture(o.cast(w, format.Float32)) // [C, KH, KW, M/group]
 	if !k.isConst() {
@@ -391,10 +397,13 @@ func (o *op) part(from, to int, x *value) *op {
 }
 
 func maxPool(o *op) []*value {
-	if o.wants(1) {
-		o.fail("the indices of the maxima are wanted")
-	}
 	x := o.in[0]
+	if o.wants(1) {
+		if x.rank() < 3 {
+			o.fail("its input has the shape %v", x.shape())
+		}
+		return maxPoolIndices(o)
+	}
 	g, extra := o.pooled(x)
 	if x.typ().Bits() == 8 && x.t.quant == nil { // plain bytes, which float32 holds exactly
 		t := o.picture(o.cast(x, format.Float32))
@@ -535,7 +544,7 @@ func (o *op) intoWeights(x *value, mul, add []float64) *value {
 	}
 	folded := o.floats(n.in[1].shape, w...)
 	folded.name = n.in[1].name
-	return &value{o.emit(n.op, n.attrs, format.Float32, nil, n.in[0], folded, o.floats(format.Shape{len(b)}, b...)), x.perm}
+	return &value{t: o.emit(n.op, n.attrs, format.Float32, nil, n.in[0], folded, o.floats(format.Shape{len(b)}, b...)), perm: x.perm}
 }
 
 // normalized is (x - mean) / sqrt(variance + eps) · scale + bias.
@@ -795,15 +804,18 @@ func (o *op) resize(x *value, axes []int, scales []float64, sizes []int64, attrs
 		attrs["mode"] = "linear"
 	case "nearest":
 		if s := o.dequantized(x.t); s != nil {
-			return &value{o.move("Resize", attrs, x.t), x.perm}
+			return &value{t: o.move("Resize", attrs, x.t), perm: x.perm}
 		}
 	}
-	return &value{o.emit("Resize", attrs, x.typ(), x.t.quant, x.t), x.perm}
+	return &value{t: o.emit("Resize", attrs, x.typ(), x.t.quant, x.t), perm: x.perm}
 }
 
 func gridSample(o *op) []*value {
+	if o.in[0].rank() == 5 {
+		return gridSampleVolume(o)
+	}
 	if o.in[0].rank() != 4 {
-		o.fail("its input has the shape %v: only two spatial dimensions are possible", o.in[0].shape())
+		o.fail("its input has the shape %v", o.in[0].shape())
 	}
 	mode := o.str("mode", "linear")
 	switch mode {

@@ -137,7 +137,7 @@ func argExtreme(name string) func(*op) []*value {
 		x := o.in[0]
 		a := o.axis(o.int("axis", 0), x.rank())
 		y := o.emit(name, format.Attrs{"axis": int64(x.where(a)), "select_last_index": o.int("select_last_index", 0)}, format.Int64, nil, x.t)
-		v := &value{y, x.perm}
+		v := &value{t: y, perm: x.perm}
 		if !o.keep() {
 			v = o.drop(v, []int{a})
 		}
@@ -154,7 +154,7 @@ func topK(o *op) []*value {
 	a := o.axis(o.int("axis", -1), x.rank())
 	attrs := format.Attrs{"axis": int64(x.where(a)), "k": k, "largest": o.int("largest", 1)}
 	y := o.emitAll("TopK", attrs, []kind{{x.typ(), nil}, {format.Int64, nil}}, x.t)
-	return []*value{{y[0], x.perm}, {y[1], x.perm}}
+	return []*value{{t: y[0], perm: x.perm}, {t: y[1], perm: x.perm}}
 }
 
 func cumulate(name string) func(*op) []*value {
@@ -214,7 +214,7 @@ func hardmax(o *op) []*value {
 	for i := range places {
 		places[i] = float64(i)
 	}
-	hot := o.cast(o.logic("Equal", &value{best, x.perm}, &value{t: o.numbers(format.Int64, at, places)}), format.Float32)
+	hot := o.cast(o.logic("Equal", &value{t: best, perm: x.perm}, &value{t: o.numbers(format.Int64, at, places)}), format.Float32)
 	if o.opset < 13 {
 		return plainResult(o.reshape(o.plain(hot), s))
 	}

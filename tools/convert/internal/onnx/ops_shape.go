@@ -11,10 +11,10 @@ import (
 
 func init() {
 	register(map[string]row{
-		"BitCast": {1, bitCast}, "Cast": {1, cast}, "CastLike": {2, castLike}, "CenterCropPad": {2, centerCropPad}, "Compress": {2, compress}, "Concat": {1, concat},
+		"BitCast": {1, bitCast}, "Cast": {1, cast}, "CastLike": {2, castLike}, "CenterCropPad": {2, centerCropPad}, "Concat": {1, concat},
 		"Constant": {0, constant}, "ConstantOfShape": {1, constantOfShape}, "DepthToSpace": {1, depthToSpace},
 		"Dropout": {1, dropout}, "Expand": {2, expand}, "EyeLike": {1, eyeLike}, "Flatten": {1, flatten}, "Gather": {2, gather},
-		"GatherElements": {2, gatherElements}, "GatherND": {2, gatherND}, "Identity": {1, first}, "If": {1, ifElse}, "OneHot": {3, oneHot},
+		"GatherElements": {2, gatherElements}, "GatherND": {2, gatherND}, "Identity": {1, first}, "OneHot": {3, oneHot},
 		"Pad": {1, pad}, "Range": {3, rangeOp}, "Reshape": {1, reshape}, "Scatter": {3, scatterElements}, "ScatterElements": {3, scatterElements},
 		"ScatterND": {3, scatterND}, "Shape": {1, shape}, "Size": {1, size}, "Slice": {1, slice}, "SpaceToDepth": {1, spaceToDepth},
 		"Split": {1, split}, "Squeeze": {1, squeeze}, "Tile": {2, tile}, "Transpose": {1, transpose}, "Trilu": {1, trilu}, "Unsqueeze": {1, unsqueeze},
@@ -519,7 +519,7 @@ func (c *converter) pad(x *value, before, after []int64, mode string, fill float
 	if mode == "constant" {
 		attrs["value"] = fill
 	}
-	return &value{c.move("Pad", attrs, x.t), x.perm}
+	return &value{t: c.move("Pad", attrs, x.t), perm: x.perm}
 }
 
 // wrap continues a value around one axis.
@@ -538,7 +538,7 @@ func (c *converter) wrap(x *value, a int, before, after int64) *value {
 	if len(parts) == 1 {
 		return x
 	}
-	return &value{c.move("Concat", format.Attrs{"axis": int64(x.where(a))}, parts...), x.perm}
+	return &value{t: c.move("Concat", format.Attrs{"axis": int64(x.where(a))}, parts...), perm: x.perm}
 }
 
 // centerCropPad cuts or pads with zeros around the middle.
@@ -562,24 +562,6 @@ func centerCropPad(o *op) []*value {
 		after[a] = more - before[a]
 	}
 	return result(o.pad(x, before, after, "constant", 0))
-}
-
-func compress(o *op) []*value {
-	x := o.in[0]
-	keep := o.fixedInts(1)
-	a := 0
-	if o.attr("axis") != nil {
-		a = o.axis(o.int("axis", 0), x.rank())
-	} else {
-		x = &value{t: o.reshape(o.plain(x), format.Shape{x.t.shape.Elems()})}
-	}
-	var list []int64
-	for i, k := range keep {
-		if k != 0 && i < x.shape()[a] {
-			list = append(list, int64(i))
-		}
-	}
-	return plainResult(o.move("Gather", format.Attrs{"axis": int64(a)}, o.plain(x), o.int64s(list...).t))
 }
 
 func expand(o *op) []*value {
@@ -728,6 +710,9 @@ func trilu(o *op) []*value {
 	if h*w > maxFold {
 		o.fail("its input has the shape %v", s)
 	}
+	if x.t.empty() {
+		return result(x)
+	}
 	k, upper := o.fixedInt(1, 0), o.int("upper", 1) != 0
 	mask := make([]byte, 0, h*w)
 	for i := range int64(h) {
@@ -779,37 +764,4 @@ func spaceToDepth(o *op) []*value {
 	t = o.reshape(t, format.Shape{n, h / b, b, w / b, b, c})
 	t = o.transpose(t, []int{0, 1, 3, 2, 4, 5})
 	return result(view(o.reshape(t, format.Shape{n, h / b, w / b, b * b * c}), channelsLast(4)))
-}
-
-// ifElse takes the branch that a constant condition names.
-func ifElse(o *op) []*value {
-	cond := o.fixed(0, "whet runs one of the two branches, which is chosen during the conversion")
-	v, ok := integers(cond)
-	if !ok || len(v) != 1 {
-		o.fail("its condition is not one bool")
-	}
-	name := "else_branch"
-	if v[0] != 0 {
-		name = "then_branch"
-	}
-	a := o.attr(name)
-	if a == nil || a.g == nil {
-		o.fail("it has no %s", name)
-	}
-	s := &scope{values: map[string]*value{}, around: o.scope, opset: o.opset, attrs: o.scope.attrs, depth: o.scope.depth + 1}
-	if s.depth > maxDepth {
-		o.fail("branches are nested deeper than %d", maxDepth)
-	}
-	if err := o.initializers(a.g, s); err != nil {
-		o.fail("%v", err)
-	}
-	var names []string
-	for _, p := range a.g.outputs {
-		names = append(names, p.name)
-	}
-	out, err := o.inline(a.g.nodes, names, s)
-	if err != nil {
-		o.fail("in its %s: %v", name, err)
-	}
-	return out
 }

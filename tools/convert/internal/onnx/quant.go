@@ -95,7 +95,7 @@ func quantizeLinear(o *op) []*value {
 		o.fail("its input is of type %v", x.typ())
 	}
 	if q != nil && (typ == format.Int8 || typ == format.Uint8 || typ == format.Int16 || typ == format.Int32) && (len(q.Scale) == 1 || x.t.isConst()) {
-		return result(&value{o.quantize(x.t, typ, q), x.perm})
+		return result(&value{t: o.quantize(x.t, typ, q), perm: x.perm})
 	}
 	var zero *value
 	if o.has(2) {
@@ -132,7 +132,7 @@ func dequantizeLinear(o *op) []*value {
 	_, q := o.params(1, 2, x, o.int("axis", 1))
 	if q != nil {
 		if t := o.withQuant(x, q, o.n.inputs[0]); t != nil {
-			return result(&value{o.dequantize(t), x.perm})
+			return result(&value{t: o.dequantize(t), perm: x.perm})
 		}
 	}
 	y := o.cast(x, format.Float32)
@@ -402,7 +402,7 @@ func (o *op) real8(k, s, z int, axis int64) *value {
 	if t == nil {
 		o.fail("the codes %q are computed by a node that gives them no quantization", o.n.inputs[k])
 	}
-	return &value{o.dequantize(t), x.perm}
+	return &value{t: o.dequantize(t), perm: x.perm}
 }
 
 // codes8 returns the codes of a result, whose scale and zero point are inputs s
@@ -416,7 +416,7 @@ func (o *op) codes8(y *value, s, z int) []*value {
 	if q == nil || len(q.Scale) != 1 {
 		o.fail("the result needs one scale")
 	}
-	return result(&value{o.quantize(y.t, typ, q), y.perm})
+	return result(&value{t: o.quantize(y.t, typ, q), perm: y.perm})
 }
 
 func qlinearConv(o *op) []*value {
@@ -473,7 +473,7 @@ func qlinearConcat(o *op) []*value {
 			o.fixed(0, "it is the scale of the result")
 		}
 		x := o.real8(k, k+1, k+2, 0)
-		in = append(in, &value{o.dequantize(o.quantize(x.t, typ, q)), x.perm})
+		in = append(in, &value{t: o.dequantize(o.quantize(x.t, typ, q)), perm: x.perm})
 	}
 	inner := *o
 	inner.in = in
