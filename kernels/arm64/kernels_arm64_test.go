@@ -79,8 +79,8 @@ func qgemmKernels() []qgemmKernel {
 	return []qgemmKernel{
 		{"QGemm2x8c8NEON", QGemm2x8c8NEON, QGemmNEONMR, 8, 8, QGemmNEONMR, true},
 		{"QGemm1x8c8NEON", QGemm1x8c8NEON, QGemmNEONMR, 8, 8, 1, true},
-		{"QGemm4x16c4Dotprod", QGemm4x16c4Dotprod, 4, 16, 4, 4, cpu.ARM64.HasASIMDDP},
-		{"QGemm1x16c4Dotprod", QGemm1x16c4Dotprod, 4, 16, 4, 1, cpu.ARM64.HasASIMDDP},
+		{"QGemm4x16c4Dotprod", QGemm4x16c4Dotprod, QGemmDotprodMR, 16, 4, QGemmDotprodMR, cpu.ARM64.HasASIMDDP},
+		{"QGemm1x16c4Dotprod", QGemm1x16c4Dotprod, QGemmDotprodMR, 16, 4, 1, cpu.ARM64.HasASIMDDP},
 		{"QGemm4x16c8I8MM", QGemm4x16c8I8MM, 4, 16, 8, 4, cpu.ARM64.HasI8MM},
 		{"QGemm2x16c8I8MM", QGemm2x16c8I8MM, 4, 16, 8, 2, cpu.ARM64.HasI8MM},
 	}

@@ -8,7 +8,7 @@ const (
 	QGemmNEONNR = 8
 	QGemmNEONKR = 8
 
-	QGemmDotprodMR = 4
+	QGemmDotprodMR = 12
 	QGemmDotprodNR = 16
 	QGemmDotprodKR = 4
 
@@ -43,12 +43,13 @@ func QGemm2x8c8NEON(a *QGemmArgs)
 //go:noescape
 func QGemm1x8c8NEON(a *QGemmArgs)
 
-// QGemm4x16c4Dotprod is the tile of the dot product extension.
+// QGemm4x16c4Dotprod is the tile of the dot product extension. It goes over its rows in
+// fours.
 //
 //go:noescape
 func QGemm4x16c4Dotprod(a *QGemmArgs)
 
-// QGemm1x16c4Dotprod is QGemm4x16c4Dotprod for Rows == 1. Off keeps its four
+// QGemm1x16c4Dotprod is QGemm4x16c4Dotprod for Rows == 1. Off keeps its MR
 // entries a tap.
 //
 //go:noescape

@@ -38,9 +38,9 @@
 	CMP  $0, off; \
 	CSEL LT, R5, p, p
 
-// ADD_ROW(s0, s1, s2, s3) adds the next correction to the sums of a row.
+// ADD_ROW(s0, s1, s2, s3) adds the next correction, at R26, to the sums of a row.
 #define ADD_ROW(s0, s1, s2, s3) \
-	VLD1R.P 4(R11), [V16.S4]; \
+	VLD1R.P 4(R26), [V16.S4]; \
 	VADD V16.S4, s0.S4, s0.S4; \
 	VADD V16.S4, s1.S4, s1.S4; \
 	VADD V16.S4, s2.S4, s2.S4; \
@@ -50,12 +50,21 @@
 TEXT ·QGemm4x16c4Dotprod(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	LDP  QGemmArgs_A(R0), (R4, R5)
-	LDP  QGemmArgs_Off(R0), (R1, R2)
-	LDP  QGemmArgs_KC(R0), (R6, R3)
 	LOAD_CODE_RANGE(QGemmArgs_Lo, QGemmArgs_Hi, QGemmArgs_Zero)
 	OUTPUT_CONSTANTS
+	LDP  QGemmArgs_Off(R0), (R20, R21)
+	LDP  QGemmArgs_KC(R0), (R6, R17)
+	LDP  QGemmArgs_C(R0), (R22, R23)
+	LDP  QGemmArgs_Rows(R0), (R24, R25)
+	MOVD QGemmArgs_Corr(R0), R26
+	MOVWU QGemmArgs_Raw(R0), R16
 
-	// Sums start at the bias.
+	// Four rows: R20 are their offsets, R24 the rows left, R22 the output, R26 the
+	// corrections. Sums start at the bias.
+rows:
+	MOVD R20, R1
+	MOVD R21, R2
+	MOVD R17, R3
 	FLDPQ.P 32(R3), (F0, F1)
 	FLDPQ.P 32(R3), (F2, F3)
 	VMOV V0.B16, V4.B16
@@ -72,8 +81,8 @@ TEXT ·QGemm4x16c4Dotprod(SB), NOSPLIT, $0-8
 	VMOV V3.B16, V15.B16
 
 tap:
-	LDPSW.P 8(R1), (R11, R12)
-	LDPSW.P 8(R1), (R13, R14)
+	LDPSW 8(R1), (R13, R14)
+	LDPSW.P (4*const_QGemmDotprodMR)(R1), (R11, R12)
 	ROW(R11, R7)
 	ROW(R12, R8)
 	ROW(R13, R9)
@@ -120,8 +129,7 @@ next:
 	SUBS $1, R2
 	BNE  tap
 
-	MOVD QGemmArgs_Corr(R0), R11
-	CBZ  R11, scale
+	CBZ  R26, scale
 	ADD_ROW(V0, V1, V2, V3)
 	ADD_ROW(V4, V5, V6, V7)
 	ADD_ROW(V8, V9, V10, V11)
@@ -129,18 +137,16 @@ next:
 
 scale:
 	// A row at or above Rows goes where the last valid one goes, before it.
-	LDP  QGemmArgs_C(R0), (R7, R11)
-	LDP  QGemmArgs_Rows(R0), (R12, R13)
-	CMP  $2, R12
-	CSEL GE, R11, ZR, R14
+	MOVD R22, R7
+	CMP  $2, R24
+	CSEL GE, R23, ZR, R14
 	ADD  R14, R7, R8
-	CSEL GT, R11, ZR, R14
+	CSEL GT, R23, ZR, R14
 	ADD  R14, R8, R9
-	CMP  $3, R12
-	CSEL GT, R11, ZR, R14
+	CMP  $3, R24
+	CSEL GT, R23, ZR, R14
 	ADD  R14, R9, R10
-	MOVWU QGemmArgs_Raw(R0), R11
-	CBNZ R11, raw
+	CBNZ R16, raw
 
 	FLDPQ (R3), (F20, F21)
 	FLDPQ 32(R3), (F22, F23)
@@ -148,36 +154,42 @@ scale:
 	REQUANTIZE_16(4, 5, 6, 7, 20, 21, 22, 23)
 	REQUANTIZE_16(8, 9, 10, 11, 20, 21, 22, 23)
 	REQUANTIZE_16(12, 13, 14, 15, 20, 21, 22, 23)
-	CMP  $16, R13
+	CMP  $16, R25
 	BNE  partial
 	FMOVQ F12, (R10)
 	FMOVQ F8, (R9)
 	FMOVQ F4, (R8)
 	FMOVQ F0, (R7)
+
+nextrows:
+	ADD  $16, R20
+	ADD  R23<<2, R22
+	SUBS $4, R24
+	BGT  rows
 	RET
 
 partial:
-	STORE_BELOW_16(V12, R10, R13)
-	STORE_BELOW_16(V8, R9, R13)
-	STORE_BELOW_16(V4, R8, R13)
-	STORE_BELOW_16(V0, R7, R13)
-	RET
+	STORE_BELOW_16(V12, R10, R25)
+	STORE_BELOW_16(V8, R9, R25)
+	STORE_BELOW_16(V4, R8, R25)
+	STORE_BELOW_16(V0, R7, R25)
+	B    nextrows
 
 raw:
-	CMP  $16, R13
+	CMP  $16, R25
 	BNE  rawpartial
 	VST1 [V12.S4, V13.S4, V14.S4, V15.S4], (R10)
 	VST1 [V8.S4, V9.S4, V10.S4, V11.S4], (R9)
 	VST1 [V4.S4, V5.S4, V6.S4, V7.S4], (R8)
 	VST1 [V0.S4, V1.S4, V2.S4, V3.S4], (R7)
-	RET
+	B    nextrows
 
 rawpartial:
-	STORE_WORDS_BELOW_16(V12, V13, V14, V15, R10, R13)
-	STORE_WORDS_BELOW_16(V8, V9, V10, V11, R9, R13)
-	STORE_WORDS_BELOW_16(V4, V5, V6, V7, R8, R13)
-	STORE_WORDS_BELOW_16(V0, V1, V2, V3, R7, R13)
-	RET
+	STORE_WORDS_BELOW_16(V12, V13, V14, V15, R10, R25)
+	STORE_WORDS_BELOW_16(V8, V9, V10, V11, R9, R25)
+	STORE_WORDS_BELOW_16(V4, V5, V6, V7, R8, R25)
+	STORE_WORDS_BELOW_16(V0, V1, V2, V3, R7, R25)
+	B    nextrows
 
 // func QGemm1x16c4Dotprod(a *QGemmArgs)
 TEXT ·QGemm1x16c4Dotprod(SB), NOSPLIT, $0-8
@@ -191,7 +203,7 @@ TEXT ·QGemm1x16c4Dotprod(SB), NOSPLIT, $0-8
 	FLDPQ.P 32(R3), (F2, F3)
 
 tap1:
-	MOVW.P 16(R1), R11
+	MOVW.P (4*const_QGemmDotprodMR)(R1), R11
 	ROW(R11, R7)
 	SUBS $16, R6, R15
 	BLT  tail1
@@ -229,8 +241,8 @@ next1:
 	SUBS $1, R2
 	BNE  tap1
 
-	MOVD QGemmArgs_Corr(R0), R11
-	CBZ  R11, scale1
+	MOVD QGemmArgs_Corr(R0), R26
+	CBZ  R26, scale1
 	ADD_ROW(V0, V1, V2, V3)
 
 scale1:
