@@ -145,7 +145,7 @@ func (p *convPlan) cutTasks() {
 	least := minTaskMACs / p.elem
 	if p.tile.mr*p.tile.nr > 192 { // the fastest kernels
 		least *= 2
-		if p.rowBlock == p.rowTiles && p.s.N*p.s.Groups*macs() < 4*least { // some 20 µs: not worth sharing
+		if p.rowBlock == p.rowTiles && p.s.N*p.s.Groups*macs() < 2*least { // some 10 µs: not worth sharing
 			least = math.MaxInt / 8
 		}
 	}

@@ -17,6 +17,7 @@ type step struct {
 	in, out []*value // nil: the node's
 	first   *step    // what must be done before, for a node that takes two steps
 	tasks   int      // 0 is taken as 1
+	shared  bool     // set by [share]: more than one thread takes part
 	scratch int      // bytes a thread needs
 	run     func(m *mem, scratch []byte, t0, t1 int)
 }

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	goruntime "runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -134,7 +135,7 @@ type team struct {
 func (t *team) init(s *Session) {
 	t.session = s
 	t.threads = min(s.prog.threads, goruntime.GOMAXPROCS(0), maxThreads)
-	if t.threads < 2 {
+	if t.threads < 2 || !slices.ContainsFunc(s.prog.steps, func(st *step) bool { return st.shared }) {
 		return
 	}
 	pool.start.Lock()
@@ -150,7 +151,7 @@ func (t *team) init(s *Session) {
 
 // begin takes the workers for one run; false means that the run goes alone.
 func (t *team) begin() bool {
-	if t.threads < 2 || !pool.busy.TryLock() {
+	if len(t.workers) == 0 || !pool.busy.TryLock() {
 		return false
 	}
 	pool.active.Store(true)

@@ -102,6 +102,7 @@ func Compile(m *format.Model, opts ...Option) (*Program, error) {
 		return nil, err
 	}
 	p := &Program{level: c.level, threads: c.threads, inputs: g.inputs, outputs: g.outputs, steps: steps, states: g.states, bodies: g.bodies}
+	share(steps, c.level)
 	p.arena = plan(steps, g.inputs, g.kept())
 	for _, s := range steps {
 		p.scratch = max(p.scratch, s.scratch)

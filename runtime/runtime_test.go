@@ -351,7 +351,7 @@ func TestPlan(t *testing.T) {
 func TestPool(t *testing.T) {
 	counts := make([]int32, 1000)
 	out := &value{size: 4 * len(counts)}
-	st := &step{node: &node{name: "count"}, out: []*value{out}, tasks: len(counts), run: func(m *mem, _ []byte, t0, t1 int) {
+	st := &step{node: &node{name: "count"}, out: []*value{out}, tasks: len(counts), shared: true, run: func(m *mem, _ []byte, t0, t1 int) {
 		c := m.i32(out)
 		for i := t0; i < t1; i++ {
 			c[i]++

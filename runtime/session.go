@@ -98,7 +98,7 @@ func (s *Session) Run(ctx context.Context) error {
 		if s.times != nil {
 			start = time.Now()
 		}
-		if parallel && st.tasks > 1 {
+		if parallel && st.shared {
 			s.team.run(st)
 		} else {
 			st.run(&s.mem, s.scratch[0], 0, st.tasks)

@@ -85,6 +85,11 @@ func newBenchCmd() *cobra.Command {
 			defer m.Close()
 			b := &benchmark{Model: args[0], LoadNS: time.Since(start).Nanoseconds()}
 			bar := newProgress(cmd, -1, "measuring")
+			if mf.threads == 0 && cmd.Flags().Changed("threads") {
+				if p, err = p.Probe(cmd.Context(), 0); err != nil {
+					return fileError(args[0], err)
+				}
+			}
 			err = b.measure(cmd.Context(), p, runs, profile)
 			bar.done()
 			if err != nil {
@@ -98,6 +103,7 @@ func newBenchCmd() *cobra.Command {
 		},
 	}
 	mf.add(cmd)
+	cmd.Flags().Lookup("threads").Usage = "threads that share one run; 0 tries which number suits the model (default: all cores)"
 	cmd.Flags().IntVar(&runs, "runs", 0, "how many runs to measure (default: for two seconds)")
 	cmd.Flags().BoolVar(&profile, "profile", false, "show the time of each step")
 	return cmd
