@@ -11,6 +11,7 @@ import (
 // and padding with a constant are all one of these. Elements are of any type:
 // the unit is an element, its size is given when the copy runs.
 type Copy struct {
+	Level    Level // of the kernels; the zero value is portable Go
 	dims     []int // merged, outermost first
 	ds, ss   []int // steps in dst and src, in elements
 	dst, src int   // where the box starts
@@ -126,7 +127,7 @@ func (c *Copy) Rows() int {
 // sizes are moved byte by byte).
 func (c *Copy) Run(dst, src []byte, size, from, to int) {
 	last := len(c.dims) - 1
-	p := plane{cols: c.dims[last], dcol: c.ds[last], scol: c.ss[last]}
+	p := plane{level: c.Level, cols: c.dims[last], dcol: c.ds[last], scol: c.ss[last]}
 	across := 1 // rows that follow each other along the dimension above
 	if last > 0 {
 		across, p.drow, p.srow = c.dims[last-1], c.ds[last-1], c.ss[last-1]
@@ -162,6 +163,7 @@ func (c *Copy) Run(dst, src []byte, size, from, to int) {
 
 // A plane is the part of a box along its two inner dimensions, in elements.
 type plane struct {
+	level                  Level
 	dst, src               int
 	rows, cols             int
 	drow, srow, dcol, scol int // steps
@@ -206,7 +208,14 @@ func (p *plane) runs(dst, src []byte, size int) {
 // dimension is longer within a tile.
 func move[T any](p *plane, dst, src []T) {
 	if p.cols == 3 && p.dcol == 1 && p.drow == 3 && p.srow == 1 {
-		interleave3(dst[p.dst:][:3*p.rows], src[p.src:][:p.rows], src[p.src+p.scol:][:p.rows], src[p.src+2*p.scol:][:p.rows])
+		y, a, b, c := dst[p.dst:][:3*p.rows], src[p.src:][:p.rows], src[p.src+p.scol:][:p.rows], src[p.src+2*p.scol:][:p.rows]
+		done := 0
+		if _, ok := any(y).([]uint32); ok {
+			done = inChunks(p.rows, 8*chunk, func(from, to int) int {
+				return interleave3Front(p.level, pointer(y[3*from:]), pointer(a[from:]), pointer(b[from:]), pointer(c[from:]), to-from)
+			})
+		}
+		interleave3(y[3*done:], a[done:], b[done:], c[done:])
 		return
 	}
 	const tileRows, tileCols = 64, 16

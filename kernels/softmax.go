@@ -13,11 +13,24 @@ func Softmax[T Float](dst, src []T, n, from, to int) { SoftmaxAt(Generic, dst, s
 func SoftmaxAt[T Float](l Level, dst, src []T, n, from, to int) {
 	for from < to {
 		rows := expRows(l, dst[from*n:], src[from*n:], n, to-from)
+		if n == 2 { // what detectors have, thousands of rows of them
+			dividePairs(dst[from*n:][:rows*n])
+			from += rows
+			continue
+		}
 		for range rows {
 			y := dst[from*n:][:n]
 			divideBy(l, y, y, sum16(l, y))
 			from++
 		}
+	}
+}
+
+// dividePairs divides the elements of each pair by their sum.
+func dividePairs[T Float](x []T) {
+	for ; len(x) >= 2; x = x[2:] {
+		s := x[0] + x[1]
+		x[0], x[1] = x[0]/s, x[1]/s
 	}
 }
 
@@ -48,6 +61,19 @@ func expRows[T Float](l Level, y, x []T, n, rows int) int {
 		return 1
 	}
 	rows = min(rows, chunk/max(n, 1))
+	if n == 2 {
+		y := y[:2*rows]
+		for i := 1; i < len(y); i += 2 {
+			a, b := x[i-1], x[i]
+			m := a
+			if b > a {
+				m = b
+			}
+			y[i-1], y[i] = a-m, b-m
+		}
+		expAt(l, y, y, 0)
+		return rows
+	}
 	for r := range rows {
 		x, y := x[r*n:][:n], y[r*n:][:n]
 		m := maxOf(x)

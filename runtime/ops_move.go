@@ -22,7 +22,7 @@ func axisOf(n *node, rank int) (int, bool) {
 	return a, a >= 0 && a < rank
 }
 
-func bindTranspose(n *node, _ kernels.Level) (*step, error) {
+func bindTranspose(n *node, l kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
 	var perm []int
 	for _, p := range n.attrs.Ints("perm") {
@@ -32,6 +32,7 @@ func bindTranspose(n *node, _ kernels.Level) (*step, error) {
 	if err != nil {
 		return nil, n.errf("%v", err)
 	}
+	c.Level = l
 	return bindCopy(n, c, x, y)
 }
 
