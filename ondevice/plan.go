@@ -310,7 +310,7 @@ func (p *TunePlan) countTail() error {
 	if err != nil {
 		return fmt.Errorf("ondevice: tail %v: %w", p.Tail, err)
 	}
-	p.tapeBytes = t.tape.Bytes(p.opt.Batch)
+	p.tapeBytes = t.tape.Bytes()
 	for _, c := range m.Tensors {
 		if base := p.model.Tensor(c.Name); base == nil || base.Type != c.Type {
 			p.tapeBytes += int64(len(c.Data)) // the float constants themselves

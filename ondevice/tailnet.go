@@ -46,6 +46,7 @@ func (p *TunePlan) newTape(m *format.Model, level kernels.Level) (*tailNet, erro
 	if err != nil {
 		return nil, err
 	}
+	tape.Reserve(min(p.opt.Batch, p.Samples))
 	t := &tailNet{
 		plan: p, tape: tape, source: tape.Tensor(source), row: tape.Tensor(gemm.Inputs[0]), logits: tape.Tensor(gemm.Outputs[0]),
 		delta: make([]float32, len(p.Classes)),
@@ -56,7 +57,9 @@ func (p *TunePlan) newTape(m *format.Model, level kernels.Level) (*tailNet, erro
 	return t, nil
 }
 
-func newTailNet(p *TunePlan, s *samples) (*tailNet, error) {
+// newTailNet makes the net of a tail whose parameters and their gradient lie in
+// the vectors.
+func newTailNet(p *TunePlan, s *samples, params, gradient []float32) (*tailNet, error) {
 	m, err := p.startModel()
 	if err != nil {
 		return nil, err
@@ -66,6 +69,11 @@ func newTailNet(p *TunePlan, s *samples) (*tailNet, error) {
 		return nil, err
 	}
 	t.rows, t.table = s.rows, s.rows[0].table()
+	for _, x := range t.trained {
+		n := len(x.Data)
+		x.Bind(params[:n], gradient[:n])
+		params, gradient = params[n:], gradient[n:]
+	}
 	return t, nil
 }
 
@@ -91,8 +99,10 @@ func (t *tailNet) initialize(params []float32) error {
 	return nil
 }
 
-func (t *tailNet) set(params []float32) {
-	t.each(params, (*grad.Tensor[float32]).Set)
+func (t *tailNet) set([]float32) { // they are bound
+	for _, x := range t.trained {
+		x.Changed()
+	}
 }
 
 func (t *tailNet) run(i int32) {
@@ -115,9 +125,7 @@ func (t *tailNet) forward(logits []float32, idx []int32) error {
 }
 
 func (t *tailNet) learn(gradient []float32, idx []int32, loss lossFunc) (sum float64, err error) {
-	for _, x := range t.trained {
-		clear(x.Grad)
-	}
+	clear(gradient)
 	for k, i := range idx {
 		t.run(i)
 		sum += loss(t.delta, t.logits.Data, idx[k:k+1])
@@ -128,7 +136,6 @@ func (t *tailNet) learn(gradient []float32, idx []int32, loss lossFunc) (sum flo
 		t.tape.Backward(t.delta)
 	}
 	t.tape.Flush()
-	t.each(gradient, func(x *grad.Tensor[float32], part []float32) { copy(part, x.Grad) })
 	return sum, nil
 }
 

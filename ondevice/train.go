@@ -90,7 +90,7 @@ func newTrainer(p *TunePlan, s *samples, train []int32) (*trainer, error) {
 	if p.tail == nil {
 		t.net = newHeadNet(p, s, batch)
 	} else {
-		n, err := newTailNet(p, s)
+		n, err := newTailNet(p, s, t.params, t.gradient)
 		if err != nil {
 			return nil, err
 		}

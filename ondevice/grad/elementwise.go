@@ -78,6 +78,9 @@ func (b *bound[T]) unary() (rule, error) {
 			x.Grad[i] += T(d * slope(x.Data[i], y.Data[i]))
 		}
 	}
+	if b.Op == "Relu" { // a clamp, of which the result says enough
+		b.keeps = []*Tensor[T]{y}
+	}
 	return rule{forward: forward, backward: backward}, nil
 }
 
@@ -112,6 +115,9 @@ func (b *bound[T]) binary() (rule, error) {
 		return rule{}, b.errorf("only float32 operands are known")
 	}
 	pi, qi := broadcast(p.Shape, y.Shape), broadcast(q.Shape, y.Shape)
+	if b.Op == "Add" && pi == nil && qi == nil {
+		return b.sum(), nil
+	}
 	var f func(a, b T) T
 	var slopes func(a, b, y T) (da, db T)
 	switch b.Op {
@@ -169,6 +175,28 @@ func (b *bound[T]) binary() (rule, error) {
 		}
 	}
 	return rule{forward: forward, backward: backward}, nil
+}
+
+// sum is the Add of two tensors of one shape, as residual networks have it.
+func (b *bound[T]) sum() rule {
+	p, q, y := b.in[0], b.in[1], b.out[0]
+	b.keeps, b.sets = []*Tensor[T]{}, true
+	forward := func() {
+		copy(y.Data, p.Data)
+		b.product.add(y.Data, q.Data)
+	}
+	backward := func() {
+		for i, x := range b.in {
+			switch {
+			case x.Grad == nil:
+			case b.fresh[i]:
+				copy(x.Grad, y.Grad)
+			default:
+				b.product.add(x.Grad, y.Grad)
+			}
+		}
+	}
+	return rule{forward: forward, backward: backward}
 }
 
 // broadcast lists for each element of y the element of x that is there; nil when

@@ -33,13 +33,13 @@ func (b *bound[T]) matMul() (rule, error) {
 			pm, qm, dy := p.Data[at(pi, i)*m*k:][:m*k], q.Data[at(qi, i)*k*n:][:k*n], y.Grad[i*m*n:][:m*n]
 			if p.Grad != nil {
 				b.product.Multiply(dp, dy, qm, m, k, n)
-				addTo(p.Grad[at(pi, i)*m*k:][:m*k], dp)
+				b.product.add(p.Grad[at(pi, i)*m*k:][:m*k], dp)
 			}
 			if q.Grad != nil {
 				transposed(pT, pm, m, k)
 				transposed(dyT, dy, m, n)
 				b.product.Multiply(dq, pT, dyT, k, n, m)
-				addTo(q.Grad[at(qi, i)*k*n:][:k*n], dq)
+				b.product.add(q.Grad[at(qi, i)*k*n:][:k*n], dq)
 			}
 		}
 	}

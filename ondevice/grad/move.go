@@ -15,7 +15,8 @@ type piece[T Float] struct {
 
 // moves is the rule of ops that move elements: gradients go the way back, in
 // ascending order of the outputs' elements.
-func moves[T Float](pieces ...piece[T]) rule {
+func (b *bound[T]) moves(pieces ...piece[T]) rule {
+	b.keeps = []*Tensor[T]{}
 	forward := func() {
 		for _, p := range pieces {
 			p.each(func(i, k int) { p.y.Data[i] = p.x.Data[k] })
@@ -51,8 +52,6 @@ func (p *piece[T]) each(f func(y, x int)) {
 	}
 }
 
-func (b *bound[T]) reshape() rule { return moves(piece[T]{x: b.in[0], y: b.out[0]}) }
-
 func (b *bound[T]) transpose() rule {
 	x, y := b.in[0], b.out[0]
 	perm, st := b.Attrs.Ints("perm"), strides(x.Shape)
@@ -64,7 +63,7 @@ func (b *bound[T]) transpose() rule {
 		}
 		from = append(from, int32(k))
 	})
-	return moves(piece[T]{x: x, y: y, from: from})
+	return b.moves(piece[T]{x: x, y: y, from: from})
 }
 
 // block lists the offsets in whole of the elements of a block that begins at
@@ -94,7 +93,7 @@ func (b *bound[T]) concat() (rule, error) {
 		pieces = append(pieces, piece[T]{x: x, y: y, to: block(y.Shape, x.Shape, axis, start)})
 		start += x.Shape[axis]
 	}
-	return moves(pieces...), nil
+	return b.moves(pieces...), nil
 }
 
 func (b *bound[T]) split() (rule, error) {
@@ -108,7 +107,7 @@ func (b *bound[T]) split() (rule, error) {
 		}
 		start += int(n)
 	}
-	return moves(pieces...), nil
+	return b.moves(pieces...), nil
 }
 
 func (b *bound[T]) slice() (rule, error) {
@@ -136,10 +135,9 @@ func (b *bound[T]) slice() (rule, error) {
 		}
 		from = append(from, int32(k))
 	})
-	return moves(piece[T]{x: x, y: y, from: from}), nil
+	return b.moves(piece[T]{x: x, y: y, from: from}), nil
 }
 
-// pad writes the border of a constant once: nothing else ever does.
 func (b *bound[T]) pad() (rule, error) {
 	x, y := b.in[0], b.out[0]
 	pads, mode, st := b.Attrs.Ints("pads"), b.Attrs.Str("mode", "constant"), strides(x.Shape)
@@ -164,10 +162,15 @@ func (b *bound[T]) pad() (rule, error) {
 		}
 		from = append(from, int32(k))
 	})
-	for i := range y.Data {
-		y.Data[i] = T(b.Attrs.Float("value", 0))
+	r, value := b.moves(piece[T]{x: x, y: y, from: from}), T(b.Attrs.Float("value", 0))
+	move := r.forward
+	r.forward = func() {
+		for i := range y.Data {
+			y.Data[i] = value
+		}
+		move()
 	}
-	return moves(piece[T]{x: x, y: y, from: from}), nil
+	return r, nil
 }
 
 // gather adds up the gradients of an element that is taken several times.
@@ -199,5 +202,5 @@ func (b *bound[T]) gather() (rule, error) {
 			}
 		}
 	}
-	return moves(piece[T]{x: x, y: y, from: from}), nil
+	return b.moves(piece[T]{x: x, y: y, from: from}), nil
 }

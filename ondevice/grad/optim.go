@@ -43,17 +43,13 @@ func NewSGD(n int, momentum, decay float32) *SGD {
 // Step implements [Optimizer].
 func (s *SGD) Step(p, g []float32, lr float32, decayed int) {
 	s.steps++
-	for i := range p {
-		d := g[i]
-		if i < decayed {
-			d += float32(s.Decay * p[i])
-		}
-		if s.v != nil {
-			d += float32(s.Momentum * s.v[i])
-			s.v[i] = d
-		}
-		p[i] -= float32(lr * d)
+	var v, rest []float32
+	if s.v != nil {
+		v, rest = s.v[:decayed], s.v[decayed:]
 	}
+	l := kernels.Best().Elementwise()
+	kernels.SGDStep(l, p[:decayed], g[:decayed], v, lr, s.Momentum, s.Decay)
+	kernels.SGDStep(l, p[decayed:], g[decayed:], rest, lr, s.Momentum, 0)
 }
 
 // State implements [Optimizer].
@@ -99,19 +95,14 @@ func NewAdamW(n int, decay float32) *AdamW {
 // Step implements [Optimizer].
 func (a *AdamW) Step(p, g []float32, lr float32, decayed int) {
 	a.advance()
-	rate := float32(float64(lr) / (1 - a.pow1))
-	corr := float32(kernels.Sqrt(1 - a.pow2))
-	shrink := float32(lr * a.Decay)
-	c1, c2 := 1-a.Beta1, 1-a.Beta2
-	for i, d := range g {
-		if i < decayed {
-			p[i] -= float32(shrink * p[i])
-		}
-		m := float32(a.Beta1*a.m[i]) + float32(c1*d)
-		v := float32(a.Beta2*a.v[i]) + float32(float32(c2*d)*d)
-		a.m[i], a.v[i] = m, v
-		p[i] -= float32(rate * (m / (kernels.Sqrt(v)/corr + a.Eps)))
+	k := kernels.AdamW{
+		Rate: float32(float64(lr) / (1 - a.pow1)), Corr: float32(kernels.Sqrt(1 - a.pow2)), Shrink: float32(lr * a.Decay),
+		Beta1: a.Beta1, Beta2: a.Beta2, Eps: a.Eps,
 	}
+	l := kernels.Best().Elementwise()
+	kernels.AdamWStep(l, k, p[:decayed], g[:decayed], a.m[:decayed], a.v[:decayed])
+	k.Shrink = 0
+	kernels.AdamWStep(l, k, p[decayed:], g[decayed:], a.m[decayed:], a.v[decayed:])
 }
 
 func (a *AdamW) advance() {

@@ -1,5 +1,7 @@
 package grad
 
+import "github.com/whet-edge/whet/kernels"
+
 func (b *bound[T]) kernel() (kh, kw int, err error) {
 	k := b.Attrs.Ints("kernel_shape")
 	if len(k) != 2 {
@@ -19,26 +21,29 @@ func (b *bound[T]) maxPool() (rule, error) {
 	if err != nil {
 		return rule{}, err
 	}
+	if win.taps > 256 {
+		return rule{}, b.errorf("windows of %d elements: at most 256 are known", win.taps)
+	}
 	x, y := b.in[0], b.out[0]
-	won := make([]int32, len(y.Data)) // offsets in x
+	b.keeps = []*Tensor[T]{}
+	won := make([]uint8, len(y.Data)) // the tap, counted among those inside
+	b.hold(len(won))
+	apart := win.sh >= win.kh && win.sw >= win.kw && win.dh == 1 && win.dw == 1 // no element is in two windows
+	level := b.product.level().Elementwise()
 	forward := func() {
-		for i := range won {
-			won[i] = -1
-		}
-		win.each(func(o, _, at int) {
-			for c := range win.c {
-				i := o*win.c + c
-				if v := x.Data[at+c]; won[i] < 0 || v > y.Data[i] {
-					won[i], y.Data[i] = int32(at+c), v
-				}
-			}
+		win.windows(func(o, at int, taps []int32) {
+			kernels.MaxTap(level, y.Data[o*win.c:][:win.c], won[o*win.c:], x.Data[at:], taps)
 		})
 	}
 	backward := func() {
-		for i, k := range won {
-			x.Grad[k] += y.Grad[i]
+		if b.fresh[0] && !(apart && win.covers()) {
+			clear(x.Grad)
 		}
+		win.windows(func(o, at int, taps []int32) {
+			kernels.MaxTapGrad(level, x.Grad[at:], y.Grad[o*win.c:][:win.c], won[o*win.c:], taps, !(b.fresh[0] && apart))
+		})
 	}
+	b.sets = true
 	return rule{forward: forward, backward: backward}, nil
 }
 
@@ -53,6 +58,7 @@ func (b *bound[T]) averagePool() (rule, error) {
 		return rule{}, err
 	}
 	x, y := b.in[0], b.out[0]
+	b.keeps = []*Tensor[T]{}
 	count := make([]T, win.outputs)
 	win.each(func(o, _, _ int) { count[o]++ })
 	forward := func() {

@@ -2,18 +2,24 @@ package grad
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/whet-edge/whet/kernels"
 )
 
-// A Product multiplies matrices: dst[m,n] = a[m,k] b[n,k]ᵀ, each element one
-// chain of fused multiply-adds over k, from +0 and ascending. It is not for
-// concurrent use.
+// A Product is what the costly rules compute with: [Portable], or the kernels of a
+// level, to the same bits. It is not for concurrent use.
 type Product[T Float] interface {
+	// Multiply computes dst[m,n] = a[m,k] b[n,k]ᵀ, each element one chain of fused
+	// multiply-adds over k, from +0 and ascending.
 	Multiply(dst, a, b []T, m, n, k int)
-	// Pack returns Multiply for one b, which it may copy.
-	Pack(b []T, m, n, k int) func(dst, a []T)
+
+	// denseGrad adds dyᵀ x of n samples to dw [out, in], one chain over the samples.
+	denseGrad(dw, x, dy []T, n, in, out int)
+
+	add(dst, src []T) // dst += src
+	level() kernels.Level
+	sumRows(dst, src []T, rows, n int) // dst[j] += Σ over the rows, ascending from +0, of src[r,j]
+	within(dy, y []T, lo, hi T)        // dy = 0 where y is not between lo and hi
 }
 
 // Portable is the [Product] that defines the bits of all.
@@ -22,28 +28,52 @@ type Portable[T Float] struct{}
 // Multiply implements [Product].
 func (Portable[T]) Multiply(dst, a, b []T, m, n, k int) { Dense(dst, a, b, nil, m, k, n) }
 
-// Pack implements [Product].
-func (p Portable[T]) Pack(b []T, m, n, k int) func(dst, a []T) {
-	return func(dst, a []T) { p.Multiply(dst, a, b, m, n, k) }
+func (Portable[T]) denseGrad(dw, x, dy []T, n, in, out int) {
+	s := kernels.GemmShape(n, out, in)
+	kernels.ConvWeightGrad(&s, dw, x, dy)
+}
+
+func (Portable[T]) level() kernels.Level { return kernels.Generic }
+
+func (Portable[T]) add(dst, src []T) { addTo(dst, src) }
+
+func (Portable[T]) sumRows(dst, src []T, rows, n int) { addPositions(dst, src, rows, n) }
+
+func (Portable[T]) within(dy, y []T, lo, hi T) {
+	for i, v := range y {
+		if !(v > lo && v < hi) {
+			dy[i] = 0
+		}
+	}
 }
 
 // OnLevel returns the product on the matrix kernels of a level.
-func OnLevel(level kernels.Level) Product[float32] { return &leveled{level: level} }
+func OnLevel(level kernels.Level) Product[float32] { return &leveled{l: level} }
 
 type leveled struct {
-	level   kernels.Level
+	l       kernels.Level
 	scratch []byte
 	turned  []float32
 }
 
+// room returns scratch of n bytes.
+func (l *leveled) room(n int) []byte {
+	if len(l.scratch) < n {
+		l.scratch = make([]byte, n)
+	}
+	return l.scratch
+}
+
+// run does all tasks of a kernel.
+func (l *leveled) run(scratch, tasks int, kernel func(dst, src []float32, scratch []byte, t0, t1 int), dst, src []float32) {
+	kernel(dst, src, l.room(scratch), 0, tasks)
+}
+
 func (l *leveled) pack(b []float32, m, n, k int) *kernels.Conv {
-	inf := float32(math.Inf(1))
-	c, err := kernels.NewConv(l.level, &kernels.ConvParams{Shape: kernels.GemmShape(m, n, k), Weights: b[:n*k], Lo: -inf, Hi: inf})
+	lo, hi := unbounded[float32]()
+	c, err := kernels.NewConv(l.l, &kernels.ConvParams{Shape: kernels.GemmShape(m, n, k), Weights: b[:n*k], Lo: lo, Hi: hi})
 	if err != nil {
 		panic(fmt.Sprintf("grad: product of %d x %d x %d: %v", m, n, k, err)) // the tape has checked the sizes
-	}
-	if s := c.Scratch(); len(l.scratch) < s {
-		l.scratch = make([]byte, s)
 	}
 	return c
 }
@@ -53,41 +83,42 @@ func (l *leveled) pack(b []float32, m, n, k int) *kernels.Conv {
 func (l *leveled) Multiply(dst, a, b []float32, m, n, k int) {
 	if m >= n {
 		c := l.pack(b, m, n, k)
-		c.Run(dst, a, l.scratch, 0, c.Tasks())
+		l.run(c.Scratch(), c.Tasks(), c.Run, dst, a)
 		return
 	}
 	c := l.pack(a, n, m, k)
 	if len(l.turned) < n*m {
 		l.turned = make([]float32, n*m)
 	}
-	c.Run(l.turned, b, l.scratch, 0, c.Tasks())
+	l.run(c.Scratch(), c.Tasks(), c.Run, l.turned, b)
 	transposed(dst, l.turned[:n*m], n, m)
 }
 
-// Pack implements [Product].
-func (l *leveled) Pack(b []float32, m, n, k int) func(dst, a []float32) {
-	c := l.pack(b, m, n, k)
-	return func(dst, a []float32) { c.Run(dst, a, l.scratch, 0, c.Tasks()) }
+func (l *leveled) weightGrad(g *kernels.WeightGrad, dw, x, dy []float32) {
+	g.Run(dw, x, dy, l.room(g.Scratch()), 0, g.Tasks())
 }
 
-// packed returns the product with a trained or frozen matrix, packed anew when
-// its tensor was [Tensor.Set]; matrix gives its [n,k] values.
-func (b *bound[T]) packed(x *Tensor[T], m, n, k int, matrix func() []T) func(dst, a []T) {
-	b.tape.extra += 4 * int64(n*k)
-	version := -1
-	var multiply func(dst, a []T)
-	return func(dst, a []T) {
-		if version != x.version {
-			multiply = b.product.Pack(matrix(), m, n, k)
-			version = x.version
-		}
-		multiply(dst, a)
+func (l *leveled) denseGrad(dw, x, dy []float32, n, in, out int) {
+	g, err := kernels.NewWeightGrad(l.l, kernels.GemmShape(n, out, in))
+	if err != nil {
+		panic(fmt.Sprintf("grad: dense layer of %d x %d x %d: %v", n, in, out, err)) // the tape has checked the sizes
 	}
+	l.weightGrad(g, dw, x, dy)
 }
+
+func (l *leveled) level() kernels.Level { return l.l }
+
+func (l *leveled) add(dst, src []float32) { kernels.AddTo(l.l, dst, src) }
+
+func (l *leveled) sumRows(dst, src []float32, rows, n int) {
+	kernels.SumRows(l.l, dst, src, rows, n)
+}
+
+func (l *leveled) within(dy, y []float32, lo, hi float32) { kernels.MaskRange(l.l, dy, y, lo, hi) }
 
 // buffer returns memory that a rule keeps.
 func (b *bound[T]) buffer(n int) []T {
-	b.tape.extra += 4 * int64(n)
+	b.tape.extra += int64(n)
 	return make([]T, n)
 }
 

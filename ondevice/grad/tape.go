@@ -15,14 +15,20 @@ import (
 // multiply-adds a sample over its positions, the samples added in order, or a
 // chain over the samples where there is one position a sample, whatever the
 // size of the batch.
+//
+// What no rule needs on the way back is overwritten as soon as it was read, and
+// gradients last from the first that adds to them to the one that made the value
+// (see plan.go): between the two runs a sample keeps little.
 type Tape[T Float] struct {
 	tensors map[string]*Tensor[T]
 	outputs []*Tensor[T]
-	free    []*Tensor[T] // gradients that are cleared before each run backward
-	rules   []rule
-	maker   map[string]int // which rule computes a tensor
-	extra   int64          // bytes that rules keep
-	each    int64          // and for every sample until Flush
+	nodes   []*bound[T]
+	arena   []T   // of all that does not last
+	samples int   // until Flush
+	extra   int64 // elements that rules hold
+	each    int64 // and for every sample until Flush
+	bytes   int64 // that rules hold in another form
+	kept    int64 // bytes of a sample that wait for the way back
 }
 
 // A Tensor is a value on a tape.
@@ -32,7 +38,17 @@ type Tensor[T Float] struct {
 	Data  []T
 	Grad  []T // as long as Data; nil where no gradient is asked for
 
-	version int // of Data
+	*storage
+}
+
+// A storage is what a tensor and its reshaped forms have in common.
+type storage struct {
+	version    int  // of the values
+	lasts      bool // inputs, constants and outputs have memory of their own
+	made       int  // the node that makes it; -1: none
+	read       int  // the last node that reads it; -1: none
+	needed     int  // the first node whose way back reads the values; -1: none
+	data, grad span // in the arena
 }
 
 // Set changes the values. Weights that were run forward change through it only:
@@ -42,7 +58,18 @@ func (x *Tensor[T]) Set(v []T) {
 	x.version++
 }
 
-// A rule is a node on a tape: forward computes its outputs' Data from its
+// Bind makes the tensor use other memory for its values and its gradient, both
+// as long as its own, so that the parameters of many tensors may lie in one
+// vector. What changes there is seen after [Tensor.Changed].
+func (x *Tensor[T]) Bind(data, grad []T) {
+	x.Data, x.Grad = data[:len(x.Data)], grad[:len(x.Grad)]
+	x.version++
+}
+
+// Changed says that the values are others now.
+func (x *Tensor[T]) Changed() { x.version++ }
+
+// A rule is what a node does: forward computes its outputs' Data from its
 // inputs', backward adds to its inputs' Grad what its outputs' is worth there.
 // What a backward puts off to the end of a batch, flush does.
 type rule struct{ forward, backward, flush func() }
@@ -50,14 +77,27 @@ type rule struct{ forward, backward, flush func() }
 // bound is a node with its tensors, of which absent ones are nil.
 type bound[T Float] struct {
 	*format.Node
+	rule
 	model   *format.Model
 	in, out []*Tensor[T]
 	product Product[T]
 	tape    *Tape[T]
+	index   int // among the nodes
+	lo, hi  T   // what a layer's results are clamped to
+
+	keeps []*Tensor[T] // whose Data the way back reads
+	fresh []bool       // inputs whose Grad nothing was added to before
+	sets  bool         // fresh gradients are written, not added to
 }
 
 func (b *bound[T]) errorf(format string, args ...any) error {
 	return fmt.Errorf("grad: node %q (%s): %s", b.Name, b.Op, fmt.Sprintf(format, args...))
+}
+
+// hold counts bytes that a rule keeps of a sample for the way back.
+func (b *bound[T]) hold(bytes int) {
+	b.tape.bytes += int64(bytes)
+	b.tape.kept += int64(bytes)
 }
 
 func (b *bound[T]) input(i int) *Tensor[T] {
@@ -69,9 +109,11 @@ func (b *bound[T]) input(i int) *Tensor[T] {
 
 // NewTape makes a tape of a model's main graph, whose tensors must be float32.
 // Train names the constants and inputs that gradients are asked for; product
-// does the matrix products.
+// does the matrix products. The model is not changed. Of the tensors that nodes
+// compute, the graph's outputs last until the next run; others may be gone
+// when Forward returns.
 func NewTape[T Float](m *format.Model, train []string, product Product[T]) (*Tape[T], error) {
-	t := &Tape[T]{tensors: map[string]*Tensor[T]{}, maker: map[string]int{}}
+	t := &Tape[T]{tensors: map[string]*Tensor[T]{}}
 	g := m.Main()
 	trained := map[string]bool{}
 	for _, name := range train {
@@ -88,11 +130,12 @@ func NewTape[T Float](m *format.Model, train []string, product Product[T]) (*Tap
 			return nil, fmt.Errorf("grad: %q is not a constant or input of the graph", name)
 		}
 	}
-	for _, n := range g.Nodes {
+	for _, l := range fuse[T](g) {
+		n := l.node
 		if why, ok := NoGradient[n.Op]; ok {
 			return nil, fmt.Errorf("grad: node %q (%s): %s", n.Name, n.Op, why)
 		}
-		b := &bound[T]{Node: n, model: m, product: product, tape: t}
+		b := &bound[T]{Node: n, model: m, product: product, tape: t, index: len(t.nodes), lo: l.lo, hi: l.hi}
 		flows := false
 		for _, name := range n.Inputs {
 			x, err := t.tensor(m, name, trained[name])
@@ -102,25 +145,31 @@ func NewTape[T Float](m *format.Model, train []string, product Product[T]) (*Tap
 			flows = flows || x != nil && x.Grad != nil
 			b.in = append(b.in, x)
 		}
-		for _, name := range n.Outputs {
-			y, err := t.tensor(m, name, flows)
+		for _, name := range l.outputs {
+			var y *Tensor[T]
+			var err error
+			if n.Op == "Reshape" {
+				y, err = t.view(m, name, b.in[0])
+			} else {
+				y, err = t.computed(m, name, flows, b.index)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("grad: node %q (%s): %w", n.Name, n.Op, err)
 			}
-			if flows && y != nil {
-				t.free = append(t.free, y)
-			}
 			b.out = append(b.out, y)
-			t.maker[name] = len(t.rules)
 		}
-		r, err := b.rule()
+		r, err := b.bind()
 		if err != nil {
 			return nil, err
 		}
-		if !flows {
-			r.backward, r.flush = nil, nil
+		switch {
+		case !flows:
+			r.backward, r.flush, b.keeps = nil, nil, nil
+		case b.keeps == nil:
+			b.keeps = slices.Concat(b.in, b.out)
 		}
-		t.rules = append(t.rules, r)
+		b.rule = r
+		t.nodes = append(t.nodes, b)
 	}
 	for _, name := range g.Outputs {
 		y, err := t.tensor(m, name, false)
@@ -129,17 +178,36 @@ func NewTape[T Float](m *format.Model, train []string, product Product[T]) (*Tap
 		}
 		t.outputs = append(t.outputs, y)
 	}
+	t.plan()
 	return t, nil
 }
 
-// tensor returns the tensor of a name, nil for "". Tensors of whole numbers
-// (indices) have no Data.
+// tensor returns the tensor of a name, nil for ""; one that no node has made yet
+// is a constant or an input. Tensors of whole numbers (indices) have no Data.
 func (t *Tape[T]) tensor(m *format.Model, name string, flows bool) (*Tensor[T], error) {
 	if name == "" {
 		return nil, nil
 	}
 	if x := t.tensors[name]; x != nil {
 		return x, nil
+	}
+	x, err := t.computed(m, name, flows, -1)
+	if err != nil {
+		return nil, err
+	}
+	if f := m.Tensor(name); f.Type == format.Float32 {
+		x.lasts = true
+		for i := range min(len(x.Data), len(f.Data)/4) {
+			x.Data[i] = T(math.Float32frombits(binary.LittleEndian.Uint32(f.Data[4*i:])))
+		}
+	}
+	return x, nil
+}
+
+// computed makes the tensor of a name, nil for "", that a node makes.
+func (t *Tape[T]) computed(m *format.Model, name string, flows bool, node int) (*Tensor[T], error) {
+	if name == "" {
+		return nil, nil
 	}
 	f := m.Tensor(name)
 	switch {
@@ -152,34 +220,51 @@ func (t *Tape[T]) tensor(m *format.Model, name string, flows bool) (*Tensor[T], 
 	if n < 0 {
 		return nil, fmt.Errorf("tensor %q has the shape %v: sizes must be known", name, f.Shape)
 	}
-	x := &Tensor[T]{Name: name, Shape: f.Shape}
+	x := &Tensor[T]{Name: name, Shape: f.Shape, storage: &storage{made: node, read: -1, needed: -1}}
 	if f.Type == format.Float32 {
-		x.Data = make([]T, n)
-		for i := range f.Data[:len(f.Data)/4] {
-			if i >= n {
-				break
-			}
-			x.Data[i] = T(math.Float32frombits(binary.LittleEndian.Uint32(f.Data[4*i:])))
-		}
+		x.Data = t.blank(n, node >= 0)
 		if flows {
-			x.Grad = make([]T, n)
+			x.Grad = t.blank(n, node >= 0)
 		}
 	}
 	t.tensors[name] = x
 	return x, nil
 }
 
-// Tensor returns the tensor of a name, or nil. Its Data may be changed before
-// Forward, its Grad before Backward.
+// blank returns n elements, that of computed tensors until they have a place in
+// the arena.
+func (t *Tape[T]) blank(n int, computed bool) []T {
+	if !computed {
+		return make([]T, n)
+	}
+	if len(t.arena) < n {
+		t.arena = make([]T, n)
+	}
+	return t.arena[:n]
+}
+
+// view makes a tensor of another shape of x, whose memory it shares.
+func (t *Tape[T]) view(m *format.Model, name string, x *Tensor[T]) (*Tensor[T], error) {
+	f := m.Tensor(name)
+	if f == nil || x.Data == nil || f.Shape.Elems() != len(x.Data) {
+		return nil, fmt.Errorf("tensor %q is not %q in another shape", name, x.Name)
+	}
+	t.tensors[name] = &Tensor[T]{Name: name, Shape: f.Shape, Data: x.Data, Grad: x.Grad, storage: x.storage}
+	return t.tensors[name], nil
+}
+
+// Tensor returns the tensor of a name, or nil: a layer and the Relu or Clip behind
+// it are one, and what is between them is nowhere. Data of inputs and constants
+// may be changed before Forward.
 func (t *Tape[T]) Tensor(name string) *Tensor[T] { return t.tensors[name] }
 
 // Outputs returns the graph's outputs.
 func (t *Tape[T]) Outputs() []*Tensor[T] { return t.outputs }
 
-// Forward computes all tensors from the inputs and constants.
+// Forward computes the outputs from the inputs and constants.
 func (t *Tape[T]) Forward() {
-	for _, r := range t.rules {
-		r.forward()
+	for _, b := range t.nodes {
+		b.forward()
 	}
 }
 
@@ -187,12 +272,13 @@ func (t *Tape[T]) Forward() {
 // Backward takes f for the identity (the straight-through estimator: Bengio,
 // Léonard and Courville, 2013, arXiv:1308.3432), so f should be near it.
 func (t *Tape[T]) Through(name string, f func(x []T)) error {
-	i, ok := t.maker[name]
-	if !ok {
+	x := t.tensors[name]
+	if x == nil || x.made < 0 {
 		return fmt.Errorf("grad: no node of the tape computes %q", name)
 	}
-	forward, x := t.rules[i].forward, t.tensors[name]
-	t.rules[i].forward = func() {
+	b := t.nodes[x.made]
+	forward := b.forward
+	b.forward = func() {
 		forward()
 		f(x.Data)
 	}
@@ -203,48 +289,74 @@ func (t *Tape[T]) Through(name string, f func(x []T)) error {
 // which ends a batch. It takes that of the outputs
 // from seed, one slice an output: dL/dy in the order of its elements.
 func (t *Tape[T]) Backward(seed ...[]T) {
-	for _, x := range t.free {
-		clear(x.Grad)
+	for _, y := range t.outputs {
+		clear(y.Grad)
 	}
 	for i, y := range t.outputs {
 		if i < len(seed) && y.Grad != nil {
-			copy(y.Grad, seed[i])
+			addTo(y.Grad, seed[i])
 		}
 	}
-	for _, v := range slices.Backward(t.rules) {
-		if b := v.backward; b != nil {
-			b()
+	for _, b := range slices.Backward(t.nodes) {
+		if b.backward == nil {
+			continue
 		}
+		for _, y := range b.out {
+			if y != nil && y.read < 0 && !y.lasts { // nobody has added to it
+				clear(y.Grad)
+			}
+		}
+		for i, x := range b.in {
+			if b.fresh[i] && !b.sets {
+				clear(x.Grad)
+			}
+		}
+		b.backward()
 	}
 }
 
 // Flush completes the gradients of the samples that went backward since the last
 // one.
 func (t *Tape[T]) Flush() {
-	for _, r := range t.rules {
-		if r.flush != nil {
-			r.flush()
+	for _, b := range t.nodes {
+		if b.flush != nil {
+			b.flush()
 		}
 	}
 }
 
-// Bytes returns what the tape takes for a batch of samples: its tensors, what rules
-// keep of weights and for the way back, and what dense layers keep of every sample
-// until [Tape.Flush].
-func (t *Tape[T]) Bytes(batch int) int64 {
-	n, one := t.extra+int64(batch)*t.each, int64(4)
+// size returns the bytes of an element.
+func (t *Tape[T]) size() int64 {
 	var v T
 	if _, ok := any(v).(float64); ok {
-		n, one = 2*n, 8
+		return 8
 	}
-	for _, x := range t.tensors {
-		n += int64(len(x.Data)+len(x.Grad)) * one
-	}
-	return n
+	return 4
 }
 
+// Reserve makes room for so many samples until [Tape.Flush].
+func (t *Tape[T]) Reserve(samples int) { t.samples = samples }
+
+// Bytes returns what the tape takes: its tensors, what rules hold of weights and for
+// the way back, and what dense layers keep of every sample until [Tape.Flush].
+func (t *Tape[T]) Bytes() int64 {
+	n := int64(len(t.arena)) + t.extra + int64(t.samples)*t.each
+	seen := map[*storage]bool{}
+	for _, x := range t.tensors {
+		if x.lasts && !seen[x.storage] {
+			n += int64(len(x.Data) + len(x.Grad))
+		}
+		seen[x.storage] = true
+	}
+	return n*t.size() + t.bytes
+}
+
+// Kept returns the bytes that wait for the way back of a sample, between Forward
+// and Backward.
+func (t *Tape[T]) Kept() int64 { return t.kept }
+
 // rule binds a node: one table, one line a kind of op.
-func (b *bound[T]) rule() (rule, error) {
+func (b *bound[T]) bind() (rule, error) {
 	switch b.Op {
 	case "Conv":
 		return b.conv()
@@ -268,11 +380,11 @@ func (b *bound[T]) rule() (rule, error) {
 	case "LayerNormalization", "RMSNormalization":
 		return b.normalization(b.Op == "LayerNormalization")
 	case "Expand":
-		return moves(piece[T]{x: b.in[0], y: b.out[0], from: broadcast(b.in[0].Shape, b.out[0].Shape)}), nil
+		return b.moves(piece[T]{x: b.in[0], y: b.out[0], from: broadcast(b.in[0].Shape, b.out[0].Shape)}), nil
 	case "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin":
 		return b.reduce()
 	case "Reshape":
-		return b.reshape(), nil
+		return rule{forward: func() {}, backward: func() {}}, nil // its output is a view
 	case "Transpose":
 		return b.transpose(), nil
 	case "Concat":
