@@ -8,18 +8,19 @@ import (
 	"github.com/whet-edge/whet/format"
 )
 
-// Kept is a layer that the budget kept in float32.
+// Kept is a layer that the budget kept out of int8.
 type Kept struct {
 	Node  string  `json:"node"`
 	Op    string  `json:"op"`
-	Bytes int64   `json:"bytes"` // that its weights take more than as int8
-	MACs  int64   `json:"macs"`  // done in float32
+	Type  string  `json:"type"`  // what it computes in: float32 or int16
+	Bytes int64   `json:"bytes"` // that its weights and bias take more than in int8
+	MACs  int64   `json:"macs"`  // done in that type
 	Gain  float64 `json:"gain_db"`
 }
 
 // A group is what shares one rounding of an activation: the tensor with all
 // that only moves or bounds it. Rounding is avoided when the node that makes it
-// and all that read it are float, so these are kept or not together.
+// and all that read it are out of int8, so these are kept or not together.
 type group struct {
 	nodes []string
 	gain  float64
@@ -71,7 +72,20 @@ func groups(m *format.Model) []*group {
 	return out
 }
 
-// mix searches the fewest layers to keep in float32 so that the model comes
+// mixed keeps layers out of int8 until the budget is met: in int16 if that is
+// asked for and is enough, else in float32.
+func (s *search) mixed() ([]Kept, error) {
+	start := s.best
+	s.stage("looking for the layers to keep in " + s.options.Fallback.String())
+	kept, err := s.mix()
+	if err != nil || s.options.Fallback == format.Float32 || s.within(s.best.score) {
+		return kept, err
+	}
+	s.options.Fallback, s.best = format.Float32, start
+	return s.mixed()
+}
+
+// mix searches the fewest layers to keep out of int8 so that the model comes
 // within the budget: it measures what each group gains alone, adds them in that
 // order until the budget is met, and takes back, one node at a time, what was
 // not needed. When even all of them do not suffice, all are kept.
@@ -129,7 +143,7 @@ func (s *search) mix() ([]Kept, error) {
 	return s.kept(all), nil
 }
 
-// keeping is the best candidate with these nodes in float32.
+// keeping is the best candidate with these nodes out of int8.
 func (s *search) keeping(keep map[string]bool) (candidate, error) {
 	c := s.best
 	c.keep = keep
@@ -157,7 +171,7 @@ func (s *search) rank(all []*group) error {
 	return nil
 }
 
-// again makes the best of all candidates with these nodes in float32 the best
+// again makes the best of all candidates with these nodes out of int8 the best
 // one, and reports whether it is another than before.
 func (s *search) again(keep map[string]bool) (changed bool, err error) {
 	best, err := s.keeping(keep)
@@ -207,10 +221,14 @@ func (s *search) kept(all []*group) []Kept {
 		if !s.best.keep[n.Name] {
 			continue
 		}
-		k := Kept{Node: n.Name, Op: n.Op}
+		k := Kept{Node: n.Name, Op: n.Op, Type: s.options.Fallback.String()}
 		if linear(n) {
 			k.MACs = nodeMACs(n, tensors)
-			if w := tensors[n.Inputs[1]]; w.Type == format.Float32 {
+			w := tensors[n.Inputs[1]]
+			switch {
+			case s.options.Fallback == format.Int16: // int64 biases
+				k.Bytes = 4 * int64(w.Shape[0])
+			case w.Type == format.Float32:
 				k.Bytes = int64(len(w.Data)) * 3 / 4
 			}
 		}

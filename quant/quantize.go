@@ -23,8 +23,12 @@ type Options struct {
 	// Class is the label of each sample, nil if unknown: an index into the
 	// first output.
 	Class []int
-	// Budget keeps as few layers float as let the result stay within it.
+	// Budget keeps as few layers out of int8 as let the result stay within it.
 	Budget Budget
+	// Fallback is what such layers compute in: Float32, which the zero value
+	// stands for, or Int16, whose weights go on being int8; where that does not
+	// reach the budget, Float32 takes its place.
+	Fallback format.DType
 	// Stage, unless nil, is told what begins.
 	Stage func(what string)
 }
@@ -62,6 +66,13 @@ func Quantize(ctx context.Context, m *format.Model, samples Samples, o Options) 
 	if o.Budget.Drop != nil && o.Class == nil {
 		return nil, fmt.Errorf("quant: a bound on the loss of accuracy needs labelled samples")
 	}
+	switch o.Fallback {
+	case format.Invalid:
+		o.Fallback = format.Float32
+	case format.Float32, format.Int16:
+	default:
+		return nil, fmt.Errorf("quant: layers cannot fall back to %v: choose float32 or int16", o.Fallback)
+	}
 	stage := func(what string) {
 		if o.Stage != nil {
 			o.Stage(what)
@@ -87,8 +98,7 @@ func Quantize(ctx context.Context, m *format.Model, samples Samples, o Options) 
 	}
 	var kept []Kept
 	if o.Budget.set() && !o.Budget.met(s.best.score, s.ref.accuracy()) {
-		stage("looking for the layers to keep in float32")
-		if kept, err = s.mix(); err != nil {
+		if kept, err = s.mixed(); err != nil {
 			return nil, err
 		}
 	}
@@ -188,7 +198,12 @@ type candidate struct {
 
 // build quantizes and scores a candidate.
 func (s *search) build(c *candidate) error {
-	o := StaticOptions{Keep: c.keep, Codes: c.codes, Wide: s.options.Wide}
+	o := StaticOptions{Codes: c.codes, Wide: s.options.Wide}
+	if s.options.Fallback == format.Int16 {
+		o.Widen = c.keep
+	} else {
+		o.Keep = c.keep
+	}
 	if c.correct {
 		o.Means = map[string][]float64{}
 		for name, st := range c.obs {

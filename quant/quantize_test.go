@@ -34,6 +34,26 @@ func outlierNet(act string) *format.Model {
 	return m
 }
 
+// shiftedNet is floatNet with a channel of the first layer's output that lies
+// around 300; the next layer takes that off again.
+func shiftedNet() *format.Model {
+	m := floatNet(rand.New(rand.NewPCG(3, 3)))
+	m.Main().Nodes[1].Op = "Elu"
+	b1, w2, b2 := float32s(m.Tensor("b1")), float32s(m.Tensor("w2")), float32s(m.Tensor("b2"))
+	b1[5] += 300
+	for o := range b2 {
+		for tap := range 9 {
+			if w := &w2[(o*9+tap)*16+5]; tap == 4 { // inside for every position
+				b2[o] -= 300 * *w
+			} else {
+				*w = 0
+			}
+		}
+	}
+	m.Tensor("b1").Data, m.Tensor("w2").Data, m.Tensor("b2").Data = bytesOf(b1), bytesOf(w2), bytesOf(b2)
+	return m
+}
+
 func quantized(t *testing.T, m *format.Model, o Options) *Result {
 	t.Helper()
 	r, err := Quantize(context.Background(), m, samples(1, 24), o)
@@ -84,6 +104,35 @@ func TestBudgetKeepsTheGuiltyLayers(t *testing.T) {
 	}
 	if r := quantized(t, m, Options{Budget: Budget{SQNR: 1}}); len(r.Float) != 0 {
 		t.Errorf("a budget that int8 meets kept %v", r.Float)
+	}
+}
+
+// TestBudgetKeepsLayersInInt16 where activations, not weights, are to blame.
+func TestBudgetKeepsLayersInInt16(t *testing.T) {
+	m := outlierNet("Elu")
+	if r := quantized(t, m, Options{Budget: Budget{SQNR: 26}, Fallback: format.Int16}); len(r.Report.Kept) == 0 || r.Report.Kept[0].Type != "float32" || r.Report.Score.SQNR < 26 {
+		t.Errorf("int16 cannot mend weights: kept %+v, %.1f dB", r.Report.Kept, r.Report.Score.SQNR)
+	}
+	m = shiftedNet()
+	r := quantized(t, m, Options{Budget: Budget{SQNR: 26}, Fallback: format.Int16})
+	if r.Report.Score.SQNR < 26 || len(r.Float) != 0 {
+		t.Errorf("%.1f dB, float nodes %v", r.Report.Score.SQNR, r.Float)
+	}
+	types := map[string]format.DType{}
+	for _, n := range r.Model.Main().Nodes {
+		types[n.Name] = r.Model.Tensor(n.Outputs[0]).Type
+	}
+	if types["conv2"] != format.Int16 || types["fc"] != format.Int8 {
+		t.Errorf("conv2 gives %v, fc %v", types["conv2"], types["fc"])
+	}
+	if k := r.Report.Kept; len(k) == 0 || k[0].Type != "int16" {
+		t.Errorf("kept %+v", k)
+	}
+	if db := sqnr(t, m, r.Model); db < 24 {
+		t.Errorf("%.1f dB on other samples", db)
+	}
+	if _, err := Quantize(context.Background(), m, samples(1, 4), Options{Fallback: format.Int4}); err == nil {
+		t.Error("a fallback to int4 was taken")
 	}
 }
 

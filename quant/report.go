@@ -20,7 +20,7 @@ type Report struct {
 	Score     Score    `json:"score"`
 	Trials    []Trial  `json:"trials"`
 	Float     []string `json:"float_nodes"` // in all
-	Kept      []Kept   `json:"kept_float"`  // of them, by the budget
+	Kept      []Kept   `json:"kept"`        // out of int8, by the budget
 	Layers    []Layer  `json:"layers"`
 }
 

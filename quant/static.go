@@ -20,8 +20,10 @@ type StaticOptions struct {
 	// the nearest: what [Round] gives.
 	Codes map[string][]int8
 	// Wide makes the activations int16 and the biases int64 (16x8): nearly the
-	// float model's numbers, but slower than either.
-	Wide bool
+	// float model's numbers, but slower than either. Widen does that to the named
+	// nodes alone.
+	Wide  bool
+	Widen map[string]bool
 }
 
 // Static returns the model with int8 (or int16) activations and weights wherever its ops
@@ -35,8 +37,10 @@ func Static(m *format.Model, r Ranges, o StaticOptions) (q *format.Model, float 
 		return nil, nil, fmt.Errorf("quant: models with several graphs cannot be quantized statically; quantize their weights alone (dynamic)")
 	}
 	b := newBuilder(m, r, o)
-	if err := b.choose(); err != nil {
-		return nil, nil, err
+	for _, w := range []width{int8Wide, int16Wide} {
+		if err := b.choose(w); err != nil {
+			return nil, nil, err
+		}
 	}
 	b.rewrite()
 	return b.model, b.float, format.Check(b.model)
@@ -49,43 +53,64 @@ type builder struct {
 	ranges  Ranges
 	options StaticOptions
 	rule    map[*format.Node]rule
-	params  map[string]*format.Quant // of the activations that may become integers
-	readers map[string]bool          // tensors that an integer node reads
-	integer map[string]bool          // tensors that are integers by now
-	floatOf map[string]string        // the float32 twins of those
-	width   width
+	params  map[format.DType]map[string]*format.Quant // of activations, were they of that type
+	readers map[string]width                          // of tensors that an integer node reads: int8 if one of them does
+	integer map[string]bool                           // tensors that are integers by now
+	floatOf map[string]string                         // the float32 twins of those
+	twins   map[twin]string
 	float   []string
+}
+
+// A twin is a copy of an integer tensor with another quantization.
+type twin struct {
+	of    string
+	typ   format.DType
+	scale float32
+	zero  int32
 }
 
 func newBuilder(m *format.Model, r Ranges, o StaticOptions) *builder {
 	out := clone(m)
 	b := &builder{model: out, main: out.Main(), tensors: byName(out), ranges: r, options: o,
-		rule: map[*format.Node]rule{}, params: map[string]*format.Quant{}, readers: map[string]bool{}, integer: map[string]bool{}, floatOf: map[string]string{}, width: o.width()}
+		rule: map[*format.Node]rule{}, params: map[format.DType]map[string]*format.Quant{}, readers: map[string]width{}, integer: map[string]bool{},
+		floatOf: map[string]string{}, twins: map[twin]string{}}
 	for _, n := range b.main.Nodes {
 		if !o.Keep[n.Name] {
 			b.rule[n] = ruleOf(n, b.tensors)
 		}
 		if b.rule[n] != stays {
 			for _, in := range n.Inputs {
-				b.readers[in] = true
+				if w := b.width(n); b.readers[in].typ != format.Int8 {
+					b.readers[in] = w
+				}
 			}
 		}
 	}
 	return b
 }
 
-// choose fixes the quantization of every activation. Nodes that only move or
+// width is that of a node's activations.
+func (b *builder) width(n *format.Node) width {
+	if b.options.Wide || b.options.Widen[n.Name] {
+		return int16Wide
+	}
+	return int8Wide
+}
+
+// choose fixes the quantization of every activation that is of a width. Nodes that only move or
 // bound values give their input the parameters of their output, so that no
 // rounding is added; going backwards reaches chains of them.
-func (b *builder) choose() error {
+func (b *builder) choose(w width) error {
 	bounded := boundedBy(b.main)
+	params := map[string]*format.Quant{}
+	b.params[w.typ] = params
 	for name, r := range b.ranges {
-		b.params[name] = b.width.quant(r[0], r[1])
+		params[name] = w.quant(r[0], r[1])
 	}
 	for _, n := range slices.Backward(b.main.Nodes) {
 		for _, o := range n.Outputs {
-			if out, ok := bounded[o]; ok && b.params[o] == nil {
-				b.params[o] = b.params[out]
+			if out, ok := bounded[o]; ok && params[o] == nil {
+				params[o] = params[out]
 			}
 		}
 	}
@@ -94,23 +119,23 @@ func (b *builder) choose() error {
 	// impose gives a tensor the parameters that its one reader needs.
 	impose := func(name string, q *format.Quant) {
 		if p := producers[name]; users[name] == 1 && p != nil && b.rule[p] != stays && b.rule[p] != unit {
-			b.params[name] = q
+			params[name] = q
 			imposed[name] = true
 		}
 	}
 	for _, n := range slices.Backward(b.main.Nodes) {
 		for _, t := range slices.Concat(n.Inputs, n.Outputs) {
-			if t != "" && b.params[t] == nil && b.tensors[t].Type == format.Float32 && !b.tensors[t].Const() {
+			if t != "" && params[t] == nil && b.tensors[t].Type == format.Float32 && !b.tensors[t].Const() {
 				return fmt.Errorf("quant: node %q: the range of %q was not observed", n.Name, t)
 			}
 		}
 		if b.rule[n] == stays { // which may have no output at all
 			continue
 		}
-		out := b.params[n.Outputs[0]]
+		out := params[n.Outputs[0]]
 		switch b.rule[n] {
 		case unit:
-			b.params[n.Outputs[0]] = b.width.unit(n.Op)
+			params[n.Outputs[0]] = w.unit(n.Op)
 		case bounds:
 			impose(n.Inputs[0], out)
 		case joins:
@@ -128,7 +153,7 @@ func (b *builder) choose() error {
 	for _, n := range b.main.Nodes {
 		if b.rule[n] == moves {
 			for _, o := range n.Outputs {
-				b.params[o] = b.params[n.Inputs[0]]
+				params[o] = params[n.Inputs[0]]
 			}
 		}
 	}
@@ -140,8 +165,8 @@ func (b *builder) choose() error {
 func (b *builder) rewrite() {
 	var nodes []*format.Node
 	for _, in := range b.main.Inputs {
-		if b.readers[in.Tensor] {
-			b.toInteger(in.Tensor)
+		if w, ok := b.readers[in.Tensor]; ok {
+			b.toInteger(in.Tensor, w)
 		}
 	}
 	for _, n := range b.main.Nodes {
@@ -149,25 +174,30 @@ func (b *builder) rewrite() {
 			nodes = append(nodes, b.floatNode(n)...)
 			continue
 		}
+		w, input := b.width(n), n.Inputs[0]
 		for i, in := range n.Inputs {
 			if in == "" || i > 0 && (linear(n) || n.Op == "Gather") {
 				continue
 			}
 			if b.tensors[in].Const() {
 				b.constant(n, i)
-			} else if n.Op == "Concat" && !b.tensors[in].Quant.Equal(b.params[n.Outputs[0]]) {
-				// A value that others use at another scale.
-				t := b.add(in+"/"+n.Name, b.width.typ, b.tensors[in].Shape, b.params[n.Outputs[0]], nil)
-				nodes = append(nodes, &format.Node{Name: b.nodeName(n.Name + "/requantize" + suffix(i)), Op: "Requantize", Inputs: []string{in}, Outputs: []string{t}})
-				n.Inputs[i] = t
+				continue
+			}
+			q := b.params[w.typ][in]
+			if n.Op == "Concat" { // a value that others may use at another scale
+				q = b.params[w.typ][n.Outputs[0]]
+			}
+			var convert *format.Node
+			if n.Inputs[i], convert = b.as(in, w, q); convert != nil {
+				nodes = append(nodes, convert)
 			}
 		}
 		if linear(n) {
-			b.layer(n)
+			b.layer(n, input)
 		}
 		for _, o := range n.Outputs {
 			if o != "" {
-				b.toInteger(o)
+				b.toInteger(o, w)
 			}
 		}
 		nodes = append(nodes, n)
@@ -176,26 +206,43 @@ func (b *builder) rewrite() {
 	b.dropUnused()
 }
 
-func (b *builder) toInteger(name string) {
+// as returns the tensor that has an integer one's values in a quantization, and
+// the node that makes it if there was none.
+func (b *builder) as(name string, w width, q *format.Quant) (string, *format.Node) {
 	t := b.tensors[name]
-	t.Type, t.Quant = b.width.typ, b.params[name]
+	if t.Type == w.typ && t.Quant.Equal(q) {
+		return name, nil
+	}
+	key := twin{name, w.typ, q.Scale[0], q.ZeroPoint()}
+	if b.twins[key] != "" {
+		return b.twins[key], nil
+	}
+	copied := b.add(name+"/"+w.typ.String(), w.typ, t.Shape, q, nil)
+	b.twins[key] = copied
+	return copied, &format.Node{Name: b.nodeName(copied), Op: "Requantize", Inputs: []string{name}, Outputs: []string{copied}}
+}
+
+func (b *builder) toInteger(name string, w width) {
+	t := b.tensors[name]
+	t.Type, t.Quant = w.typ, b.params[w.typ][name]
 	b.integer[name] = true
 }
 
 // constant quantizes a constant operand of an elementwise node or a Concat.
 func (b *builder) constant(n *format.Node, i int) {
-	t := b.tensors[n.Inputs[i]]
+	t, w := b.tensors[n.Inputs[i]], b.width(n)
 	x := float32s(t)
-	q := b.width.quant(span(x))
+	q := w.quant(span(x))
 	if n.Op == "Concat" {
-		q = b.params[n.Outputs[0]]
+		q = b.params[w.typ][n.Outputs[0]]
 	}
-	n.Inputs[i] = b.add(t.Name+"/"+n.Name, b.width.typ, t.Shape, q, b.width.data(x, q))
+	n.Inputs[i] = b.add(t.Name+"/"+n.Name, w.typ, t.Shape, q, w.data(x, q))
 }
 
-// layer quantizes the weights and the bias of a Conv or Gemm.
-func (b *builder) layer(n *format.Node) {
-	x, w := b.tensors[n.Inputs[0]], b.tensors[n.Inputs[1]]
+// layer quantizes the weights and the bias of a Conv or Gemm, of which input is
+// what the float model feeds it.
+func (b *builder) layer(n *format.Node, input string) {
+	x, w, width := b.tensors[n.Inputs[0]], b.tensors[n.Inputs[1]], b.width(n)
 	real := weightValues(w)
 	var bias []float32
 	name := n.Name + "/bias"
@@ -212,17 +259,17 @@ func (b *builder) layer(n *format.Node) {
 		codes, wq = Weights(real, w.Shape)
 		copy(codes, b.options.Codes[n.Name])
 	}
-	ints, bq := fit(real, bias, codes, wq, sx, b.width)
-	if mean := b.options.Means[n.Inputs[0]]; mean != nil {
+	ints, bq := fit(real, bias, codes, wq, sx, width)
+	if mean := b.options.Means[input]; mean != nil {
 		if bias == nil {
 			bias = make([]float32, rows)
 		}
 		correct(bias, real, codes, wq, mean, n.Attrs.Int("group", 1))
-		ints, bq = fit(real, bias, codes, wq, sx, b.width)
+		ints, bq = fit(real, bias, codes, wq, sx, width)
 	}
 	n.Inputs[1] = b.add(w.Name+"/"+n.Name, format.Int8, w.Shape, wq, bytesOf(codes))
 	if bias != nil {
-		n.Inputs = append(n.Inputs[:2:2], b.add(name, b.width.bias(), format.Shape{rows}, bq, b.width.biasData(ints)))
+		n.Inputs = append(n.Inputs[:2:2], b.add(name, width.bias(), format.Shape{rows}, bq, width.biasData(ints)))
 	}
 }
 
@@ -274,13 +321,14 @@ func (b *builder) floatNode(n *format.Node) []*format.Node {
 	}
 	nodes = append(nodes, n)
 	for i, o := range n.Outputs {
-		if !b.readers[o] || b.tensors[o].Type != format.Float32 {
+		w, read := b.readers[o]
+		if !read || b.tensors[o].Type != format.Float32 {
 			continue
 		}
 		f := b.add(o+"/float", format.Float32, b.tensors[o].Shape, nil, nil)
 		n.Outputs[i] = f
 		b.floatOf[o] = f
-		b.toInteger(o)
+		b.toInteger(o, w)
 		nodes = append(nodes, &format.Node{Name: b.nodeName(o + "/quantize"), Op: "QuantizeLinear", Inputs: []string{f}, Outputs: []string{o}})
 	}
 	return nodes
@@ -309,11 +357,4 @@ func (b *builder) nodeName(name string) string {
 func (b *builder) dropUnused() {
 	users := users(b.main)
 	b.model.Tensors = slices.DeleteFunc(b.model.Tensors, func(t *format.Tensor) bool { return t.Const() && users[t.Name] == 0 })
-}
-
-func suffix(i int) string {
-	if i == 0 {
-		return ""
-	}
-	return fmt.Sprint(i)
 }

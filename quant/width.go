@@ -18,13 +18,6 @@ var (
 	int16Wide = width{format.Int16, -32768, 32767}
 )
 
-func (o StaticOptions) width() width {
-	if o.Wide {
-		return int16Wide
-	}
-	return int8Wide
-}
-
 // widthOf is that of a quantized tensor.
 func widthOf(t *format.Tensor) width {
 	if t.Type == format.Int16 {

@@ -26,6 +26,7 @@ type quantizeFlags struct {
 	block     int
 	repair    bool
 	maxDrop   string
+	fallback  string
 	strict    bool
 	report    string
 }
@@ -103,6 +104,8 @@ func (f *quantizeFlags) check() error {
 		return fmt.Errorf("--samples %d: at least 1 is needed", f.samples)
 	case !s.measured && (f.report != "" || f.maxDrop != ""):
 		return fmt.Errorf("--report and --max-drop go with --quantize %s", named(func(s scheme) bool { return s.measured }))
+	case fallbacks[f.fallback] == format.Invalid:
+		return fmt.Errorf("--fallback %s: choose float32 or int16", f.fallback)
 	case f.block != 32 && f.block != 64 && f.block != 128:
 		return fmt.Errorf("--block %d: choose 32, 64 or 128", f.block)
 	}
@@ -112,6 +115,9 @@ func (f *quantizeFlags) check() error {
 	_, err := parseBudget(f.maxDrop)
 	return err
 }
+
+// fallbacks are the values of --fallback.
+var fallbacks = map[string]format.DType{"float32": format.Float32, "int16": format.Int16}
 
 // parseBudget reads --max-drop: "26dB" is the least signal-to-noise ratio of
 // the outputs, "0.005" or "0.5%" the greatest loss of accuracy.
@@ -206,7 +212,7 @@ func (f *quantizeFlags) static(ctx context.Context, m *format.Model, stderr io.W
 	if err != nil {
 		return nil, nil, err
 	}
-	o := quant.Options{Wide: f.scheme == "int16x8", Plain: !f.repair, Class: c.class, Ranges: pixelRanges(m)}
+	o := quant.Options{Wide: f.scheme == "int16x8", Plain: !f.repair, Class: c.class, Ranges: pixelRanges(m), Fallback: fallbacks[f.fallback]}
 	if o.Method, err = quant.ParseMethod(f.method); err != nil {
 		return nil, nil, err
 	}
@@ -236,7 +242,7 @@ func (f *quantizeFlags) static(ctx context.Context, m *format.Model, stderr io.W
 		what += ", biases corrected"
 	}
 	if n := len(r.Report.Kept); n > 0 {
-		what += fmt.Sprintf(", %d nodes kept float32", n)
+		what += fmt.Sprintf(", %d nodes kept in %s", n, r.Report.Kept[0].Type)
 	}
 	note(r.Model, what)
 	metrics := maps.Clone(r.Model.Header.Metrics)
@@ -347,6 +353,9 @@ func printQuantization(w io.Writer, scheme string, r *quant.Report) error {
 	for _, l := range r.Guilty(3) {
 		fmt.Fprintf(&b, "  %s (%s) adds noise of %.2g%% of its signal: range [%.4g, %.4g] of [%.4g, %.4g], %.2g%% beyond it\n",
 			short(l.Node), l.Op, 100*l.Added, l.Chosen[0], l.Chosen[1], l.Observed[0], l.Observed[1], 100*l.Saturated)
+	}
+	for _, k := range r.Kept {
+		fmt.Fprintf(&b, "  kept in %s: %s (%s), %d bytes more, %d multiply-accumulates\n", k.Type, short(k.Node), k.Op, k.Bytes, k.MACs)
 	}
 	var float []string
 	for _, name := range r.Float {
