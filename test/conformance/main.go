@@ -3,9 +3,9 @@
 //
 //	go run ./test/conformance --material DIR [--vectors DIR] [--isa LEVEL] [--threads N] [--digest] [--json]
 //
-// DIR holds .tflite files and, in golden/, vectors for them. Vectors for the
-// models that lack them are made by litert_golden.py into a folder of their
-// own, which --vectors names. The exit code is 1 if anything differs by more
+// DIR holds .tflite, .h5 and .keras files and, in golden/, vectors for them.
+// Vectors for the models that lack them are made by litert_golden.py and
+// keras_golden.py into a folder of their own, which --vectors names. The exit code is 1 if anything differs by more
 // than its type allows, or a model does not convert or run.
 package main
 
@@ -38,7 +38,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	fs.SetOutput(stderr)
 	var c config
 	fs.StringVar(&c.material, "material", "", "folder with the models (required)")
-	fs.StringVar(&c.vectors, "vectors", "", "folder with more vectors, as litert_golden.py writes it with --out")
+	fs.StringVar(&c.vectors, "vectors", "", "folder with more vectors, as litert_golden.py and keras_golden.py write it with --out")
 	fs.StringVar(&c.filter, "model", "", "only models whose path contains this")
 	fs.StringVar(&c.isa, "isa", "", "level of the kernels; default: the best that this machine has")
 	fs.IntVar(&c.threads, "threads", 1, "threads of a session")

@@ -44,8 +44,10 @@ type indexEntry struct {
 	Outputs []json.RawMessage `json:"outputs"`
 }
 
-// findModels lists the .tflite files below the folders whose name contains
-// filter, with their vectors, which the folders hold in golden.
+// extensions are those of the models that are compared.
+var extensions = []string{".tflite", ".h5", ".keras"}
+
+// findModels lists the models below the folders whose name contains filter, with their vectors, which the folders hold in golden.
 func findModels(folders []string, filter string) ([]*model, error) {
 	var models []*model
 	for _, dir := range folders {
@@ -56,7 +58,7 @@ func findModels(folders []string, filter string) ([]*model, error) {
 		models = append(models, found...)
 	}
 	if len(models) == 0 {
-		return nil, fmt.Errorf("%s: no .tflite file whose name contains %q", strings.Join(folders, ", "), filter)
+		return nil, fmt.Errorf("%s: no .tflite, .h5 or .keras file whose name contains %q", strings.Join(folders, ", "), filter)
 	}
 	for _, dir := range folders {
 		if err := addVectors(models, filepath.Join(dir, "golden")); err != nil {
@@ -74,7 +76,7 @@ func walk(dir, filter string) ([]*model, error) {
 			return err
 		case d.IsDir() && d.Name() == "golden":
 			return fs.SkipDir // its folders are named after models
-		case d.IsDir() || filepath.Ext(p) != ".tflite":
+		case d.IsDir() || !slices.Contains(extensions, filepath.Ext(p)):
 			return nil
 		}
 		rel, err := filepath.Rel(dir, p)

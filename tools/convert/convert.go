@@ -11,6 +11,8 @@ import (
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/tools/convert/internal/build"
+	"github.com/whet-edge/whet/tools/convert/internal/hdf5"
+	"github.com/whet-edge/whet/tools/convert/internal/keras"
 	"github.com/whet-edge/whet/tools/convert/internal/onnx"
 	"github.com/whet-edge/whet/tools/convert/internal/tflite"
 )
@@ -20,21 +22,26 @@ const Tool = "whet-convert"
 
 // ErrFormat is in the chain of the error for a file that is of no format that
 // can be converted.
-var ErrFormat = errors.New("only .tflite and .onnx files can be converted by this version")
+var ErrFormat = errors.New("only .tflite, .onnx, .keras and .h5 files can be converted")
 
 // An Option settles what a source file leaves open.
-type Option func(*onnx.Options)
+type Option func(*options)
 
-// WithDim gives a symbolic dimension of an ONNX model, by its name or as INPUT[i],
-// a size; others are 1.
+type options struct {
+	dims   map[string]int
+	consts map[string][]float64
+}
+
+// WithDim gives an open dimension of an ONNX or Keras model, by its name or as
+// INPUT[i], a size; others are 1.
 func WithDim(name string, size int) Option {
-	return func(o *onnx.Options) { o.Dims[name] = size }
+	return func(o *options) { o.dims[name] = size }
 }
 
 // WithConst makes an input of an ONNX model a constant, which the converted
 // model no longer takes.
 func WithConst(input string, values ...float64) Option {
-	return func(o *onnx.Options) { o.Const[input] = values }
+	return func(o *options) { o.consts[input] = values }
 }
 
 // An UnsupportedError lists all operators of a file that cannot be converted.
@@ -63,7 +70,7 @@ func Import(path string, opts ...Option) (*format.Model, error) {
 	}
 	kind := sniff(path, head[:n])
 	switch kind {
-	case tfLite, onnxFormat:
+	case tfLite, onnxFormat, kerasFormat:
 	case "":
 		return nil, fmt.Errorf("%s: unknown format: %w; export the model from its framework as one of these", path, ErrFormat)
 	case whet:
@@ -83,14 +90,17 @@ func Import(path string, opts ...Option) (*format.Model, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	b := append(head[:n], rest...)
+	o := options{dims: map[string]int{}, consts: map[string][]float64{}}
+	for _, opt := range opts {
+		opt(&o)
+	}
 	var m *format.Model
-	if kind == onnxFormat {
-		o := onnx.Options{Dir: filepath.Dir(path), Dims: map[string]int{}, Const: map[string][]float64{}}
-		for _, opt := range opts {
-			opt(&o)
-		}
-		m, err = onnx.Import(path, b, o)
-	} else {
+	switch kind {
+	case onnxFormat:
+		m, err = onnx.Import(path, b, onnx.Options{Dir: filepath.Dir(path), Dims: o.dims, Const: o.consts})
+	case kerasFormat:
+		m, err = keras.Import(path, b, keras.Options{Dims: o.dims})
+	default:
 		m, err = tflite.Import(path, b)
 	}
 	if err != nil {
@@ -108,9 +118,10 @@ const maxSource = 2 << 30
 
 // What sniff knows.
 const (
-	tfLite     = "TensorFlow Lite"
-	onnxFormat = "ONNX"
-	whet       = "whet"
+	tfLite      = "TensorFlow Lite"
+	onnxFormat  = "ONNX"
+	kerasFormat = "Keras"
+	whet        = "whet"
 )
 
 // sniff returns the name of the file's format, "" if it is not known.
@@ -121,8 +132,8 @@ func sniff(path string, b []byte) string {
 	switch {
 	case has(4, "TFL3"):
 		return tfLite
-	case has(0, "\x89HDF\r\n\x1a\n"):
-		return "HDF5 (Keras)"
+	case has(0, hdf5.Magic):
+		return kerasFormat
 	case has(5, "\xa4whet"): // behind the head of an array32, see package format
 		return whet
 	}
@@ -131,18 +142,16 @@ func sniff(path string, b []byte) string {
 		return tfLite
 	case ".onnx":
 		return onnxFormat
-	case ".h5", ".hdf5":
-		return "HDF5 (Keras)"
-	case ".keras":
-		return "Keras"
+	case ".h5", ".hdf5", ".keras":
+		return kerasFormat
 	case ".safetensors":
 		return "safetensors"
 	}
 	return ""
 }
 
-// Operators returns the names of the operators that can be converted, by
-// source format, sorted.
+// Operators returns the names of the operators and layers that can be converted,
+// by source format, sorted.
 func Operators() map[string][]string {
-	return map[string][]string{"tflite": tflite.Operators(), "onnx": onnx.Operators()}
+	return map[string][]string{"tflite": tflite.Operators(), "onnx": onnx.Operators(), "keras": keras.Layers()}
 }

@@ -121,7 +121,7 @@ func TestFailureAsJSON(t *testing.T) {
 func TestListOps(t *testing.T) {
 	code, stdout, _ := call("--list-ops")
 	ops := strings.Split(strings.TrimSpace(stdout), "\n")
-	if code != 0 || !slices.IsSorted(ops) || !slices.Contains(ops, "tflite CONV_2D") || !slices.Contains(ops, "onnx Conv") || slices.Contains(ops, "tflite SIN") {
+	if code != 0 || !slices.IsSorted(ops) || !slices.Contains(ops, "tflite CONV_2D") || !slices.Contains(ops, "onnx Conv") || !slices.Contains(ops, "keras Conv2D") || slices.Contains(ops, "tflite SIN") {
 		t.Errorf("exit %d, %q", code, ops)
 	}
 }

@@ -14,7 +14,7 @@ import (
 type sourceFlags struct{ dims, consts []string }
 
 func (s *sourceFlags) register(f *pflag.FlagSet) {
-	f.StringArrayVar(&s.dims, "dim", nil, "NAME=SIZE of a symbolic dimension of an ONNX model, or INPUT[i]=SIZE; absent ones are 1 (repeatable)")
+	f.StringArrayVar(&s.dims, "dim", nil, "NAME=SIZE of a symbolic dimension of an ONNX model, or INPUT[i]=SIZE of an open one of an ONNX or Keras model; absent ones are 1 (repeatable)")
 	f.StringArrayVar(&s.consts, "const", nil, "NAME=VALUE[,VALUE...] makes an input of an ONNX model a constant (repeatable)")
 }
 
