@@ -152,7 +152,7 @@ func TestCompareFloats(t *testing.T) {
 		{"not a number", floats(1, nan), floats(1, 2), false, 1},
 		{"zeros", floats(0, float32(math.Copysign(0, -1))), floats(0, 0), true, 1},
 	} {
-		r := result{Limit: 1e-4, Pass: true}
+		r := result{Limit: 1e-4, Pass: true, floor: floor}
 		if err := r.compare(tt.got, tt.want); err != nil || r.Pass != tt.pass || r.Exact != tt.exact {
 			t.Errorf("%s: %+v, %v", tt.name, r, err)
 		}
