@@ -143,7 +143,11 @@ type cache struct {
 func (j *Job) loadCache() *cache {
 	p := j.plan
 	c := &cache{path: p.opt.Cache, features: p.kind.empty(), rows: map[ID]int{}, at: time.Now()}
-	if c.path == "" {
+	switch {
+	case c.path != "":
+	case j.path == "":
+		return c
+	default:
 		c.path = j.path + ".features"
 	}
 	b, err := vfs.ReadFile(j.fs, c.path)
@@ -172,7 +176,7 @@ func (c *cache) add(id ID, row []byte) (int, error) {
 // fraction 1/rarity of the time since it was last written; 0 is always.
 func (c *cache) save(fsys vfs.FS, rarity int) error {
 	begin := time.Now()
-	if c.saved == c.features.Len() || begin.Sub(c.at) < time.Duration(rarity)*max(c.cost, time.Second/10) {
+	if c.path == "" || c.saved == c.features.Len() || begin.Sub(c.at) < time.Duration(rarity)*max(c.cost, time.Second/10) {
 		return nil
 	}
 	if err := writeFile(fsys, c.path, c.features.Encode()); err != nil {

@@ -40,7 +40,7 @@ const lostIsNoise = 2
 func (g Gate) judge(base, tuned *Metrics, classes, fresh []string, regression bool) string {
 	if regression {
 		if !(tuned.Loss <= base.Loss) {
-			return fmt.Sprintf("mean squared error on %d validation samples rose from %.6g to %.6g", base.Samples, base.Loss, tuned.Loss)
+			return fmt.Sprintf("the loss on %d validation samples rose from %.6g to %.6g", base.Samples, base.Loss, tuned.Loss)
 		}
 		return ""
 	}

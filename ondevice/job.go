@@ -88,6 +88,17 @@ func newJob(p *TunePlan, path string) (*Job, error) {
 	return j, nil
 }
 
+// Fit is [Start] and [Job.Wait] without files: nothing survives a crash, and
+// features are kept only where Options.Cache says so.
+func Fit(ctx context.Context, p *TunePlan) (*format.Delta, *Report, error) {
+	j := &Job{plan: p, fs: p.opt.fs, done: make(chan struct{})}
+	if j.fs == nil {
+		j.fs = vfs.OS
+	}
+	j.run(ctx, &checkpoint{plan: p.id})
+	return j.delta, j.report, j.err
+}
+
 // Wait returns the job's result when it has ended, or ctx's error when that
 // ends first; the job goes on then. The delta is nil when the gate refused the
 // new head; the report says why. The job's file stays, so that a crash before
@@ -122,6 +133,9 @@ func (j *Job) tell(p Progress) {
 
 func (j *Job) write(c *checkpoint) error {
 	c.generation++
+	if j.path == "" {
+		return nil
+	}
 	if err := writeFile(j.fs, j.path, c.encode()); err != nil {
 		return fmt.Errorf("ondevice: checkpoint: %w", err)
 	}
@@ -371,7 +385,7 @@ func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, val []int32,
 		}
 		ok, err := t.step()
 		if err != nil {
-			return err
+			return errors.Join(err, save())
 		}
 		if !ok {
 			c.diverged = 1
@@ -534,7 +548,7 @@ func (j *Job) serve(ctx context.Context, m *format.Model, names []string, s *sam
 		index[i] = slices.Index(j.plan.Classes, n)
 	}
 	probable := slices.ContainsFunc(part.Main().Nodes, func(n *format.Node) bool { return n.Op == "Softmax" })
-	r := newMetrics(len(j.plan.Classes))
+	r, delta := newMetrics(len(j.plan.Classes)), make([]float32, len(j.plan.Classes))
 	for _, i := range idx {
 		copy(run.Input(0).Bytes(), s.rows.row(i))
 		if err := run.Run(ctx); err != nil {
@@ -548,12 +562,7 @@ func (j *Job) serve(ctx context.Context, m *format.Model, names []string, s *sam
 			continue
 		}
 		r.Samples++
-		var sum float64
-		for k, v := range s.targets[i] {
-			d := float64(y[k]) - float64(v)
-			sum += float64(d * d)
-		}
-		r.Loss += sum / float64(len(y))
+		r.Loss += j.plan.opt.valueLoss(delta, y, s.targets[i], 1, len(y), 1)
 	}
 	return r, nil
 }

@@ -55,10 +55,14 @@ func (t Tail) String() string {
 // A Loss is what training makes small.
 type Loss int
 
-// The losses: softmax cross-entropy for classes, mean squared error for values.
+// The losses; package grad has their formulas. All but CrossEntropy take a sample's
+// target, or 1 at its label's class and 0 elsewhere.
 const (
-	CrossEntropy Loss = iota
-	MSE
+	CrossEntropy Loss = iota // of softmax, for classes
+	MSE                      // mean squared error, for values
+	BCE                      // binary cross-entropy of sigmoid, for classes of which several may hold
+	Huber                    // MSE up to a distance of 1, linear beyond, for values with outliers
+	Custom                   // Options.LossFunc
 )
 
 func (l Loss) String() string {
@@ -67,6 +71,12 @@ func (l Loss) String() string {
 		return "ce"
 	case MSE:
 		return "mse"
+	case BCE:
+		return "bce"
+	case Huber:
+		return "huber"
+	case Custom:
+		return "custom"
 	}
 	return fmt.Sprintf("Loss(%d)", int(l))
 }
@@ -131,7 +141,14 @@ type Options struct {
 	Replay *Features
 
 	Loss      Loss
-	Smoothing float32 // of labels, in [0, 1)
+	Smoothing float32 // of labels, in [0, 1); for cross-entropy
+
+	// LossFunc returns the loss of one sample, for the loss Custom, from the outputs
+	// before any Softmax and the target, both as long as the model has outputs, and
+	// writes its gradient with respect to the outputs. The mean over a batch is made
+	// small. It must be a function of its arguments alone, or a job that is resumed
+	// ends elsewhere; a job's file does not tell one function from another.
+	LossFunc func(gradient, output, target []float32) float64
 
 	// ClassWeights multiply the loss of samples of a class, 1 where a class is
 	// missing; Balanced weighs every class by the inverse of its number of training
@@ -146,7 +163,8 @@ type Options struct {
 
 	Optimizer   Optimizer
 	Momentum    float32 // of SGD; 0: 0.9; negative: none
-	WeightDecay float32 // of the weights, not the biases
+	WeightDecay float32 // of the weights, not the biases (L2)
+	L1          float32 // adds L1 times the sum of the weights' magnitudes to the loss of a batch
 	ClipNorm    float32 // largest norm of a gradient; 0: no limit
 	LR          float32 // learning rate; 0: derived from the features, see [TunePlan.LR]
 	Schedule    Schedule
@@ -191,6 +209,10 @@ type Options struct {
 	// while features are extracted, several times a second.
 	Progress func(Progress)
 
+	// OnStep, if set, is called from the job's goroutine after every step. An error
+	// ends the job with a last checkpoint; it can be resumed.
+	OnStep func(Step) error
+
 	fs vfs.FS // for tests; nil: the operating system's
 }
 
@@ -211,8 +233,12 @@ func (o Options) withDefaults() (Options, error) {
 		return bad("tail %v is not known; Head, Last(n), Bias and All are", o.Tail)
 	case o.Tail != Head && o.Folds > 0:
 		return bad("folds are for the head alone; give validation data for the tail %v", o.Tail)
-	case o.Loss != CrossEntropy && o.Loss != MSE:
-		return bad("loss %v is not known; ce and mse are", o.Loss)
+	case o.Loss < CrossEntropy || o.Loss > Custom:
+		return bad("loss %v is not known; ce, mse, bce, huber and custom are", o.Loss)
+	case (o.Loss == Custom) != (o.LossFunc != nil):
+		return bad("the loss custom and a LossFunc belong together")
+	case o.Loss != CrossEntropy && o.Smoothing != 0:
+		return bad("label smoothing is for cross-entropy")
 	case o.Optimizer != SGD && o.Optimizer != AdamW:
 		return bad("optimizer %v is not known; sgd and adamw are", o.Optimizer)
 	case o.Schedule < Linear || o.Schedule > Cosine:
@@ -233,8 +259,8 @@ func (o Options) withDefaults() (Options, error) {
 		return bad("momentum %v: it must be below 1", o.Momentum)
 	case !(o.Smoothing >= 0 && o.Smoothing < 1):
 		return bad("label smoothing %v: it must be at least 0 and below 1", o.Smoothing)
-	case !(o.WeightDecay >= 0) || !(o.ClipNorm >= 0):
-		return bad("weight decay %v and gradient norm %v must not be negative", o.WeightDecay, o.ClipNorm)
+	case !(o.WeightDecay >= 0) || !(o.L1 >= 0) || !(o.ClipNorm >= 0):
+		return bad("weight decay %v, L1 %v and gradient norm %v must not be negative", o.WeightDecay, o.L1, o.ClipNorm)
 	case !(o.Val < 1):
 		return bad("validation part %v: it must be below 1", o.Val)
 	case o.Folds < 0 || o.Folds == 1 || o.Folds > 100:

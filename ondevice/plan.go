@@ -169,8 +169,8 @@ func (p *TunePlan) chooseClasses() error {
 				continue
 			}
 			targets++
-			if p.opt.Loss != MSE {
-				return fmt.Errorf("ondevice: sample %d has a target; only the loss mse takes targets", i)
+			if p.opt.Loss == CrossEntropy {
+				return fmt.Errorf("ondevice: sample %d has a target; the loss ce takes labels", i)
 			}
 			if len(s.Target) != p.head.classes {
 				return fmt.Errorf("ondevice: sample %d has a target of %d values; the model has %d outputs", i, len(s.Target), p.head.classes)
@@ -249,10 +249,10 @@ func (p *TunePlan) labels() []string {
 func (p *TunePlan) identity(digest [32]byte) [sha256.Size]byte {
 	o := p.opt
 	h := sha256.New()
-	fmt.Fprintf(h, "%x %q %q %v %v %x %v %x %x %x %x %v %d %d %d %x %d %v %d %d %v %v %x",
+	fmt.Fprintf(h, "%x %q %q %v %v %x %v %x %x %x %x %v %d %d %d %x %d %v %d %d %v %v %x %x",
 		digest, p.Feature, p.Classes, o.Tail, o.Loss, o.Smoothing, o.Optimizer, o.Momentum, o.WeightDecay,
 		o.ClipNorm, o.LR, o.Schedule, o.Epochs, o.Batch, o.Patience, o.Val, o.Folds, o.Replay != nil, o.Seed,
-		o.Warmup, o.Balanced, o.Instant, p.weightsOfClasses())
+		o.Warmup, o.Balanced, o.Instant, p.weightsOfClasses(), o.L1)
 	return [sha256.Size]byte(h.Sum(nil))
 }
 

@@ -43,3 +43,11 @@ type Progress struct {
 	Done, Total int    // samples while extracting, epochs while training
 	Epoch       Epoch  // the last one, while training
 }
+
+// A Step is one update of the weights.
+type Step struct {
+	Number  int     // from 1
+	LR      float32 // learning rate
+	Loss    float64 // mean over the batch, before the update
+	Samples []int32 // the batch: numbers of samples, first those of the data, then the replayed ones; to be read only
+}

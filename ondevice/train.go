@@ -96,7 +96,7 @@ func newTrainer(p *TunePlan, s *samples, train []int32) (*trainer, error) {
 		}
 		t.net = n
 	}
-	if p.opt.Loss == MSE {
+	if p.opt.Loss != CrossEntropy {
 		t.wanted = make([]float32, max(batch, p.Block)*c)
 	}
 	if p.opt.Optimizer == AdamW {
@@ -143,7 +143,28 @@ func (t *trainer) loss(delta, logits []float32, idx []int32, smoothing, scale fl
 			w[t.class[i]] = 1
 		}
 	}
-	return grad.MSE(delta, logits, t.wanted, len(idx), c, scale)
+	return t.plan.opt.valueLoss(delta, logits, t.wanted, len(idx), c, scale)
+}
+
+// valueLoss is a loss of n rows of c outputs against targets, summed over the rows;
+// its gradient is scaled.
+func (o *Options) valueLoss(delta, outputs, targets []float32, n, c int, scale float32) (sum float64) {
+	switch o.Loss {
+	case BCE:
+		return grad.BinaryCrossEntropy(delta, outputs, targets, n, c, scale)
+	case Huber:
+		return grad.Huber(delta, outputs, targets, n, c, scale)
+	case Custom:
+		for i := range n {
+			d := delta[i*c:][:c]
+			sum += o.LossFunc(d, outputs[i*c:][:c], targets[i*c:][:c])
+			for k := range d {
+				d[k] = float32(d[k] * scale)
+			}
+		}
+		return sum
+	}
+	return grad.MSE(delta, outputs, targets, n, c, scale)
 }
 
 // weighted is the loss in training, by class weights.
@@ -206,10 +227,24 @@ func (t *trainer) step() (ok bool, err error) {
 	}
 	t.lossSum += sum
 	t.seen += len(idx)
+	if l1 := t.plan.opt.L1; l1 > 0 {
+		for i, w := range t.params[:t.plan.weights] {
+			switch {
+			case w > 0:
+				t.gradient[i] += l1
+			case w < 0:
+				t.gradient[i] -= l1
+			}
+		}
+	}
 	if m := t.plan.opt.ClipNorm; m > 0 {
 		grad.ClipNorm(t.gradient, m)
 	}
-	t.opt.Step(t.params, t.gradient, t.rate(), t.plan.weights)
+	rate := t.rate()
+	t.opt.Step(t.params, t.gradient, rate, t.plan.weights)
+	if f := t.plan.opt.OnStep; f != nil {
+		return true, f(Step{Number: t.opt.Steps(), LR: rate, Loss: sum / float64(len(idx)), Samples: idx})
+	}
 	return true, nil
 }
 
@@ -321,7 +356,11 @@ func (t *trainer) chooseLR(train []int32) float32 {
 	if t.plan.opt.Optimizer == AdamW {
 		return float32(0.1 / (abs / n))
 	}
-	if t.plan.opt.Loss == MSE {
+	switch t.plan.opt.Loss {
+	case CrossEntropy:
+	case BCE:
+		eigen *= 0.5 / float64(len(t.plan.Classes)) // at most 1/(4 classes) E[f fᵀ]
+	default:
 		eigen *= 4 / float64(len(t.plan.Classes)) // its Hessian is 2/classes E[f fᵀ]
 	}
 	return float32(0.25 / (0.5 * eigen / n))

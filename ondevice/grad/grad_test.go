@@ -53,6 +53,10 @@ func TestGradients(t *testing.T) {
 		"smoothed cross-entropy": func(dz, z []float64) float64 {
 			return grad.SoftmaxCrossEntropy(dz, z, labels, n, out, 0.1, scale)
 		},
+		"binary cross-entropy": func(dz, z []float64) float64 {
+			return grad.BinaryCrossEntropy(dz, z, target, n, out, scale)
+		},
+		"Huber":              func(dz, z []float64) float64 { return grad.Huber(dz, z, target, n, out, scale) },
 		"mean squared error": func(dz, z []float64) float64 { return grad.MSE(dz, z, target, n, out, scale) },
 	}
 	for name, loss := range losses {

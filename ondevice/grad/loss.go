@@ -61,6 +61,48 @@ func MSE[T Float](dy, y, t []T, n, c int, scale T) (sum float64) {
 	return sum
 }
 
+// BinaryCrossEntropy computes, for n rows of logits z [n, c] and targets t [n, c]
+// in [0, 1], the sum over the rows of
+//
+//	1/c Σ_i log(1 + exp(z_i)) - t_i z_i
+//
+// and its gradient dz = (sigmoid(z) - t)/c * scale, [n, c]. log(1 + exp(z)) is taken
+// as max(z, 0) + log(1 + exp(-|z|)), which does not overflow.
+func BinaryCrossEntropy[T Float](dz, z, t []T, n, c int, scale T) (sum float64) {
+	k := scale / T(c)
+	for i := range n {
+		zi, ti, di := z[i*c:][:c], t[i*c:][:c], dz[i*c:][:c]
+		var loss T
+		for j, v := range zi {
+			soft := max(v, 0) + kernels.Log(1+kernels.Exp(-max(v, -v)))
+			loss += soft - T(ti[j]*v)
+			di[j] = T((kernels.Sigmoid(v) - ti[j]) * k)
+		}
+		sum += float64(loss / T(c))
+	}
+	return sum
+}
+
+// Huber computes, for n rows of outputs y [n, c] and targets t [n, c], the sum over
+// the rows of 1/c Σ_i h(y_i - t_i) with h(d) = d²/2 up to |d| = 1 and |d| - 1/2
+// beyond (Huber, "Robust Estimation of a Location Parameter", 1964), and its gradient
+// dy = clamp(y - t, -1, 1)/c * scale, [n, c].
+func Huber[T Float](dy, y, t []T, n, c int, scale T) (sum float64) {
+	k := scale / T(c)
+	for i := range n {
+		yi, ti, di := y[i*c:][:c], t[i*c:][:c], dy[i*c:][:c]
+		var loss T
+		for j, v := range yi {
+			d := v - ti[j]
+			g := min(max(d, -1), 1)
+			loss += T(g * (d - T(0.5*g))) // d²/2, or |d| - 1/2
+			di[j] = T(g * k)
+		}
+		sum += float64(loss / T(c))
+	}
+	return sum
+}
+
 // sum16 adds the elements as every sum over an innermost axis does: element i
 // in lane i mod 16, then the lanes folded by 8, 4, 2 and 1.
 func sum16[T Float](x []T) T {
