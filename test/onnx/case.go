@@ -32,6 +32,8 @@ type result struct {
 	Reason  string   `json:"reason,omitempty"`
 	Ops     []string `json:"unsupported,omitempty"`     // operators that kept the model from being converted
 	Fixed   []string `json:"constant_inputs,omitempty"` // inputs that were made constants
+	Scope   string   `json:"out_of_scope,omitempty"`    // why it is
+	dir     string
 }
 
 // A testCase is a model and the data that it is tried with.

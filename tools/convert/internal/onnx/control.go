@@ -77,6 +77,11 @@ func (o *op) inlined(attr string, g *graphProto, given []*value) []*value {
 // known is that constant itself.
 func (o *op) subgraph(attr string, given []*value, known int) *subgraph {
 	g := o.graph(attr)
+	return o.called(attr, given, known, func(in []*value) []*value { return o.inlined(attr, g, in) })
+}
+
+// called makes a subgraph of what a function emits.
+func (o *op) called(attr string, given []*value, known int, body func([]*value) []*value) *subgraph {
 	b := &subgraph{attr: attr}
 	inside := make([]*value, len(given))
 	for i, v := range given {
@@ -90,7 +95,7 @@ func (o *op) subgraph(attr string, given []*value, known int) *subgraph {
 	kept := o.nodes
 	o.converter.nodes = nil
 	defer func() { o.converter.nodes = kept }()
-	for _, v := range o.inlined(attr, g, inside) {
+	for _, v := range body(inside) {
 		b.outs = append(b.outs, o.plain(v))
 	}
 	b.nodes = o.nodes
@@ -401,7 +406,7 @@ func scan(o *op) []*value {
 			o.fail("its scanned inputs have %d and %d slices", rounds, v.t.shape[0])
 		}
 	}
-	out := o.scanned(g, rounds, o.in[:states], scanned)
+	out := o.scanned(rounds, o.in[:states], scanned, results, func(in []*value) []*value { return o.inlined("body", g, in) })
 	for i, v := range out[states:] {
 		if outWays[i] != 0 {
 			v = o.reversed(v, 0)
@@ -414,17 +419,17 @@ func scan(o *op) []*value {
 	return out
 }
 
-// scanned runs a body over the slices of values; results are stacked in front.
-func (o *op) scanned(g *graphProto, rounds int, start, scanned []*value) []*value {
+// scanned runs a body over the slices of values; its results are stacked in front.
+func (o *op) scanned(rounds int, start, scanned []*value, results int, body func([]*value) []*value) []*value {
 	if rounds <= maxUnrolled {
 		carried := slices.Clone(start)
-		stacked := make([][]*value, len(g.outputs)-len(start))
+		stacked := make([][]*value, results)
 		for i := range rounds {
 			given := slices.Clone(carried)
 			for _, v := range scanned {
 				given = append(given, o.drop(o.cut(v, 0, int64(i), int64(i)+1, 1), []int{0}))
 			}
-			out := o.inlined("body", g, given)
+			out := body(given)
 			copy(carried, out)
 			for k, v := range out[len(carried):] {
 				stacked[k] = append(stacked[k], v)
@@ -439,7 +444,7 @@ func (o *op) scanned(g *graphProto, rounds int, start, scanned []*value) []*valu
 	for _, v := range scanned {
 		given = append(given, &value{t: &tensor{name: v.t.name, typ: v.typ(), shape: v.t.shape[1:]}})
 	}
-	b := o.subgraph("body", given, -1)
+	b := o.called("body", given, -1, body)
 	// As Loop has it: the round, the carried, the others, the slices; whether to go on.
 	first := len(start)
 	params := append([]*tensor{{name: "round", typ: format.Int64}}, b.params[:first]...)
@@ -494,7 +499,7 @@ func (o *op) scanBatches(g *graphProto, n int) []*value {
 				scanned = append(scanned, &value{t: o.plain(v)})
 			}
 		}
-		for i, v := range o.scanned(g, rounds, start, scanned) {
+		for i, v := range o.scanned(rounds, start, scanned, len(g.outputs)-states, func(in []*value) []*value { return o.inlined("body", g, in) }) {
 			if b == 0 {
 				all = append(all, nil)
 			}

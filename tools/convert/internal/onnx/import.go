@@ -365,8 +365,12 @@ func (c *converter) node(i int, n *nodeProto, s *scope) error {
 		}
 		return nil
 	}
-	if len(n.outputs) > 0 {
-		c.hint = n.outputs[0]
+	c.hint = nodeName(n)
+	if i := slices.IndexFunc(n.outputs, func(s string) bool { return s != "" }); i >= 0 {
+		c.hint = n.outputs[i]
+	}
+	if c.hint == "" {
+		c.hint = n.op
 	}
 	out, err := o.convert()
 	var u unsupported

@@ -337,6 +337,9 @@ func bitShift(o *op) []*value {
 }
 
 func mod(o *op) []*value {
+	if a, b := o.in[0], o.in[1]; a.typ() == format.Uint64 { // which the kernel has not
+		return result(o.binary("Sub", a, o.mul(o.binary("Div", a, b), b)))
+	}
 	in, perm := o.spread(o.in[0], o.in[1])
 	return result(view(o.emit("Mod", format.Attrs{"fmod": o.int("fmod", 0)}, o.in[0].typ(), nil, in...), perm))
 }

@@ -123,9 +123,59 @@ func matmulInteger(o *op) []*value {
 	return result(o.matmul(less(a, 2, true), less(b, 3, false)))
 }
 
-// einsum handles one or two operands: diagonals are refused, letters that only
-// one operand has are summed away first, and the rest is one batched product of
-// the letters that both have.
+// einsumPairs multiplies the first two operands, keeping the letters that the others
+// or the result have, and goes on with one less.
+func (o *op) einsumPairs(terms []string, right string, explicit bool) []*value {
+	if !explicit || strings.Contains(right, "...") || strings.Contains(strings.Join(terms, ""), "...") {
+		o.fail("%d operands without an explicit result, or with dots", len(terms))
+	}
+	later := strings.Join(terms[2:], "") + right
+	var kept strings.Builder
+	for _, r := range terms[0] + terms[1] {
+		if strings.ContainsRune(later, r) && !strings.ContainsRune(kept.String(), r) {
+			kept.WriteRune(r)
+		}
+	}
+	one := func(eq string, in []*value) *value {
+		p := *o
+		p.in = in
+		p.n = &nodeProto{op: o.n.op, inputs: o.n.inputs, attrs: []*attrProto{{name: "equation", s: []byte(eq)}}}
+		return einsum(&p)[0]
+	}
+	first := one(terms[0]+","+terms[1]+"->"+kept.String(), o.in[:2])
+	rest := append([]string{kept.String()}, terms[2:]...)
+	return result(one(strings.Join(rest, ",")+"->"+right, append([]*value{first}, o.in[2:]...)))
+}
+
+// diagonals keeps of dimensions with one letter the elements where they agree.
+func (o *op) diagonals(v *value, term string) (*value, string) {
+	for k := 0; k < len(term); k++ {
+		first := strings.IndexByte(term, term[k])
+		if first == k {
+			continue
+		}
+		n := v.shape()[k]
+		if v.shape()[first] != n {
+			o.fail("%q has the sizes %d and %d", term[k], v.shape()[first], n)
+		}
+		order := slices.Delete(identity(v.rank()), k, k+1)
+		order = append([]int{first, k}, slices.Delete(order, first, first+1)...)
+		t := o.arrange(v, order)
+		t = o.reshape(t, slices.Concat(format.Shape{n * n}, t.shape[2:]))
+		places := make([]int64, n)
+		for i := range places {
+			places[i] = int64(i * (n + 1))
+		}
+		t = o.move("Gather", format.Attrs{"axis": int64(0)}, t, o.int64s(places...).t)
+		v, term = &value{t: t}, term[first:first+1]+term[:first]+term[first+1:k]+term[k+1:]
+		k = 0
+	}
+	return v, term
+}
+
+// einsum handles one or two operands in full: letters that only one operand has are
+// summed away first, and the rest is one batched product of the letters that both
+// have.
 func einsum(o *op) []*value {
 	eq := strings.ReplaceAll(o.str("equation", ""), " ", "")
 	if strings.ContainsFunc(eq, func(r rune) bool {
@@ -135,24 +185,21 @@ func einsum(o *op) []*value {
 	}
 	left, right, explicit := strings.Cut(eq, "->")
 	terms := strings.Split(left, ",")
-	if len(terms) != len(o.in) || len(terms) > 2 {
-		o.fail("equation %q for %d operands: one or two are possible", eq, len(o.in))
+	if len(terms) != len(o.in) || slices.Contains(o.in, nil) {
+		o.fail("equation %q for %d operands", eq, len(o.in))
+	}
+	if len(terms) > 2 {
+		return o.einsumPairs(terms, right, explicit)
 	}
 	in := make([]*value, len(o.in))
 	count := map[rune]int{}
 	for i, v := range o.in {
-		if v == nil {
-			o.fail("an operand is absent")
-		}
-		in[i] = v
 		terms[i] = spell(terms[i], v.rank())
 		if len(terms[i]) != v.rank() {
 			o.fail("equation %q: operand %d has %d dimensions", eq, i, v.rank())
 		}
-		for k, r := range terms[i] {
-			if strings.ContainsRune(terms[i][:k], r) {
-				o.fail("equation %q takes a diagonal", eq)
-			}
+		in[i], terms[i] = o.diagonals(v, terms[i])
+		for _, r := range terms[i] {
 			count[r]++
 		}
 	}
