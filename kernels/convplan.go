@@ -49,6 +49,7 @@ type convPlan struct {
 const (
 	borderBelow = 64      // bordered if a pixel of a group has fewer channels than this
 	blockBytes  = 1 << 18 // of the rows of a task, which share a panel: so much of L2
+	nearBytes   = 1 << 14 // at levels without a fast L2: of the input and output of a task, half of L1
 	blockTiles  = 8       // row tiles of a task at least, for a panel to be worth loading into L1
 	wantTasks   = 16      // tasks to aim for: enough for 4 threads to share evenly; half as many if they are short
 	minTaskMACs = 1 << 19 // int8, for float32 a quarter: half a task of this size costs less than handing it out
@@ -134,6 +135,9 @@ func (p *convPlan) copyRows(n int) int { return (n-1)*p.s.SH + (p.s.KH-1)*p.s.DH
 // the shape alone, never on the number of threads.
 func (p *convPlan) cutTasks() {
 	p.rowBlock = max(blockTiles, blockBytes/(p.tile.mr*p.depth*p.elem))
+	if p.tile.near {
+		p.rowBlock = max(1, nearBytes/(p.tile.mr*(p.cg*p.s.SH*p.s.SW+p.og)*p.elem))
+	}
 	if p.bordered { // whole rows are copied: at least one should be used in full
 		p.rowBlock = max(p.rowBlock, ceilDiv(p.s.OW, p.tile.mr))
 	}

@@ -100,6 +100,7 @@ type dwArgs struct {
 type gemmShape struct {
 	mr, nr int
 	kr     int  // consecutive k that lie side by side for one channel; 1 for float32
+	near   bool // tasks are cut so that their input and output stay in L1
 	wide   bool // the panel's weights are int16
 	flat   bool // the kernel takes qGemmArgs.Step
 	u8     bool // the kernel reads x as uint8(x^0x80) = x+128: the packer folds -128·Σw into bias'

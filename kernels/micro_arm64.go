@@ -7,11 +7,11 @@ import "github.com/whet-edge/whet/kernels/arm64"
 func qgemmShape(l Level) gemmShape {
 	switch l {
 	case I8MM:
-		return gemmShape{mr: arm64.QGemmI8MMMR, nr: arm64.QGemmI8MMNR, kr: arm64.QGemmI8MMKR}
+		return gemmShape{mr: arm64.QGemmI8MMMR, nr: arm64.QGemmI8MMNR, kr: arm64.QGemmI8MMKR, near: true}
 	case Dotprod:
-		return gemmShape{mr: arm64.QGemmDotprodMR, nr: arm64.QGemmDotprodNR, kr: arm64.QGemmDotprodKR}
+		return gemmShape{mr: arm64.QGemmDotprodMR, nr: arm64.QGemmDotprodNR, kr: arm64.QGemmDotprodKR, near: true}
 	case NEON:
-		return gemmShape{mr: arm64.QGemmNEONMR, nr: arm64.QGemmNEONNR, kr: arm64.QGemmNEONKR}
+		return gemmShape{mr: arm64.QGemmNEONMR, nr: arm64.QGemmNEONNR, kr: arm64.QGemmNEONKR, near: true}
 	}
 	return qgemmShapeGo
 }
@@ -20,7 +20,7 @@ func fgemmShape(l Level) gemmShape {
 	if l == Generic {
 		return fgemmShapeGo
 	}
-	return gemmShape{mr: arm64.GemmNEONMR, nr: arm64.GemmNEONNR, kr: 1}
+	return gemmShape{mr: arm64.GemmNEONMR, nr: arm64.GemmNEONNR, kr: 1, near: true}
 }
 
 func qdwShape(l Level) dwShape {
