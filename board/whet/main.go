@@ -70,6 +70,9 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
+// extra are commands of builds with a tag.
+var extra []func() *cobra.Command
+
 func newRootCmd() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "whet",
@@ -91,5 +94,8 @@ whet-convert makes .whet models of .tflite files.`,
 		newBenchCmd(), newDemoCmd(), newDoctorCmd(), newEvalCmd(), newInspectCmd(),
 		newMergeCmd(), newRunCmd(), newServeCmd(), newTuneCmd(),
 	)
+	for _, c := range extra {
+		root.AddCommand(c())
+	}
 	return root
 }

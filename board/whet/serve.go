@@ -343,8 +343,14 @@ func addDelta(ctx context.Context, srv *serve.Server, name string) error {
 	return fileError(name, err)
 }
 
-// buildVersion is the module's version, or "devel".
+// version is set by release builds.
+var version string
+
+// buildVersion is the release's or the module's version, or "devel".
 func buildVersion() string {
+	if version != "" {
+		return version
+	}
 	b, ok := debug.ReadBuildInfo()
 	if !ok || slices.Contains([]string{"", "(devel)"}, b.Main.Version) {
 		return "devel"
