@@ -19,6 +19,7 @@ type Array struct {
 	Data  []byte // little-endian
 	Rate  int    // samples a second, of sounds; else 0
 	image bool   // uint8 pixels [h,w,c]
+	text  bool   // UTF-8, or a file's bytes
 	file  bool   // from a .npy file: goes into the tensor as it stands or not at all
 }
 

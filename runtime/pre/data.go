@@ -140,7 +140,7 @@ func (d *Data) folder(dir string, labels []string) error {
 				continue
 			}
 			path := filepath.Join(dir, c.Name(), f.Name())
-			if f.IsDir() || !slices.Contains(Extensions, strings.ToLower(filepath.Ext(path))) {
+			if f.IsDir() || !d.pipe.takesText && !slices.Contains(Extensions, strings.ToLower(filepath.Ext(path))) {
 				return fmt.Errorf("%s: neither a folder of folders nor a sample (%s)", path, strings.Join(Extensions, " "))
 			}
 			d.Names = append(d.Names, path)
@@ -151,7 +151,7 @@ func (d *Data) folder(dir string, labels []string) error {
 		return errors.New("no samples; the layout is DIR/<label>/<files>")
 	}
 	d.name(of, labels)
-	d.sample = func(i int) (*Array, error) { return ReadFile(d.Names[i]) }
+	d.sample = func(i int) (*Array, error) { return d.pipe.ReadFile(d.Names[i]) }
 	return nil
 }
 
@@ -161,16 +161,29 @@ func (d *Data) table(path string, labels []string) error {
 		return err
 	}
 	defer f.Close()
+	if d.pipe.takesText {
+		texts, of, err := readTexts(f)
+		if err != nil {
+			return err
+		}
+		d.rows(path, of, labels, func(i int) (*Array, error) { return Text(texts[i]), nil })
+		return nil
+	}
 	rows, of, err := readTable(f)
 	if err != nil {
 		return err
 	}
-	for i := range rows {
+	d.rows(path, of, labels, func(i int) (*Array, error) { return floats(rows[i], len(rows[i])), nil })
+	return nil
+}
+
+// rows takes the samples of a table.
+func (d *Data) rows(path string, of, labels []string, sample func(i int) (*Array, error)) {
+	for i := range of {
 		d.Names = append(d.Names, fmt.Sprintf("%s row %d", path, i+1))
 	}
 	d.name(of, labels)
-	d.sample = func(i int) (*Array, error) { return floats(rows[i], len(rows[i])), nil }
-	return nil
+	d.sample = sample
 }
 
 func (d *Data) archive(path string, labels []string) error {

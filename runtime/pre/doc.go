@@ -18,18 +18,46 @@
 //	           is that of a grey or RGB picture of the size is taken for one
 //	  size     ints [h,w]; default: the input's own, from its shape [1,h,w,c]
 //	  fit      "stretch" (default) | "crop": the largest centred window of the
-//	           target's shape, then stretched
+//	           target's shape, then stretched | "pad", "corner": scaled to fit
+//	           and laid into the middle or the upper left, the rest is fill
+//	  fill     int, 0 to 255; default 0
 //	  filter   "bilinear" (default): 2x2 taps, half-pixel centres
 //	           | "antialias": the triangle is as wide as the reduction
 //	  order    "rgb" | "bgr" | "gray"; default: "gray" if the input has one
 //	           channel, else "rgb"
 //	audio      a sound to a vector of samples, channels averaged
-//	  rate     int, samples a second (required); another rate is refused
+//	  rate     int, samples a second (required); another rate is resampled
 //	  samples  int; longer sounds keep their middle, shorter ones get zeros on
 //	           both sides; default: the input's number of elements
 //	normalize  real value = (x - mean) * scale, channel by channel
 //	  mean     floats, one or one a channel; default 0
 //	  scale    floats, one or one a channel; default 1
+//
+//	mel        a sound to frames of a spectrogram, [frames, bands]; the names and
+//	           defaults of librosa's n_fft, win_length, hop_length and so on
+//	  rate fft window hop    ints
+//	  shape    "hann" | "hamming" | "ones"; center bool, pad "constant" | "reflect"
+//	  power    2 | 1; mels int, 0 for the spectrum; low, high in Hz
+//	  htk      bool, the mel scale; norm "slaney" | "none"
+//	  log      "none" | "db" with ref (0: the largest) and range (top_db)
+//	           | "ln", "log10" with add; floor: the least value, 1e-10
+//	  mfcc     int, coefficients; lifter
+//	micro      a sound to frames of TensorFlow Lite Micro's front end, in its units
+//	  rate window step channels low high    milliseconds and Hz; see mel.MicroParams
+//	tokenizer  the model's tokenizer, for the steps tokens: package token
+//	tokens     a text to numbers
+//	  give     "ids" (default) | "mask": 1 where there is a token | "types": zeros
+//	  length   int; default: the input's number of elements; longer texts are cut
+//	  pad      int, the id behind the text; default 0
+//	bytes      a file's bytes: the first and the last ones
+//	  begin, end  ints, together the input's number of elements; pad int
+//	  strip    bool, white space off both ends before
+//	stream     how a long sound is fed piece by piece, for Pieces
+//	  hop      int, rows (frames, or samples) from one piece to the next
+//	  lead     int, rows of zeros before the first; default: the input's less hop
+//
+// An input of shape [1,c,h,w] or [c,h,w], with one or three channels, gets its
+// picture channel by channel.
 //
 // # From the last step to the tensor
 //

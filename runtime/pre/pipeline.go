@@ -11,6 +11,8 @@ import (
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/kernels"
+	"github.com/whet-edge/whet/runtime/pre/mel"
+	"github.com/whet-edge/whet/runtime/pre/token"
 )
 
 // A Pipeline fills one input tensor of a model from samples. It is immutable
@@ -22,6 +24,12 @@ type Pipeline struct {
 
 	// picture is the implied step of a model without steps, or nil.
 	picture step
+
+	planar    bool             // the input is [1,c,h,w] or [c,h,w]
+	tokens    *token.Tokenizer // the model's, or nil
+	takesText bool             // there is a step tokens or bytes
+	geometry  func(h, w int) Placement
+	hop, lead int // of the step stream; hop 0: there is none
 }
 
 // A step changes the sample's values on their way.
@@ -33,17 +41,43 @@ type values struct {
 	image bool   // pixels: no step has made them real numbers yet
 	rate  int    // of sounds
 	what  string // "picture", "sound", "vector" or "array", for errors
+
+	text   string // of a sample that is text, until a step takes it
+	isText bool
+	whole  bool // sounds are not cut to the length of the input: it is fed piece by piece
 }
 
 // New prepares the steps of a model's header for one of its inputs; first says
 // whether it is the model's first input.
 func New(steps []format.Transform, in *format.Tensor, first bool) (*Pipeline, error) {
-	p := &Pipeline{in: in, elems: in.Shape.Elems()}
+	k, err := tokenizer(steps)
+	if err != nil {
+		return nil, err
+	}
+	return forInput(steps, in, first, k)
+}
+
+// tokenizer returns the one among the steps, or nil.
+func tokenizer(steps []format.Transform) (*token.Tokenizer, error) {
+	for _, t := range steps {
+		if t.Op == token.Op {
+			return token.FromTransform(t)
+		}
+	}
+	return nil, nil
+}
+
+func forInput(steps []format.Transform, in *format.Tensor, first bool, k *token.Tokenizer) (*Pipeline, error) {
+	p := &Pipeline{in: in, elems: in.Shape.Elems(), tokens: k}
 	if p.elems < 0 {
 		return nil, fmt.Errorf("input %q has no fixed shape", in.Name)
 	}
 	var own []format.Transform
 	for _, t := range steps {
+		if t.Op == token.Op {
+			continue
+		}
+		p.takesText = p.takesText || t.Tensor == in.Name && (t.Op == "tokens" || t.Op == "bytes")
 		if t.Tensor == in.Name || t.Tensor == "" && first {
 			own = append(own, t)
 		}
@@ -59,16 +93,22 @@ func New(steps []format.Transform, in *format.Tensor, first bool) (*Pipeline, er
 		if err != nil {
 			return nil, fmt.Errorf("preprocessing step %d (%s) of input %q: %w", i, t.Op, in.Name, err)
 		}
-		p.steps = append(p.steps, s)
+		if s != nil {
+			p.steps = append(p.steps, s)
+		}
 	}
 	return p, nil
 }
 
 // ForModel prepares the steps for all inputs of a model's main graph.
 func ForModel(m *format.Model) ([]*Pipeline, error) {
+	k, err := tokenizer(m.Header.Pre)
+	if err != nil {
+		return nil, err
+	}
 	var out []*Pipeline
 	for i, in := range m.Main().Inputs {
-		p, err := New(m.Header.Pre, m.Tensor(in.Tensor), i == 0)
+		p, err := forInput(m.Header.Pre, m.Tensor(in.Tensor), i == 0, k)
 		if err != nil {
 			return nil, err
 		}
@@ -83,6 +123,26 @@ func (p *Pipeline) takesPixels() bool {
 	return p.in.Type.Bits() == 8 && len(s) == 4 && s[0] == 1 && (s[3] == 1 || s[3] == 3)
 }
 
+// pixels returns the size of the picture that the input's shape is, zeros if it
+// is none, and notes whether its channels come first.
+func (p *Pipeline) pixels() (h, w, c int) {
+	s := p.in.Shape
+	if len(s) == 4 && s[0] == 1 {
+		s = s[1:]
+	}
+	colours := func(n int) bool { return n == 1 || n == 3 }
+	switch {
+	case len(s) == 3 && !colours(s[2]) && colours(s[0]):
+		p.planar = true
+		return s[1], s[2], s[0]
+	case len(s) == 3:
+		return s[0], s[1], s[2]
+	case len(s) == 2:
+		return s[0], s[1], 1
+	}
+	return 0, 0, 0
+}
+
 // Input returns the tensor that the pipeline fills.
 func (p *Pipeline) Input() *format.Tensor { return p.in }
 
@@ -90,34 +150,20 @@ func (p *Pipeline) Input() *format.Tensor { return p.in }
 func (p *Pipeline) Size() int { return p.in.Type.Bytes(p.elems) }
 
 func (p *Pipeline) step(t format.Transform) (step, error) {
-	known := map[string][]string{
-		"image":     {"size", "fit", "filter", "order"},
-		"audio":     {"rate", "samples"},
-		"normalize": {"mean", "scale"},
-	}
-	names, ok := known[t.Op]
+	spec, ok := stepSpecs[t.Op]
 	if !ok {
 		return nil, fmt.Errorf("this version has no such step")
 	}
-	for name := range t.Attrs {
-		if !slices.Contains(names, name) {
-			return nil, fmt.Errorf("attribute %q is unknown", name)
+	if t.Op != token.Op {
+		if err := checkAttrs(spec.attrs, t.Attrs); err != nil {
+			return nil, err
 		}
 	}
-	switch t.Op {
-	case "image":
-		return p.imageStep(t.Attrs)
-	case "audio":
-		return p.audioStep(t.Attrs)
-	}
-	return p.normalizeStep(t.Attrs)
+	return spec.build(p, t.Attrs)
 }
 
 func (p *Pipeline) imageStep(a format.Attrs) (step, error) {
-	h, w, c := 0, 0, 0
-	if s := p.in.Shape; len(s) == 4 {
-		h, w, c = s[1], s[2], s[3]
-	}
+	h, w, c := p.pixels()
 	if size := a.Ints("size"); len(size) == 2 {
 		h, w = int(size[0]), int(size[1])
 	} else if a["size"] != nil {
@@ -126,16 +172,17 @@ func (p *Pipeline) imageStep(a format.Attrs) (step, error) {
 	if h <= 0 || w <= 0 || h > maxPixels/w {
 		return nil, fmt.Errorf("size %dx%d", h, w)
 	}
-	fit, filter := a.Str("fit", "stretch"), a.Str("filter", "bilinear")
+	fit, filter, fill := a.Str("fit", "stretch"), a.Str("filter", "bilinear"), a.Int("fill", 0)
 	order := "rgb"
 	if c == 1 {
 		order = "gray"
 	}
 	order = a.Str("order", order)
-	if fit != "stretch" && fit != "crop" || filter != "bilinear" && filter != "antialias" ||
+	if !slices.Contains([]string{"stretch", "crop", "pad", "corner"}, fit) || fill < 0 || fill > 255 || filter != "bilinear" && filter != "antialias" ||
 		order != "rgb" && order != "bgr" && order != "gray" {
-		return nil, fmt.Errorf("fit %q, filter %q, order %q: one is unknown", fit, filter, order)
+		return nil, fmt.Errorf("fit %q, filter %q, order %q, fill %d: one is unknown", fit, filter, order, fill)
 	}
+	p.geometry = func(sh, sw int) Placement { return place(fit, sh, sw, h, w) }
 	return func(v *values) error {
 		if v.what == "vector" && (v.w == h*w || v.w == 3*h*w) { // pixels of the right size without their shape
 			v.h, v.w, v.c, v.what = h, w, v.w/(h*w), "array"
@@ -143,10 +190,16 @@ func (p *Pipeline) imageStep(a format.Attrs) (step, error) {
 		if v.c != 1 && v.c != 3 || v.h*v.w == 0 || v.what == "sound" || v.what == "vector" {
 			return fmt.Errorf("a %s of shape [%d,%d,%d] given where a picture is needed", v.what, v.h, v.w, v.c)
 		}
+		at := place(fit, v.h, v.w, h, w)
 		if fit == "crop" {
 			v.plane = v.crop(h, w)
 		}
-		v.plane = v.resize(h, w, filter == "antialias").reorder(order)
+		if fit == "pad" || fit == "corner" {
+			v.plane = v.resize(at.h, at.w, filter == "antialias").frame(h, w, at.y, at.x, float32(fill))
+		} else {
+			v.plane = v.resize(h, w, filter == "antialias")
+		}
+		v.plane = v.reorder(order)
 		v.image = true
 		return nil
 	}, nil
@@ -158,19 +211,27 @@ func (p *Pipeline) audioStep(a format.Attrs) (step, error) {
 		return nil, fmt.Errorf("rate %d, samples %d", rate, n)
 	}
 	return func(v *values) error {
-		if v.rate != 0 && v.rate != rate {
-			return fmt.Errorf("sound of %d samples a second given where %d are needed; resample it first", v.rate, rate)
+		if v.c == 0 || v.isText {
+			return fmt.Errorf("a %s given where a sound is needed", v.what)
+		}
+		mono := make([]float32, v.w)
+		for i := range mono {
+			for _, x := range v.v[i*v.c : (i+1)*v.c] {
+				mono[i] += x
+			}
+			mono[i] /= float32(v.c)
+		}
+		if v.rate != 0 {
+			mono = mel.Resample(mono, v.rate, rate)
+		}
+		if v.whole {
+			v.plane, v.image = plane{1, len(mono), 1, mono}, false
+			return nil
 		}
 		out := plane{1, n, 1, make([]float32, n)}
 		// A long sound keeps its middle, a short one is laid into the middle.
-		src, dst := max(0, (v.w-n)/2), max(0, (n-v.w)/2)
-		for i := range min(n, v.w) {
-			var sum float32
-			for k := range v.c {
-				sum += v.v[(src+i)*v.c+k]
-			}
-			out.v[dst+i] = sum / float32(v.c)
-		}
+		src, dst := max(0, (len(mono)-n)/2), max(0, (n-len(mono))/2)
+		copy(out.v[dst:], mono[src:min(src+n, len(mono))])
 		v.plane, v.image = out, false
 		return nil
 	}, nil
@@ -215,24 +276,42 @@ func (p *Pipeline) Put(dst []byte, a *Array) error {
 		}
 		copy(dst, a.Data)
 		return nil
+	case a.text && !p.takesText:
+		return fmt.Errorf("input %q takes no text: the model has no tokenizer; convert it again with --tokenizer", p.in.Name)
 	case a.image && len(steps) == 0:
 		if p.picture == nil {
 			return fmt.Errorf("the model does not say how a picture becomes its input %q (%v %v); convert it again with the picture's mean and scale, or give a .npy",
 				p.in.Name, p.in.Type, []int(p.in.Shape))
 		}
 		steps = []step{p.picture}
-	case a.Type == p.in.Type && a.Elems() == p.elems && !a.image && a.Rate == 0 &&
+	case a.Type == p.in.Type && a.Elems() == p.elems && !a.image && !a.text && a.Rate == 0 &&
 		(a.Type != format.Float32 || len(steps) == 0):
 		copy(dst, a.Data)
 		return nil
 	case a.Type != format.Float32 && len(steps) == 0:
 		return p.mismatch(a)
 	}
-	f, err := a.Float32s()
+	v, err := p.run(a, steps, false)
 	if err != nil {
 		return err
 	}
-	v := &values{plane: plane{1, len(f), 1, f}, image: a.image, rate: a.Rate, what: "array"}
+	if len(v.v) != p.elems {
+		return p.mismatch(a)
+	}
+	return p.store(dst, v.v, v.image)
+}
+
+// run takes a sample through the steps.
+func (p *Pipeline) run(a *Array, steps []step, whole bool) (*values, error) {
+	if a.text {
+		v := &values{text: string(a.Data), isText: true, what: "text"}
+		return v, v.through(steps)
+	}
+	f, err := a.Float32s()
+	if err != nil {
+		return nil, err
+	}
+	v := &values{plane: plane{1, len(f), 1, f}, image: a.image, rate: a.Rate, what: "array", whole: whole}
 	switch s := a.Shape; {
 	case a.Rate != 0:
 		v.what, v.w, v.c = "sound", s[0], s[1]
@@ -248,15 +327,25 @@ func (p *Pipeline) Put(dst []byte, a *Array) error {
 	case len(s) == 1:
 		v.what = "vector"
 	}
+	if err := v.through(steps); err != nil {
+		return nil, err
+	}
+	if p.planar && v.image || p.planar && p.geometry != nil {
+		v.plane = v.planes()
+	}
+	return v, nil
+}
+
+func (v *values) through(steps []step) error {
 	for _, s := range steps {
 		if err := s(v); err != nil {
 			return err
 		}
 	}
-	if len(v.v) != p.elems {
-		return p.mismatch(a)
+	if v.isText {
+		return fmt.Errorf("the input takes no text")
 	}
-	return p.store(dst, v)
+	return nil
 }
 
 // sameLayout reports whether two shapes differ in dimensions of size 1 only.
@@ -270,15 +359,24 @@ func (p *Pipeline) mismatch(a *Array) error {
 }
 
 // store writes the values in the tensor's type.
-func (p *Pipeline) store(dst []byte, v *values) error {
-	if p.in.Type == format.Float32 {
-		for i, x := range v.v {
+func (p *Pipeline) store(dst []byte, v []float32, image bool) error {
+	var lo, hi int32
+	switch p.in.Type {
+	case format.Float32:
+		for i, x := range v {
 			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(x))
 		}
 		return nil
-	}
-	var lo, hi int32
-	switch p.in.Type {
+	case format.Int32:
+		for i, x := range v {
+			binary.LittleEndian.PutUint32(dst[4*i:], uint32(int32(x)))
+		}
+		return nil
+	case format.Int64:
+		for i, x := range v {
+			binary.LittleEndian.PutUint64(dst[8*i:], uint64(int64(x)))
+		}
+		return nil
 	case format.Int8:
 		lo, hi = math.MinInt8, math.MaxInt8
 	case format.Uint8:
@@ -290,7 +388,7 @@ func (p *Pipeline) store(dst []byte, v *values) error {
 	}
 	scale, zero := float32(1), int32(0)
 	switch q := p.in.Quant; {
-	case v.image && p.in.Type.Bits() == 8:
+	case image && p.in.Type.Bits() == 8:
 		if p.in.Type == format.Int8 {
 			zero = -128
 		}
@@ -299,7 +397,7 @@ func (p *Pipeline) store(dst []byte, v *values) error {
 	case q != nil:
 		return fmt.Errorf("input %q is quantized with %d scales, not one", p.in.Name, len(q.Scale))
 	}
-	for i, x := range v.v {
+	for i, x := range v {
 		if x != x {
 			return fmt.Errorf("value %d of the data is not a number", i)
 		}

@@ -99,7 +99,6 @@ func TestPutRefuses(t *testing.T) {
 		{"npy of another shape", tensor(format.Float32, nil, 1, 3), nil, file, "needs float32 [1 3]"},
 		{"picture for a float network", tensor(format.Float32, nil, 1, 2, 2, 3), nil, picture(), "does not say how a picture"},
 		{"too few values", tensor(format.Int8, format.PerTensor(1, 0), 1, 3), nil, floats([]float32{1}, 1), "needs int8 [1 3]"},
-		{"another rate", tensor(format.Float32, nil, 1, 2), []format.Transform{{Op: "audio", Attrs: format.Attrs{"rate": int64(8000)}}}, sound, "resample"},
 		{"sound as a picture", tensor(format.Uint8, nil, 1, 2, 2, 1), []format.Transform{{Op: "image"}}, sound, "where a picture"},
 		{"a row that is no picture", tensor(format.Uint8, nil, 1, 2, 2, 1), []format.Transform{{Op: "image"}}, floats([]float32{1, 2, 3}, 3), "a vector of shape"},
 		{"not a number", tensor(format.Int8, format.PerTensor(1, 0), 1), nil, nan, "not a number"},
@@ -119,13 +118,13 @@ func TestPutRefuses(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for want, s := range map[string]format.Transform{
-		"no such step":          {Op: "mel"},
-		`"speed" is unknown`:    {Op: "image", Attrs: format.Attrs{"speed": int64(1)}},
-		"one is unknown":        {Op: "image", Attrs: format.Attrs{"fit": "squeeze"}},
-		"size must be":          {Op: "image", Attrs: format.Attrs{"size": []int64{1}}},
-		"rate 0, samples 12":    {Op: "audio"},
-		"size 1048576x1048576":  {Op: "image", Attrs: format.Attrs{"size": []int64{1 << 20, 1 << 20}}},
-		"step 0 (mel) of input": {Op: "mel"},
+		"no such step":            {Op: "whirl"},
+		`"speed" is unknown`:      {Op: "image", Attrs: format.Attrs{"speed": int64(1)}},
+		"one is unknown":          {Op: "image", Attrs: format.Attrs{"fit": "squeeze"}},
+		"size must be":            {Op: "image", Attrs: format.Attrs{"size": []int64{1}}},
+		"rate 0, samples 12":      {Op: "audio"},
+		"size 1048576x1048576":    {Op: "image", Attrs: format.Attrs{"size": []int64{1 << 20, 1 << 20}}},
+		"step 0 (whirl) of input": {Op: "whirl"},
 	} {
 		if _, err := New([]format.Transform{s}, tensor(format.Uint8, nil, 1, 2, 2, 3), true); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)

@@ -84,12 +84,18 @@ func (p plane) resize(h, w int, antialias bool) plane {
 	return out
 }
 
+// window returns the largest size within sh by sw that has the shape of h:w.
+func window(sh, sw, h, w int) (ch, cw int) {
+	ch, cw = sh, max(1, sh*w/h)
+	if cw > sw {
+		ch, cw = max(1, sw*h/w), sw
+	}
+	return ch, cw
+}
+
 // crop returns the largest centred window with the shape of h:w.
 func (p plane) crop(h, w int) plane {
-	ch, cw := p.h, max(1, p.h*w/h)
-	if cw > p.w {
-		ch, cw = max(1, p.w*h/w), p.w
-	}
+	ch, cw := window(p.h, p.w, h, w)
 	y0, x0 := (p.h-ch)/2, (p.w-cw)/2
 	out := plane{ch, cw, p.c, make([]float32, ch*cw*p.c)}
 	for y := range ch {
@@ -124,4 +130,27 @@ func (p plane) reorder(order string) plane {
 		return out
 	}
 	return p
+}
+
+// frame lays the picture into a larger one of a single value.
+func (p plane) frame(h, w, y0, x0 int, fill float32) plane {
+	out := plane{h, w, p.c, make([]float32, h*w*p.c)}
+	for i := range out.v {
+		out.v[i] = fill
+	}
+	for y := range p.h {
+		copy(out.v[((y0+y)*w+x0)*p.c:], p.v[y*p.w*p.c:(y+1)*p.w*p.c])
+	}
+	return out
+}
+
+// planes returns the values channel by channel, [c,h,w], in the slots of a
+// picture.
+func (p plane) planes() plane {
+	out := plane{p.h, p.w, p.c, make([]float32, len(p.v))}
+	n := p.h * p.w
+	for i, v := range p.v {
+		out.v[i%p.c*n+i/p.c] = v
+	}
+	return out
 }

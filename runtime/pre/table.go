@@ -53,6 +53,45 @@ func anyNumber(fields []string) bool {
 // looked for; without one, the last column is it.
 var labelColumns = []string{"label", "class", "target", "y"}
 
+// labelColumn returns the index of the column of classes.
+func labelColumn(head []string) int {
+	col := slices.IndexFunc(head, func(h string) bool {
+		return slices.ContainsFunc(labelColumns, func(name string) bool { return strings.EqualFold(strings.TrimSpace(h), name) })
+	})
+	if col < 0 {
+		col = len(head) - 1
+	}
+	return col
+}
+
+// readTexts reads a table with a header line and two columns: a text and its
+// class.
+func readTexts(r io.Reader) (texts, labels []string, err error) {
+	c := csv.NewReader(io.LimitReader(r, MaxBytes))
+	head, err := c.Read()
+	if err != nil {
+		return nil, nil, fmt.Errorf("no header line: %w", err)
+	}
+	if len(head) != 2 {
+		return nil, nil, fmt.Errorf("%d columns; for a model that takes texts there are two, the text and its class", len(head))
+	}
+	col := labelColumn(head)
+	for {
+		rec, err := c.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		texts, labels = append(texts, rec[1-col]), append(labels, strings.TrimSpace(rec[col]))
+	}
+	if len(texts) == 0 {
+		return nil, nil, errors.New("no rows after the header line")
+	}
+	return texts, labels, nil
+}
+
 // readTable reads a table with a header line: one sample a row, one column of
 // class names.
 func readTable(r io.Reader) (rows [][]float32, labels []string, err error) {
@@ -65,12 +104,7 @@ func readTable(r io.Reader) (rows [][]float32, labels []string, err error) {
 	if anyNumber(head) {
 		return nil, nil, errors.New("the first line has numbers; a header line with the columns' names is needed")
 	}
-	col := slices.IndexFunc(head, func(h string) bool {
-		return slices.ContainsFunc(labelColumns, func(name string) bool { return strings.EqualFold(strings.TrimSpace(h), name) })
-	})
-	if col < 0 {
-		col = len(head) - 1
-	}
+	col := labelColumn(head)
 	if len(head) < 2 {
 		return nil, nil, errors.New("one column only; a column of classes and one of values at least are needed")
 	}
