@@ -54,8 +54,13 @@ type checker struct {
 	states  map[string]*State
 	graphs  map[string]*Graph
 	nodes   map[string]*Node
-	source  map[string]string // who defines a tensor that is not constant
+	source  map[string]definer // who defines a tensor that is not constant
 }
+
+// A definer is a node, or a graph by its inputs.
+type definer struct{ what, name string }
+
+func (d definer) String() string { return fmt.Sprintf("%s %q", d.what, d.name) }
 
 func newChecker(m *Model) *checker {
 	return &checker{m: m,
@@ -63,7 +68,7 @@ func newChecker(m *Model) *checker {
 		states:  make(map[string]*State, len(m.States)),
 		graphs:  make(map[string]*Graph, len(m.Graphs)),
 		nodes:   map[string]*Node{},
-		source:  map[string]string{},
+		source:  map[string]definer{},
 	}
 }
 
@@ -283,14 +288,14 @@ func checkData(t DType, n int, data []byte) error {
 
 func (k *checker) graph(g *Graph) error {
 	defined := make(map[string]bool, len(g.Inputs)+len(g.Nodes))
-	define := func(name, by string) error {
+	define := func(name string, by definer) error {
 		t := k.tensors[name]
 		switch {
 		case t == nil:
 			return fmt.Errorf("tensor %q is not in the model's table", name)
 		case t.Const():
 			return fmt.Errorf("tensor %q is a constant", name)
-		case k.source[name] != "":
+		case k.source[name] != definer{}:
 			return fmt.Errorf("tensor %q is already defined by %s", name, k.source[name])
 		}
 		k.source[name] = by
@@ -304,13 +309,13 @@ func (k *checker) graph(g *Graph) error {
 			return nil, fmt.Errorf("tensor %q is not in the model's table", name)
 		case t.Const() || defined[name]:
 			return t, nil
-		case k.source[name] != "":
+		case k.source[name] != definer{}:
 			return nil, fmt.Errorf("tensor %q belongs to another graph (%s): pass it as an input", name, k.source[name])
 		}
 		return nil, fmt.Errorf("tensor %q is used before a node defines it: order the nodes, and break the cycle if there is one", name)
 	}
 	for _, in := range g.Inputs {
-		if err := define(in.Tensor, fmt.Sprintf("input of graph %q", g.Name)); err != nil {
+		if err := define(in.Tensor, definer{"input of graph", g.Name}); err != nil {
 			return fmt.Errorf("input of graph %q: %w", g.Name, err)
 		}
 	}
@@ -333,7 +338,7 @@ func (k *checker) graph(g *Graph) error {
 	return nil
 }
 
-func (k *checker) node(n *Node, use func(string) (*Tensor, error), define func(name, by string) error) error {
+func (k *checker) node(n *Node, use func(string) (*Tensor, error), define func(string, definer) error) error {
 	if err := add(k.nodes, "node", n.Name, n); err != nil {
 		return err
 	}
@@ -372,7 +377,7 @@ func (k *checker) node(n *Node, use func(string) (*Tensor, error), define func(n
 			}
 			continue
 		}
-		if err := define(name, fmt.Sprintf("node %q", n.Name)); err != nil {
+		if err := define(name, definer{"node", n.Name}); err != nil {
 			return fmt.Errorf("output %d: %w", i, err)
 		}
 		out[i] = k.tensors[name]

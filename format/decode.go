@@ -2,6 +2,8 @@ package format
 
 import (
 	"bytes"
+	"encoding/binary"
+	"io"
 	"math"
 	"slices"
 	"unicode/utf8"
@@ -21,7 +23,8 @@ const prealloc = 1024
 type decoder struct {
 	mp    *msgpack.Decoder
 	r     *bytes.Reader
-	start int64 // of the bytes in the file
+	b     []byte // what r reads
+	start int64  // of the bytes in the file
 	lim   *Limits
 	items int // entries left
 	err   error
@@ -31,7 +34,7 @@ type decoder struct {
 
 func newDecoder(b []byte, start int64, lim *Limits) *decoder {
 	r := bytes.NewReader(b)
-	return &decoder{mp: msgpack.NewDecoder(r), r: r, start: start, lim: lim, items: lim.Items}
+	return &decoder{mp: msgpack.NewDecoder(r), r: r, b: b, start: start, lim: lim, items: lim.Items}
 }
 
 func (d *decoder) offset() int64 { return d.start + d.r.Size() - int64(d.r.Len()) }
@@ -487,9 +490,34 @@ func (d *decoder) scales() []float32 {
 		return s
 	}
 	n := d.arrayLen()
+	if s := d.float32s(n); s != nil {
+		return s
+	}
 	s := make([]float32, 0, min(n, prealloc))
 	for ; n > 0 && d.err == nil; n-- {
 		s = append(s, d.float32())
+	}
+	return s
+}
+
+// float32s reads n numbers at once, which a model has in the tens of thousands.
+// It returns nil and takes nothing where what follows is something else.
+func (d *decoder) float32s(n int) []float32 {
+	const size = 5 // the code and a big-endian float32
+	b := d.b[len(d.b)-d.r.Len():]
+	if d.err != nil || n > len(b)/size {
+		return nil
+	}
+	s := make([]float32, n)
+	for i := range s {
+		v := b[i*size:][:size]
+		if v[0] != msgpcode.Float {
+			return nil
+		}
+		s[i] = math.Float32frombits(binary.BigEndian.Uint32(v[1:]))
+	}
+	if _, err := d.r.Seek(int64(n*size), io.SeekCurrent); err != nil {
+		return nil
 	}
 	return s
 }

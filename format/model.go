@@ -8,6 +8,7 @@ package format
 import (
 	"fmt"
 	"math"
+	"unsafe"
 )
 
 // A Model is one whole network: its graphs, its constants and what people need
@@ -23,6 +24,7 @@ type Model struct {
 	Tensors []*Tensor // of all graphs; names are unique in the model
 
 	closer func() error // unmaps the file that Data slices point into
+	mapped []byte       // that file
 }
 
 // Main returns the graph that runs.
@@ -66,8 +68,21 @@ func (m *Model) Close() error {
 		return nil
 	}
 	f := m.closer
-	m.closer = nil
+	m.closer, m.mapped = nil, nil
 	return f()
+}
+
+// Release gives the memory of a constant's bytes back to the system if they lie
+// in a mapped file, for instance after a kernel has packed them. They stay
+// valid: the system reads them again when they are used.
+func (m *Model) Release(data []byte) {
+	if len(data) == 0 || len(m.mapped) == 0 {
+		return
+	}
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(data))) - uintptr(unsafe.Pointer(unsafe.SliceData(m.mapped)))
+	if n := uintptr(len(m.mapped)); at < n && uintptr(len(data)) <= n-at {
+		release(data)
+	}
 }
 
 // A Graph is a list of nodes in topological order.

@@ -43,7 +43,9 @@ func Open(path string, opts ...Options) (*Model, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	m.closer = unmap
+	if unmap != nil {
+		m.closer, m.mapped = unmap, b
+	}
 	return m, nil
 }
 

@@ -1,6 +1,9 @@
 package kernels
 
-import "unsafe"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 // view returns n elements of type T at byte off of b.
 func view[T any](b []byte, off, n int) []T {
@@ -42,11 +45,7 @@ func packQPanels(p *convPlan, weights []int8, bias []int32, scale []float32, inZ
 			} else {
 				packColumn(p, view[int8](panel, 4*nr, nr*p.taps*p.kc), w, n)
 			}
-			var sum int32
-			for _, v := range w {
-				sum += int32(v)
-			}
-			head[n] = -inZero * sum
+			head[n] = -inZero * sumCodes(w)
 			if bias != nil {
 				head[n] += bias[o]
 			}
@@ -67,6 +66,13 @@ func packColumn[T int8 | int16](p *convPlan, body []T, w []int8, n int) {
 		tap := w[t*p.run:][:p.run]
 		at := (t*p.kc/kr*nr + n) * kr
 		if kr == 4 && narrow != nil { // as in most levels: four bytes at once
+			for ; len(tap) >= 16; tap, at = tap[16:], at+16*nr {
+				to := narrow[at:][:12*nr+4]
+				*(*[4]int8)(to) = [4]int8(tap)
+				*(*[4]int8)(to[4*nr:]) = [4]int8(tap[4:])
+				*(*[4]int8)(to[8*nr:]) = [4]int8(tap[8:])
+				*(*[4]int8)(to[12*nr:]) = [4]int8(tap[12:])
+			}
 			for ; len(tap) >= 4; tap, at = tap[4:], at+4*nr {
 				*(*[4]int8)(narrow[at:]) = [4]int8(tap)
 			}
@@ -82,6 +88,31 @@ func packColumn[T int8 | int16](p *convPlan, body []T, w []int8, n int) {
 			body[at+j] = T(v)
 		}
 	}
+}
+
+// sumCodes returns the sum of a row of codes: eight bytes at a time, each plus
+// 128, as four sums of 16 bits, which hold 128 pairs.
+func sumCodes(w []int8) int32 {
+	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(w))), len(w))
+	var sum int32
+	for len(b) >= 8 {
+		n := min(len(b)/8, 128)
+		var lanes uint64
+		for _, x := range unsafe.Slice((*[8]byte)(unsafe.Pointer(unsafe.SliceData(b))), n) {
+			v := binary.LittleEndian.Uint64(x[:]) ^ 0x8080808080808080
+			lanes += v&0x00ff00ff00ff00ff + v>>8&0x00ff00ff00ff00ff
+		}
+		for range 4 {
+			sum += int32(lanes & 0xffff)
+			lanes >>= 16
+		}
+		sum -= int32(128 * 8 * n)
+		b = b[8*n:]
+	}
+	for _, v := range b {
+		sum += int32(int8(v))
+	}
+	return sum
 }
 
 // perChannel indexes a list that has one value for all channels or one a channel.

@@ -14,6 +14,7 @@ type step struct {
 	asm     bool
 	macs    int64
 	weights int      // bytes of constants as the kernel holds them
+	packed  bool     // the kernel has packed the node's second input
 	in, out []*value // nil: the node's
 	first   *step    // what must be done before, for a node that takes two steps
 	tasks   int      // 0 is taken as 1
@@ -141,6 +142,9 @@ func (g *graph) bind() ([]*step, error) {
 		}
 		if s == nil {
 			continue
+		}
+		if s.packed {
+			g.model.Release(n.in[1].root().data)
 		}
 		if s.first != nil {
 			steps = append(steps, s.first)

@@ -99,7 +99,7 @@ func bindConvF32(n *node, l kernels.Level, s kernels.ConvShape, bias *value) (*s
 	if s.Winograd() {
 		kernel = l.String() + " winograd"
 	}
-	return &step{kernel: kernel, asm: l != kernels.Generic, weights: c.PackedBytes(), tasks: c.Tasks(), scratch: c.Scratch(),
+	return &step{kernel: kernel, asm: l != kernels.Generic, weights: c.PackedBytes(), packed: true, tasks: c.Tasks(), scratch: c.Scratch(),
 		run: func(m *mem, scratch []byte, t0, t1 int) { c.Run(m.f32(y), m.f32(x), scratch, t0, t1) }}, nil
 }
 
@@ -124,7 +124,7 @@ func bindConvS8(n *node, l kernels.Level, s kernels.ConvShape, bias *value) (*st
 	if err != nil {
 		return nil, n.errf("%v", err)
 	}
-	return &step{kernel: productKernel(l, s), asm: l != kernels.Generic, weights: c.PackedBytes(), tasks: c.Tasks(), scratch: c.Scratch(),
+	return &step{kernel: productKernel(l, s), asm: l != kernels.Generic, weights: c.PackedBytes(), packed: true, tasks: c.Tasks(), scratch: c.Scratch(),
 		run: func(m *mem, scratch []byte, t0, t1 int) { c.Run(m.i8(y), m.i8(x), scratch, t0, t1) }}, nil
 }
 
@@ -167,7 +167,7 @@ func bindConvHybrid(n *node, l kernels.Level, s kernels.ConvShape, bias *value) 
 		if err != nil {
 			return nil, n.errf("%v", err)
 		}
-		return &step{kernel: productKernel(l, s), asm: l != kernels.Generic, weights: c.PackedBytes(), tasks: c.Tasks(), scratch: c.Scratch(),
+		return &step{kernel: productKernel(l, s), asm: l != kernels.Generic, weights: c.PackedBytes(), packed: true, tasks: c.Tasks(), scratch: c.Scratch(),
 			run: func(m *mem, scratch []byte, t0, t1 int) { c.Run(m.f32(y), m.f32(x), scratch, t0, t1) }}, nil
 	}
 	if zeroAt(w.quant, 0) != 0 {
@@ -190,7 +190,7 @@ func bindConvHybrid(n *node, l kernels.Level, s kernels.ConvShape, bias *value) 
 	}}
 	quantize.named(l, "quantize rows")
 	return &step{first: quantize, in: []*value{codes, scale, zero}, out: []*value{y},
-		kernel: productKernel(l, s) + " hybrid", asm: l != kernels.Generic, weights: c.PackedBytes(), tasks: c.Tasks(), scratch: c.Scratch(),
+		kernel: productKernel(l, s) + " hybrid", asm: l != kernels.Generic, weights: c.PackedBytes(), packed: true, tasks: c.Tasks(), scratch: c.Scratch(),
 		run: func(m *mem, scratch []byte, t0, t1 int) {
 			c.Run(m.f32(y), m.i8(codes), m.f32(scale), m.i32(zero), scratch, t0, t1)
 		}}, nil

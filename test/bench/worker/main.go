@@ -53,7 +53,7 @@ func work() error {
 		return err
 	}
 	start := time.Now()
-	m, err := format.Open(os.Args[1])
+	m, err := format.Open(os.Args[1], format.Options{Map: true})
 	if err != nil {
 		return err
 	}
