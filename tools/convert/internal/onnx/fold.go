@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 
@@ -37,6 +38,13 @@ func evaluate(n *node) error {
 			return errors.New(u.Op + ": " + u.Reason)
 		}
 		return err
+	}
+	macs := int64(0)
+	for _, st := range p.Steps() {
+		macs += st.MACs
+	}
+	if macs > maxFoldMACs {
+		return fmt.Errorf("%s: %d multiplications are too many to be made during the conversion", n.op, macs)
 	}
 	s := p.NewSession()
 	defer s.Close()

@@ -182,6 +182,7 @@ func (c *converter) transposed(t *tensor, move []int) *tensor {
 	case t.isConst() && (slices.Equal(from, to) || t.empty()):
 		return &tensor{name: t.name, typ: t.typ, shape: shape, quant: q, data: t.data}
 	case t.isConst() && t.typ.Bits() >= 8:
+		c.spend(len(t.data))
 		return &tensor{name: t.name, typ: t.typ, shape: shape, quant: q, data: permuted(t, move, shape)}
 	case c.dequantized(t) != nil:
 		// Moved before it is dequantized, which costs a quarter and lets the
@@ -282,6 +283,9 @@ func (c *converter) emitAll(op string, attrs format.Attrs, kinds []kind, in ...*
 			if t != nil && t.shape.Elems() > maxFold {
 				c.fail("a constant of shape %v is too large to be made during the conversion", t.shape)
 			}
+			if t != nil {
+				c.spend(t.typ.Bytes(t.shape.Elems()))
+			}
 		}
 		if err := evaluate(n); err != nil {
 			c.fail("its constant operands cannot be computed: %v", err)
@@ -368,6 +372,7 @@ func (c *converter) constant(typ format.DType, shape format.Shape, data []byte) 
 	if data == nil {
 		data = []byte{}
 	}
+	c.spend(len(data))
 	return &tensor{name: c.hint, typ: typ, shape: shape, data: data}
 }
 

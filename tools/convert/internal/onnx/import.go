@@ -78,7 +78,7 @@ func importBytes(b []byte, o Options) (*format.Model, error) {
 	if version < minOpset || version > maxOpset {
 		return nil, fmt.Errorf("opset %d: %d to %d can be converted; convert the model with onnx.version_converter", version, minOpset, maxOpset)
 	}
-	c := &converter{src: src, options: o, uses: map[string]int{}, functions: map[string]*functionProto{}, notes: map[string]int{}}
+	c := &converter{src: src, options: o, budget: minBudget + budgetFactor*int64(len(b)), uses: map[string]int{}, functions: map[string]*functionProto{}, notes: map[string]int{}}
 	for _, f := range src.functions {
 		c.functions[f.domain+"."+f.name] = f
 	}
@@ -143,11 +143,27 @@ type converter struct {
 	inputs  []*tensor
 	hint    string // name for new tensors
 	steps   int    // nodes of the source converted, those of functions every time
+	budget  int64  // bytes of constants that may still be made
 	missing build.UnsupportedError
 }
 
-// maxSteps bounds the work on one file, whatever its functions expand to.
-const maxSteps = 1 << 18
+// What the conversion of one file may cost, whatever its functions and loops expand
+// to. Besides the file and what it stores, an import holds at most minBudget bytes of
+// constants that it computes, and budgetFactor for each byte of the file and its
+// external data; no constant is made of more than maxFoldMACs multiplications.
+const (
+	maxSteps     = 1 << 15 // nodes, those of functions and loops every time, beyond four times the file's
+	minBudget    = 64 << 20
+	budgetFactor = 16
+	maxFoldMACs  = 1 << 28
+)
+
+// spend counts bytes of a constant that is about to be made.
+func (c *converter) spend(n int) {
+	if c.budget -= int64(n); c.budget < 0 {
+		c.fail("the constants that are computed during the conversion take more than %d MiB and %d times the size of the file", minBudget>>20, budgetFactor)
+	}
+}
 
 // An unsupported error says why a node cannot be converted. Conversion goes on
 // after one, so that all of them are reported together.
@@ -233,6 +249,9 @@ func (c *converter) initializers(g *graphProto, s *scope) error {
 		t, _, err := p.tensor(c.options.Dir)
 		if err != nil {
 			return err
+		}
+		if p.external != nil {
+			c.budget += budgetFactor * int64(len(t.data))
 		}
 		s.values[p.name] = &value{t: t}
 	}
@@ -321,8 +340,8 @@ func (c *converter) numbers(typ format.DType, shape format.Shape, v []float64) *
 // body converts nodes in the order of the file, which is topological.
 func (c *converter) body(nodes []*nodeProto, s *scope) error {
 	for i, n := range nodes {
-		if c.steps++; c.steps > maxSteps {
-			return fmt.Errorf("more than %d nodes, those of functions counted at every call", maxSteps)
+		if c.steps++; c.steps > maxSteps+4*c.src.nodes {
+			return fmt.Errorf("more than %d nodes, those of functions and loops counted every time", maxSteps+4*c.src.nodes)
 		}
 		if err := c.node(i, n, s); err != nil {
 			return fmt.Errorf("node %d %s (%s): %w", i, n.op, nodeName(n), err)

@@ -3,14 +3,18 @@ package onnx
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -398,10 +402,24 @@ func seeds() [][]byte {
 	}
 }
 
-// take imports and, where that succeeds, compiles and runs a model; only a panic
-// or a model that does not pass the check is an error.
+// limits makes take measure, which only a quiet machine should be asked for.
+var limits = flag.Bool("limits", false, "imports may take a second and the memory that the package states, and no more")
+
+// take imports and, where that succeeds, compiles and runs a model; only a panic,
+// what the limits forbid, or a model that does not pass the check is an error.
 func take(t *testing.T, b []byte) {
+	var before, after goruntime.MemStats
+	goruntime.ReadMemStats(&before)
+	start := time.Now()
 	m, err := Import("m", b, Options{})
+	if *limits {
+		goruntime.ReadMemStats(&after)
+		// Constants are made of others, with copies between.
+		most := uint64(4 * (minBudget + (budgetFactor+64)*int64(len(b))))
+		if took, used := time.Since(start), after.TotalAlloc-before.TotalAlloc; took > time.Second || used > most {
+			t.Errorf("%v and %d MiB: %v", took, used>>20, err)
+		}
+	}
 	if err != nil {
 		if strings.Contains(err.Error(), "corrupt file: ") {
 			t.Errorf("panic: %v", err)
@@ -415,9 +433,18 @@ func take(t *testing.T, b []byte) {
 	if err != nil || p.ArenaBytes() > 16<<20 {
 		return
 	}
+	macs := int64(0)
+	for _, s := range p.Steps() {
+		macs += s.MACs
+	}
+	if macs > 1<<24 {
+		return
+	}
 	session := p.NewSession()
 	defer session.Close()
-	session.Run(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // a loop may have no end
+	defer cancel()
+	session.Run(ctx)
 }
 
 // TestDamaged damages models at random.
@@ -441,9 +468,26 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// FuzzImport starts from the tests' own models, and from those of the folders in
+// WHET_ONNX_TESTS that are small.
 func FuzzImport(f *testing.F) {
 	for _, b := range seeds() {
 		f.Add(b)
+	}
+	for _, dir := range filepath.SplitList(os.Getenv("WHET_ONNX_TESTS")) {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".onnx" {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			if err == nil && len(b) <= 8<<10 {
+				f.Add(b)
+			}
+			return err
+		})
+		if err != nil {
+			f.Fatal(err)
+		}
 	}
 	f.Fuzz(take)
 }

@@ -19,6 +19,7 @@ type modelProto struct {
 	opsets    map[string]int64 // by domain
 	graph     *graphProto
 	functions []*functionProto
+	nodes     int // in all graphs and functions
 	metadata  map[string]string
 }
 
@@ -114,6 +115,7 @@ var errTruncated = errors.New("the file is cut off, or not an ONNX model")
 // A reader walks the messages of one file.
 type reader struct {
 	messages int
+	nodes    int
 }
 
 // field is one field of a message.
@@ -259,6 +261,7 @@ func (r *reader) model(b []byte) (*modelProto, error) {
 	if err == nil && m.graph == nil {
 		err = errors.New("the file holds no graph: it is not an ONNX model")
 	}
+	m.nodes = r.nodes
 	return m, err
 }
 
@@ -363,6 +366,7 @@ func (r *reader) function(b []byte) (*functionProto, error) {
 
 func (r *reader) node(b []byte, depth int) (*nodeProto, error) {
 	n := &nodeProto{}
+	r.nodes++
 	err := r.each(b, func(f field) (err error) {
 		switch f.num {
 		case 1:
