@@ -33,6 +33,10 @@ const castChunk = 128
 // wrap; the rest rounds to nearest even, to the 16-bit floats through float32.
 // Truth is 1 for all that is not 0, NaN included.
 func Cast(dst []byte, to Number, src []byte, from Number) {
+	if from.half() && to == (Number{IEEE, 4}) { // stored weights: nothing to round
+		loadHalves(castView[float32](dst), src, from)
+		return
+	}
 	var ints [castChunk]int64
 	var reals [castChunk]float64
 	var singles [castChunk]float32
@@ -86,6 +90,18 @@ func Cast(dst []byte, to Number, src []byte, from Number) {
 	}
 }
 
+// half reports whether the number is a float of 16 bits.
+func (n Number) half() bool { return n.Size == 2 && (n.Kind == IEEE || n.Kind == Brain) }
+
+// loadHalves converts floats of 16 bits to float32.
+func loadHalves(dst []float32, src []byte, from Number) {
+	if from.Kind == IEEE {
+		Float16ToFloat32(dst, castView[uint16](src))
+	} else {
+		BFloat16ToFloat32(dst, castView[uint16](src))
+	}
+}
+
 // loadReals widens floats to r; those of at most 32 bits are left in f, too.
 func loadReals(r []float64, f []float32, src []byte, from Number) {
 	switch {
@@ -94,10 +110,8 @@ func loadReals(r []float64, f []float32, src []byte, from Number) {
 		return
 	case from.Size == 4:
 		copy(f, castView[float32](src))
-	case from.Kind == IEEE:
-		Float16ToFloat32(f, castView[uint16](src))
 	default:
-		BFloat16ToFloat32(f, castView[uint16](src))
+		loadHalves(f, src, from)
 	}
 	for j, v := range f {
 		r[j] = float64(v)
@@ -190,22 +204,6 @@ func realsToInts(dst []int64, src []float64, to Number) {
 // castView is b as numbers of type T, in the byte order of the CPU.
 func castView[T Float | Integer](b []byte) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(T(0))))
-}
-
-// Float16ToFloat32 converts IEEE 754 binary16 numbers; every one is exact.
-func Float16ToFloat32(dst []float32, src []uint16) {
-	dst = dst[:len(src)]
-	for i, h := range src {
-		sign, e, m := uint32(h>>15)<<31, uint32(h>>10)&31, uint32(h)&1023
-		switch {
-		case e == 31: // Inf, NaN
-			dst[i] = math.Float32frombits(sign | 0xff<<23 | m<<13)
-		case e == 0: // 0 and subnormals: m * 2**-24
-			dst[i] = math.Float32frombits(sign | math.Float32bits(float32(m)*0x1p-24))
-		default:
-			dst[i] = math.Float32frombits(sign | (e+112)<<23 | m<<13)
-		}
-	}
 }
 
 // Float32ToFloat16 rounds to IEEE 754 binary16, ties to even.

@@ -19,3 +19,7 @@
 #define FRINTM_4S(n, d) WORD $(0x4e219800 | (n)<<5 | (d))
 // frintp v<d>.4s, v<n>.4s
 #define FRINTP_4S(n, d) WORD $(0x4ea18800 | (n)<<5 | (d))
+// fcvtl v<d>.4s, v<n>.4h
+#define FCVTL_4S(n, d) WORD $(0x0e217800 | (n)<<5 | (d))
+// fcvtl2 v<d>.4s, v<n>.8h
+#define FCVTL2_4S(n, d) WORD $(0x4e217800 | (n)<<5 | (d))

@@ -1,0 +1,19 @@
+//go:build arm64 && !purego
+
+package kernels
+
+import (
+	"unsafe"
+
+	"github.com/whet-edge/whet/kernels/arm64"
+)
+
+// widenHalves converts a multiple of 8 numbers from the front and returns how many.
+func widenHalves(l Level, dst []float32, src []uint16) int {
+	n := len(src) &^ 7
+	if l == Generic || n == 0 {
+		return 0
+	}
+	arm64.WidenHalvesNEON(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), uintptr(n))
+	return n
+}
