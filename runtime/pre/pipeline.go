@@ -155,7 +155,7 @@ func (p *Pipeline) step(t format.Transform) (step, error) {
 		return nil, fmt.Errorf("this version has no such step")
 	}
 	if t.Op != token.Op {
-		if err := checkAttrs(spec.attrs, t.Attrs); err != nil {
+		if err := spec.attrs.Check(t.Attrs); err != nil {
 			return nil, err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/whet-edge/whet/format"
@@ -14,21 +13,9 @@ import (
 	"github.com/whet-edge/whet/runtime/pre/token"
 )
 
-// kind is the type of an attribute.
-type kind byte
-
-const (
-	kindInt kind = iota
-	kindInts
-	kindFloat
-	kindFloats
-	kindText
-	kindBool
-)
-
 // A stepSpec describes one kind of step.
 type stepSpec struct {
-	attrs map[string]kind
+	attrs stage.Kinds
 	build func(p *Pipeline, a format.Attrs) (step, error)
 }
 
@@ -38,49 +25,18 @@ var stepSpecs map[string]stepSpec
 
 func init() {
 	stepSpecs = map[string]stepSpec{
-		"image":     {map[string]kind{"size": kindInts, "fit": kindText, "filter": kindText, "order": kindText, "fill": kindInt}, (*Pipeline).imageStep},
-		"audio":     {map[string]kind{"rate": kindInt, "samples": kindInt}, (*Pipeline).audioStep},
-		"normalize": {map[string]kind{"mean": kindFloats, "scale": kindFloats}, (*Pipeline).normalizeStep},
-		"mel": {map[string]kind{"rate": kindInt, "fft": kindInt, "window": kindInt, "hop": kindInt, "shape": kindText, "center": kindBool, "pad": kindText,
-			"power": kindFloat, "mels": kindInt, "low": kindFloat, "high": kindFloat, "htk": kindBool, "norm": kindText,
-			"log": kindText, "add": kindFloat, "floor": kindFloat, "ref": kindFloat, "range": kindFloat, "mfcc": kindInt, "lifter": kindFloat}, (*Pipeline).melStep},
-		"micro":  {map[string]kind{"rate": kindInt, "window": kindInt, "step": kindInt, "channels": kindInt, "low": kindFloat, "high": kindFloat}, (*Pipeline).microStep},
+		"image":     {stage.Kinds{"size": stage.Ints, "fit": stage.Text, "filter": stage.Text, "order": stage.Text, "fill": stage.Int}, (*Pipeline).imageStep},
+		"audio":     {stage.Kinds{"rate": stage.Int, "samples": stage.Int}, (*Pipeline).audioStep},
+		"normalize": {stage.Kinds{"mean": stage.Floats, "scale": stage.Floats}, (*Pipeline).normalizeStep},
+		"mel": {stage.Kinds{"rate": stage.Int, "fft": stage.Int, "window": stage.Int, "hop": stage.Int, "shape": stage.Text, "center": stage.Bool, "pad": stage.Text,
+			"power": stage.Float, "mels": stage.Int, "low": stage.Float, "high": stage.Float, "htk": stage.Bool, "norm": stage.Text,
+			"log": stage.Text, "add": stage.Float, "floor": stage.Float, "ref": stage.Float, "range": stage.Float, "mfcc": stage.Int, "lifter": stage.Float}, (*Pipeline).melStep},
+		"micro":  {stage.Kinds{"rate": stage.Int, "window": stage.Int, "step": stage.Int, "channels": stage.Int, "low": stage.Float, "high": stage.Float}, (*Pipeline).microStep},
 		token.Op: {nil, func(*Pipeline, format.Attrs) (step, error) { return nil, nil }},
-		"tokens": {map[string]kind{"give": kindText, "length": kindInt, "pad": kindInt}, (*Pipeline).tokensStep},
-		"bytes":  {map[string]kind{"begin": kindInt, "end": kindInt, "pad": kindInt, "strip": kindBool}, (*Pipeline).bytesStep},
-		"stream": {map[string]kind{"hop": kindInt, "lead": kindInt}, (*Pipeline).streamStep},
+		"tokens": {stage.Kinds{"give": stage.Text, "length": stage.Int, "pad": stage.Int}, (*Pipeline).tokensStep},
+		"bytes":  {stage.Kinds{"begin": stage.Int, "end": stage.Int, "pad": stage.Int, "strip": stage.Bool}, (*Pipeline).bytesStep},
+		"stream": {stage.Kinds{"hop": stage.Int, "lead": stage.Int}, (*Pipeline).streamStep},
 	}
-}
-
-// checkAttrs refuses attributes that a step does not have, and those of the
-// wrong kind.
-func checkAttrs(known map[string]kind, a format.Attrs) error {
-	for name, v := range a {
-		k, ok := known[name]
-		if !ok {
-			return fmt.Errorf("attribute %q is unknown", name)
-		}
-		switch v.(type) {
-		case int64:
-			ok = k == kindInt
-		case []int64:
-			ok = k == kindInts
-		case float64:
-			ok = k == kindFloat
-		case []float64:
-			ok = k == kindFloats
-		case string:
-			ok = k == kindText
-		case bool:
-			ok = k == kindBool
-		default:
-			ok = false
-		}
-		if !ok {
-			return fmt.Errorf("attribute %q is a %T", name, v)
-		}
-	}
-	return nil
 }
 
 // ParseStep reads a step that is written as one line, "mel rate=16000 fft=512
@@ -95,54 +51,8 @@ func ParseStep(line string) (format.Transform, error) {
 	if !ok || s.Op == token.Op {
 		return format.Transform{}, fmt.Errorf("no step is called %q", s.Op)
 	}
-	a, err := parseAttrs(s, spec.attrs)
+	a, err := spec.attrs.Parse(s)
 	return format.Transform{Op: s.Op, Attrs: a}, err
-}
-
-func parseAttrs(s stage.Stage, known map[string]kind) (format.Attrs, error) {
-	a := format.Attrs{}
-	for name, text := range s.Attrs {
-		k, ok := known[name]
-		if !ok {
-			return nil, fmt.Errorf("%s: attribute %q is unknown", s.Op, name)
-		}
-		v, err := parseAttr(k, text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %s=%q: %w", s.Op, name, text, err)
-		}
-		a[name] = v
-	}
-	return a, nil
-}
-
-func parseAttr(k kind, text string) (any, error) {
-	var ints []int64
-	var floats []float64
-	if k == kindInts || k == kindFloats || k == kindInt || k == kindFloat {
-		for _, f := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '/' }) {
-			v, err := strconv.ParseFloat(f, 64)
-			if err != nil || v-v != 0 || (k == kindInt || k == kindInts) && v != float64(int64(v)) {
-				return nil, errors.New("not a number, or not a whole one where that is needed")
-			}
-			ints, floats = append(ints, int64(v)), append(floats, v)
-		}
-		if len(ints) == 0 || len(ints) > 1 && (k == kindInt || k == kindFloat) {
-			return nil, errors.New("one number is needed")
-		}
-	}
-	switch k {
-	case kindInt:
-		return ints[0], nil
-	case kindInts:
-		return ints, nil
-	case kindFloat:
-		return floats[0], nil
-	case kindFloats:
-		return floats, nil
-	case kindBool:
-		return strconv.ParseBool(text)
-	}
-	return text, nil
 }
 
 func (p *Pipeline) melStep(a format.Attrs) (step, error) {
