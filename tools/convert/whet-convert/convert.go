@@ -91,6 +91,10 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 		return nil, err
 	}
 	say("")
+	m, pruned, err := o.quantize.train.apply(ctx, m, o.quantize.scheme == "int8", stderr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.in, err)
+	}
 	m, quantization, err := o.quantize.apply(ctx, m, stderr)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.in, err)
@@ -105,12 +109,18 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 		return nil, err
 	}
 	say("")
-	return o.report(m, quantization)
+	r, err := o.report(m, quantization)
+	if err != nil {
+		return nil, err
+	}
+	r.Pruned = pruned
+	return r, nil
 }
 
-// load reads the source. A .whet model is one when it is to be quantized.
+// load reads the source. A .whet model is one when its numbers are to change.
 func (o *options) load() (*format.Model, error) {
-	if o.quantize.scheme == "none" || !strings.EqualFold(filepath.Ext(o.in), ".whet") {
+	changed := o.quantize.scheme != "none" || o.quantize.train.data != ""
+	if !changed || !strings.EqualFold(filepath.Ext(o.in), ".whet") {
 		opts, err := o.source.options()
 		if err != nil {
 			return nil, err

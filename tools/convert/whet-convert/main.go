@@ -75,6 +75,8 @@ type report struct {
 
 	Scheme       string        `json:"quantize"`
 	Quantization *quant.Report `json:"quantization,omitempty"`
+
+	Pruned []quant.Pruned `json:"pruned,omitempty"`
 }
 
 type tensor struct {
@@ -164,6 +166,7 @@ The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong
 	f.StringVar(&q.maxDrop, "max-drop", "", "keep the fewest layers out of int8 with which the outputs' signal-to-noise ratio stays above (26dB), or accuracy falls by at most (0.005 or 0.5%) on the samples")
 	f.StringVar(&q.report, "report", "", "write where int8 loses what: a page, or JSON to a name that ends in .json")
 	f.BoolVar(&q.strict, "strict-int8", false, "fail, naming the node, unless the result is int8 end to end")
+	q.train.register(f)
 	f.StringVar(&o.labels, "labels", "", "text file with the names of the classes, one a line")
 	f.StringVar(&o.image, "image", "", "how a picture becomes the input: comma-separated mean=M, scale=S (real value = (pixel-mean)*scale; R/G/B for each channel), size=HxW, fit=stretch|crop, filter=bilinear|antialias, order=rgb|bgr|gray; none removes the steps that the source describes")
 	f.StringVar(&o.title, "name", "", "title of the model for its card")
@@ -199,8 +202,8 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 		r.Output, r.Nodes, r.WeightBytes, r.Bytes, r.SourceBytes); err != nil {
 		return err
 	}
-	if r.Quantization == nil {
-		return nil
+	if err := printPruned(w, r.Pruned); err != nil || r.Quantization == nil {
+		return err
 	}
 	return printQuantization(w, r.Scheme, r.Quantization)
 }

@@ -29,6 +29,7 @@ type quantizeFlags struct {
 	fallback  string
 	strict    bool
 	report    string
+	train     trainFlags
 }
 
 // A scheme is a value of --quantize.
@@ -111,6 +112,9 @@ func (f *quantizeFlags) check() error {
 	}
 	if _, err := quant.ParseMethod(f.method); err != nil {
 		return fmt.Errorf("--method: %w", err)
+	}
+	if err := f.train.check(); err != nil {
+		return err
 	}
 	_, err := parseBudget(f.maxDrop)
 	return err

@@ -199,6 +199,9 @@ func TestQuantizeFailures(t *testing.T) {
 		{"budget of another scheme", []string{in, "--quantize", "fp16", "--max-drop", "26dB"}, exitUsage, "go with --quantize int8"},
 		{"strict dynamic", []string{in, "--quantize", "dynamic", "--strict-int8"}, exitUsage, "int8 end to end"},
 		{"samples for nothing", []string{in, "--quantize", "fp16", "--calibrate", data}, exitUsage, "int4"},
+		{"prune without samples", []string{in, "--prune", "0.5"}, exitUsage, "--train"},
+		{"prune to nothing", []string{in, "--prune", "0.01", "--train", data}, exitFailed, "no more channels"},
+		{"fallback", []string{in, "--fallback", "int4"}, exitUsage, "int16"},
 		{"block", []string{in, "--quantize", "int4", "--block", "48"}, exitUsage, "64"},
 		{"strict with a float op", []string{log, "--quantize", "int8", "--calibrate", data, "--strict-int8"}, exitFailed, `node "extra Exp" (Exp)`},
 		{"strict on a float model", []string{source("accumulator.tflite"), "--strict-int8"}, exitFailed, "computes in float32"},
@@ -244,5 +247,39 @@ func TestBlocks(t *testing.T) {
 	}
 	if q := r.Quantization; q == nil || q.Compared != 20 || q.Score.SQNR < 15 {
 		t.Errorf("%+v", q)
+	}
+}
+
+// TestTrain prunes, trains for int8 and quantizes, all by flags.
+func TestTrain(t *testing.T) {
+	in, data, out := floatModel(t, true), table(t, 60), filepath.Join(t.TempDir(), "m.whet")
+	args := []string{in, "-o", out, "--train", data, "--epochs", "1", "--prune", "0.6", "--quantize", "int8", "--calibrate", data, "--json"}
+	code, stdout, stderr := call(args...)
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	var r report
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Pruned) != 2 || r.Pruned[0].Left >= r.Pruned[0].Channels || r.Quantization == nil {
+		t.Errorf("pruned %+v, report %v", r.Pruned, r.Quantization)
+	}
+	first, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := format.FromBytes(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := m.Header.Source.Note; !strings.Contains(n, "pruned to 0.6") || !strings.Contains(n, "trained on 60 samples") {
+		t.Errorf("note %q", n)
+	}
+	if code, _, stderr := call(args...); code != 0 {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	if second, err := os.ReadFile(out); err != nil || !bytes.Equal(first, second) {
+		t.Errorf("the second file differs (%v)", err)
 	}
 }
