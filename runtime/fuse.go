@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"math"
+	"slices"
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/kernels"
@@ -26,15 +27,19 @@ func (g *graph) fold() error {
 			}
 			continue
 		}
+		if s.first != nil {
+			return n.errf("constant operands; the converter should have folded it")
+		}
+		if (n.op == "Cast" || n.op == "DequantizeLinear") && g.packs(n.out[0]) {
+			n.out[0].later = s
+			continue
+		}
 		size := 0
 		for _, v := range n.out {
 			v.offset = size
 			size += (v.size + 63) &^ 63
 		}
 		m := &mem{arena: alignedBytes(size)}
-		if s.first != nil {
-			return n.errf("constant operands; the converter should have folded it")
-		}
 		s.run(m, alignedBytes(s.scratch), 0, s.tasks)
 		if m.fault != nil {
 			return m.taken()
@@ -46,6 +51,28 @@ func (g *graph) fold() error {
 	g.nodes = rest
 	g.count()
 	return nil
+}
+
+// packs reports whether all that reads a value copies it into the layout of its own
+// kernel. A constant of that kind is computed when its reader is bound, and dropped: of
+// weights that are stored in fewer bits the program holds one copy, not two.
+func (g *graph) packs(v *value) bool {
+	if v.typ != format.Float32 || slices.Contains(g.outputs, v) {
+		return false
+	}
+	read := false
+	for _, n := range g.nodes {
+		for i, in := range n.in {
+			if in != v {
+				continue
+			}
+			if i != 1 || n.op != "Conv" && n.op != "Gemm" || n.in[0].typ != format.Float32 {
+				return false
+			}
+			read = true
+		}
+	}
+	return read
 }
 
 func (n *node) foldable() bool {

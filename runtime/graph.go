@@ -18,6 +18,7 @@ type value struct {
 	shape format.Shape
 	quant *format.Quant
 	data  []byte // constant
+	later *step  // constant that this computes, for who packs it
 	alias *value // shares the memory of that value (a reshape)
 
 	unsigned bool // int8 that stands for the model's uint8
@@ -29,7 +30,7 @@ type value struct {
 }
 
 func (v *value) elems() int    { return v.shape.Elems() }
-func (v *value) isConst() bool { return v.root().data != nil }
+func (v *value) isConst() bool { return v.root().data != nil || v.later != nil }
 
 // root is the value whose memory v lives in.
 func (v *value) root() *value {

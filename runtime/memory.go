@@ -41,7 +41,17 @@ func view[T any](b []byte) []T {
 func (v *value) constI8() []int8     { return view[int8](v.root().data) }
 func (v *value) constI32() []int32   { return view[int32](v.root().data) }
 func (v *value) constI64() []int64   { return view[int64](v.root().data) }
-func (v *value) constF32() []float32 { return view[float32](v.root().data) }
+func (v *value) constF32() []float32 { return view[float32](v.constBytes()) }
+
+// constBytes returns the constant of a value, computed if it is one for later.
+func (v *value) constBytes() []byte {
+	if v.later == nil {
+		return v.root().data
+	}
+	m := &mem{arena: alignedBytes(v.size)}
+	v.later.run(m, alignedBytes(v.later.scratch), 0, v.later.tasks)
+	return m.bytes(v)
+}
 
 // alignedBytes returns n zero bytes that start on a 64-byte line, with a line
 // of slack behind them.
@@ -70,7 +80,7 @@ func plan(steps []*step, inputs, outputs []*value) int {
 			return
 		}
 		r := v.root()
-		if r.data != nil {
+		if r.isConst() {
 			return
 		}
 		s := spans[r]
