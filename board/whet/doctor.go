@@ -5,14 +5,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	goruntime "runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/whet-edge/whet/board/info"
+	"github.com/whet-edge/whet/format/vfs"
 	"github.com/whet-edge/whet/kernels"
 )
 
@@ -29,6 +32,7 @@ type doctorReport struct {
 	Disk     string      `json:"disk"`
 	DiskFree int64       `json:"disk_free_bytes"`
 	DiskSize int64       `json:"disk_size_bytes"`
+	FlushNS  int64       `json:"disk_flush_ns"` // how long it took to make 4 KiB durable; 0: they could not be written
 	Warnings []string    `json:"warnings"`
 }
 
@@ -43,7 +47,7 @@ func newDoctorCmd() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r := &doctorReport{
-				Version: "development", Go: goruntime.Version(), Board: info.Read(sysroot), ISA: kernels.Best().String(),
+				Version: buildVersion(), Go: goruntime.Version(), Board: info.Read(sysroot), ISA: kernels.Best().String(),
 				WhetISA: os.Getenv("WHET_ISA"), Threads: goruntime.GOMAXPROCS(0), Time: time.Now().UTC().Truncate(time.Second),
 				Disk: disk, Warnings: []string{},
 			}
@@ -64,9 +68,6 @@ func newDoctorCmd() *cobra.Command {
 func (r *doctorReport) check() {
 	warn := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
 	if b, ok := debug.ReadBuildInfo(); ok {
-		if b.Main.Version != "" && b.Main.Version != "(devel)" {
-			r.Version = b.Main.Version
-		}
 		for _, s := range b.Settings {
 			// A board without a battery-backed clock comes up in the past; then
 			// records are out of order and certificates are not yet valid.
@@ -86,6 +87,40 @@ func (r *doctorReport) check() {
 	} else if r.DiskFree < lowDisk {
 		warn("the disk of %s has only %s free", r.Disk, byteCount(r.DiskFree))
 	}
+	took, err := flush(r.Disk)
+	r.FlushNS = took.Nanoseconds()
+	switch {
+	case err != nil:
+		warn("nothing can be kept in %s: %v (give the folder to this user, or choose another with --state)", r.Disk, err)
+	case took > slowFlush:
+		warn("the disk of %s took %v to make 4 KiB durable; each sample costs that: a better card or a USB drive helps", r.Disk, took.Round(time.Millisecond))
+	}
+}
+
+// slowFlush is more than a worn or busy SD card should take.
+const slowFlush = 500 * time.Millisecond
+
+// flush writes 4 KiB into the folder as the daemon does and returns how long
+// that took to be durable: the median of three.
+func flush(dir string) (time.Duration, error) {
+	var took []time.Duration
+	for range 3 {
+		start := time.Now()
+		name := filepath.Join(dir, ".whet-doctor")
+		err := vfs.WriteFile(vfs.OS, name, func(w io.Writer) error {
+			_, err := w.Write(make([]byte, 4096))
+			return err
+		})
+		took = append(took, time.Since(start))
+		if err == nil {
+			err = os.Remove(name)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	slices.Sort(took)
+	return took[1], nil
 }
 
 func (r *doctorReport) text(w io.Writer) error {
@@ -121,6 +156,9 @@ func (r *doctorReport) text(w io.Writer) error {
 	row("heat", "%s", heat)
 	row("power", "%s", cmp.Or(b.Power, "no sensor"))
 	row("disk", "%s of %s free at %s", byteCount(r.DiskFree), byteCount(r.DiskSize), r.Disk)
+	if r.FlushNS > 0 {
+		row("flush", "%v to make 4 KiB durable", time.Duration(r.FlushNS).Round(10*time.Microsecond))
+	}
 	row("time", "%s", r.Time.Format(time.RFC3339))
 	row("whet", "%s, %s", r.Version, r.Go)
 	if err := tw.Flush(); err != nil {

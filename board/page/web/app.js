@@ -238,9 +238,10 @@ const phases = { extract: "looking at the examples", train: "learning", judge: "
 function drawJob(job) {
   const p = job.progress;
   if (p.steps) $("progress").value = p.step / p.steps;
-  const points = (job.report?.curve ?? job.curve ?? []).filter((c) => c.loss > 0);
-  if (points.length > 1) curve($("curve"), points);
   const r = job.report;
+  const all = r?.curve ?? job.curve ?? [];
+  const points = all.filter((c) => c.loss > 0); // the first point of a report is the start
+  if (points.length > 1) curve($("curve"), points, r ? points.indexOf(all[r.best_epoch]) : -1);
   const verdict = $("verdict");
   verdict.className = { passed: "good", rejected: "bad", failed: "bad" }[job.state] ?? "";
   const change = r?.before && r?.after ? `right on ${r.validation_samples} held-back examples: ${percent(r.before.accuracy)} before, ${percent(r.after.accuracy)} now` : "";
