@@ -14,6 +14,7 @@ import (
 	"github.com/whet-edge/whet/tools/convert/internal/hdf5"
 	"github.com/whet-edge/whet/tools/convert/internal/keras"
 	"github.com/whet-edge/whet/tools/convert/internal/onnx"
+	"github.com/whet-edge/whet/tools/convert/internal/safetensors"
 	"github.com/whet-edge/whet/tools/convert/internal/tflite"
 )
 
@@ -22,14 +23,17 @@ const Tool = "whet-convert"
 
 // ErrFormat is in the chain of the error for a file that is of no format that
 // can be converted.
-var ErrFormat = errors.New("only .tflite, .onnx, .keras and .h5 files can be converted")
+var ErrFormat = errors.New("only .tflite, .onnx, .keras, .h5 and .safetensors files can be converted")
 
 // An Option settles what a source file leaves open.
 type Option func(*options)
 
 type options struct {
 	dims   map[string]int
+	ranges map[string]format.Dim
 	consts map[string][]float64
+	arch   string
+	length int
 }
 
 // WithDim gives an open dimension of an ONNX or Keras model, by its name or as
@@ -38,11 +42,30 @@ func WithDim(name string, size int) Option {
 	return func(o *options) { o.dims[name] = size }
 }
 
+// WithRange lets a symbolic dimension of an ONNX model have any size from least to
+// most in steps. The converted model has the greatest, and Session.Resize of
+// package runtime sets others.
+func WithRange(name string, least, most, step int) Option {
+	return func(o *options) { o.ranges[name] = format.Dim{Min: least, Max: most, Step: step} }
+}
+
 // WithConst makes an input of an ONNX model a constant, which the converted
 // model no longer takes.
 func WithConst(input string, values ...float64) Option {
 	return func(o *options) { o.consts[input] = values }
 }
+
+// WithArch says which network the plain weights of a .safetensors file are of: one
+// of [Architectures]. Without it a config.json beside the file, or the names of the
+// weights, tell.
+func WithArch(name string) Option { return func(o *options) { o.arch = name } }
+
+// WithLength says how many positions a language model remembers; without it they
+// are as many as it was trained for.
+func WithLength(positions int) Option { return func(o *options) { o.length = positions } }
+
+// Architectures returns the names that [WithArch] takes, sorted.
+func Architectures() []string { return safetensors.Architectures() }
 
 // An UnsupportedError lists all operators of a file that cannot be converted.
 type UnsupportedError = build.UnsupportedError
@@ -70,7 +93,7 @@ func Import(path string, opts ...Option) (*format.Model, error) {
 	}
 	kind := sniff(path, head[:n])
 	switch kind {
-	case tfLite, onnxFormat, kerasFormat:
+	case tfLite, onnxFormat, kerasFormat, safeTensors:
 	case "":
 		return nil, fmt.Errorf("%s: unknown format: %w; export the model from its framework as one of these", path, ErrFormat)
 	case whet:
@@ -90,16 +113,18 @@ func Import(path string, opts ...Option) (*format.Model, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	b := append(head[:n], rest...)
-	o := options{dims: map[string]int{}, consts: map[string][]float64{}}
+	o := options{dims: map[string]int{}, ranges: map[string]format.Dim{}, consts: map[string][]float64{}}
 	for _, opt := range opts {
 		opt(&o)
 	}
 	var m *format.Model
 	switch kind {
 	case onnxFormat:
-		m, err = onnx.Import(path, b, onnx.Options{Dir: filepath.Dir(path), Dims: o.dims, Const: o.consts})
+		m, err = onnx.Import(path, b, onnx.Options{Dir: filepath.Dir(path), Dims: o.dims, Const: o.consts, Ranges: o.ranges})
 	case kerasFormat:
 		m, err = keras.Import(path, b, keras.Options{Dims: o.dims})
+	case safeTensors:
+		m, err = importSafetensors(path, b, &o)
 	default:
 		m, err = tflite.Import(path, b)
 	}
@@ -113,6 +138,16 @@ func Import(path string, opts ...Option) (*format.Model, error) {
 	return m, nil
 }
 
+// importSafetensors reads plain weights, and the config.json beside them if there
+// is one.
+func importSafetensors(path string, b []byte, o *options) (*format.Model, error) {
+	config, err := os.ReadFile(filepath.Join(filepath.Dir(path), "config.json"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	return safetensors.Import(path, b, safetensors.Options{Arch: o.arch, Config: config, Length: o.length})
+}
+
 // maxSource bounds the files that are read into memory.
 const maxSource = 2 << 30
 
@@ -121,6 +156,7 @@ const (
 	tfLite      = "TensorFlow Lite"
 	onnxFormat  = "ONNX"
 	kerasFormat = "Keras"
+	safeTensors = "safetensors"
 	whet        = "whet"
 )
 
@@ -145,7 +181,7 @@ func sniff(path string, b []byte) string {
 	case ".h5", ".hdf5", ".keras":
 		return kerasFormat
 	case ".safetensors":
-		return "safetensors"
+		return safeTensors
 	}
 	return ""
 }

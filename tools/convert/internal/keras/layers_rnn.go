@@ -150,7 +150,7 @@ func (c *call) rnn(l *layer, x *format.Tensor, initial []*format.Tensor) (y *for
 	if len(initial) == 0 && l.cfg.bool("stateful", false) {
 		var write []func(*format.Tensor)
 		for range l.states() {
-			read, w := c.net.State("state", format.Shape{n, h})
+			read, w := c.net.State("state", format.Float32, format.Shape{n, h})
 			initial, write = append(initial, read), append(write, w)
 		}
 		defer func() {

@@ -124,13 +124,13 @@ func (n *Net) Number(x float64) *format.Tensor {
 	return n.Floats("const", format.Shape{}, []float32{float32(x)})
 }
 
-// Ints adds an int64 constant.
-func (n *Net) Ints(name string, shape format.Shape, v []int64) *format.Tensor {
-	b := make([]byte, 8*len(v))
+// Int32s adds an int32 constant.
+func (n *Net) Int32s(name string, shape format.Shape, v []int32) *format.Tensor {
+	b := make([]byte, 4*len(v))
 	for i, x := range v {
-		binary.LittleEndian.PutUint64(b[8*i:], uint64(x))
+		binary.LittleEndian.PutUint32(b[4*i:], uint32(x))
 	}
-	return n.tensor(name, format.Int64, shape, b)
+	return n.tensor(name, format.Int32, shape, b)
 }
 
 // Op adds an op with one output of the first input's type and returns that.
@@ -314,13 +314,13 @@ func Values(t *format.Tensor) []float32 {
 
 // State adds a state variable that starts from zeros. It returns its value and a
 // function that adds the write of a new one.
-func (n *Net) State(name string, shape format.Shape) (read *format.Tensor, write func(*format.Tensor)) {
+func (n *Net) State(name string, typ format.DType, shape format.Shape) (read *format.Tensor, write func(*format.Tensor)) {
 	if n.Scope != "" {
 		name = n.Scope + "/" + name
 	}
-	s := &format.State{Name: name, Type: format.Float32, Shape: shape}
+	s := &format.State{Name: name, Type: typ, Shape: shape}
 	attrs := format.Attrs{"state": n.Builder.State(s)}
-	read = n.tensor("StateRead", format.Float32, shape, nil)
+	read = n.tensor("StateRead", typ, shape, nil)
 	n.Node("", "StateRead", nil, []string{read.Name}, attrs)
 	return read, func(t *format.Tensor) {
 		n.Node(s.Name+"/write", "StateWrite", []string{t.Name}, nil, attrs)
