@@ -1,20 +1,16 @@
 package kernels
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
-	"sync"
 	"testing"
 	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-var long = flag.Bool("long", false, "run 2,000 random shapes a kernel and level")
 
 // TestMain fails the run if the level named by WHET_TEST_REQUIRE is not there:
 // a suite that silently skips a level proves nothing about it.
@@ -131,54 +127,18 @@ type runner interface {
 	Scratch() int
 }
 
-// fences are the memory that kernels are tested on.
-var fences = sync.OnceValue(func() (f struct{ in, out, scratch []byte }) {
-	const size = 16 << 20
-	f.in, f.out, f.scratch = fence(size), fence(size), fence(size)
-	return f
-})
-
-// fenced returns n elements of mem: flush with its start or its end, or
-// anywhere. intact tells whether the bytes around them are still as they were.
-func fenced[T int8 | float32](rng *rand.Rand, mem []byte, n int) (s []T, intact func() bool) {
-	const margin, mark = 200, 0x5a
-	size := n * int(unsafe.Sizeof(*new(T)))
-	start := []int{0, len(mem) - size, rng.IntN(500) * 4}[rng.IntN(3)]
-	before, after := mem[max(0, start-margin):start], mem[start+size:min(len(mem), start+size+margin)]
-	setAll(before, mark)
-	setAll(after, mark)
-	return view[T](mem, start, n), func() bool {
-		for _, b := range [][]byte{before, after} {
-			if bytes.Count(b, []byte{mark}) != len(b) {
-				return false
-			}
-		}
-		return true
-	}
-}
-
-// fencedCopy puts a copy of the elements on the input fence.
-func fencedCopy[T int8 | float32](rng *rand.Rand, src []T) []T {
-	s, _ := fenced[T](rng, fences().in, len(src))
-	copy(s, src)
-	return s
-}
-
 // runTasks runs all tasks of c, mostly in random order, on garbage in the scratch.
-func runTasks(t *testing.T, rng *rand.Rand, c runner, run func(scratch []byte, t0, t1 int)) {
+func runTasks(t *testing.T, m *memory, c runner, run func(scratch []byte, t0, t1 int)) {
 	t.Helper()
-	s, intact := fenced[int8](rng, fences().scratch, c.Scratch())
-	scratch := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s))
-	if rng.IntN(4) == 0 {
+	scratch := take[byte](m, c.Scratch())
+	if m.r.IntN(4) == 0 {
 		run(scratch, 0, c.Tasks())
 	} else {
-		for _, i := range rng.Perm(c.Tasks()) {
+		for _, i := range m.r.Perm(c.Tasks()) {
 			run(scratch, i, i+1)
 		}
 	}
-	if !intact() {
-		t.Errorf("wrote outside of %d bytes of scratch", len(s))
-	}
+	m.check(t)
 }
 
 // randomShape draws a small shape; its sizes cover all residues of the tiles.
@@ -239,11 +199,22 @@ func edgeShapes() []ConvShape {
 	return append(list, first, grey, padded, strided, valid, GemmShape(1, 1000, 1280), GemmShape(3, 5, 3000))
 }
 
-func testShapes(t *testing.T, rng *rand.Rand, depthwise bool) []ConvShape {
+// productShapes are convolutions and matrix products.
+func productShapes(rng *rand.Rand) []ConvShape {
 	var list []ConvShape
-	if !depthwise {
+	if !testing.Short() {
 		list = edgeShapes()
-	} else {
+	}
+	for range rounds(150) {
+		list = append(list, randomShape(rng, false))
+	}
+	return list
+}
+
+// depthwiseShapes have a window for each channel.
+func depthwiseShapes(rng *rand.Rand) []ConvShape {
+	var list []ConvShape
+	if !testing.Short() {
 		for c := 2; c < 140; c++ {
 			list = append(list, square("", 6, c, c, 3, 1, c).ConvShape)
 			if c%5 == 0 {
@@ -257,15 +228,8 @@ func testShapes(t *testing.T, rng *rand.Rand, depthwise bool) []ConvShape {
 			})
 		}
 	}
-	n := 150
-	if *long {
-		n = 2000
-	}
-	if testing.Short() {
-		list, n = nil, 30
-	}
-	for range n {
-		list = append(list, randomShape(rng, depthwise))
+	for range rounds(150) {
+		list = append(list, randomShape(rng, true))
 	}
 	return list
 }
@@ -309,12 +273,12 @@ func randomScales(rng *rand.Rand, o, depth int) []float32 {
 	return list
 }
 
-func eachLevel(t *testing.T, depthwise bool, f func(t *testing.T, l Level, rng *rand.Rand, s ConvShape)) {
+func eachLevel(t *testing.T, shapes func(rng *rand.Rand) []ConvShape, f func(t *testing.T, l Level, m *memory, s ConvShape)) {
 	for _, l := range Levels() {
 		t.Run(l.String(), func(t *testing.T) {
-			rng := rand.New(rand.NewPCG(1, uint64(l)))
-			for i, s := range testShapes(t, rng, depthwise) {
-				f(t, l, rng, s)
+			m := newMemory(uint64(l), 8, 16<<20)
+			for i, s := range shapes(m.r) {
+				f(t, l, m, s)
 				if t.Failed() {
 					t.Fatalf("level %v, shape %d: %+v", l, i, s)
 				}
@@ -323,13 +287,15 @@ func eachLevel(t *testing.T, depthwise bool, f func(t *testing.T, l Level, rng *
 	}
 }
 
-func TestQConv(t *testing.T)      { eachLevel(t, false, checkQConv) }
-func TestQDepthwise(t *testing.T) { eachLevel(t, true, checkQConv) }
-func TestConv(t *testing.T)       { eachLevel(t, false, checkConv) }
-func TestDepthwise(t *testing.T)  { eachLevel(t, true, checkConv) }
-func TestQDyn(t *testing.T)       { eachLevel(t, false, checkQDyn) }
+func TestQConv(t *testing.T)      { eachLevel(t, productShapes, checkQConv) }
+func TestQDepthwise(t *testing.T) { eachLevel(t, depthwiseShapes, checkQConv) }
+func TestConv(t *testing.T)       { eachLevel(t, productShapes, checkConv) }
+func TestDepthwise(t *testing.T)  { eachLevel(t, depthwiseShapes, checkConv) }
+func TestWinograd(t *testing.T)   { eachLevel(t, winogradShapes, checkConv) }
+func TestQDyn(t *testing.T)       { eachLevel(t, productShapes, checkQDyn) }
 
-func checkQConv(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
+func checkQConv(t *testing.T, l Level, m *memory, s ConvShape) {
+	rng := m.r
 	p := QConvParams{
 		Shape: s, Weights: randomInt8(rng, s.WeightLen()), Scale: randomScales(rng, s.O, s.KH*s.KW*s.C/s.Groups*100),
 		InZero: int32(rng.IntN(256) - 128), OutZero: int32(rng.IntN(256) - 128), Lo: -128, Hi: 127,
@@ -349,16 +315,18 @@ func checkQConv(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
 			}
 		}
 	}
-	src := fencedCopy(rng, randomInt8(rng, s.InLen()))
+	src := taken(m, randomInt8(rng, s.InLen()))
 	c, err := NewQConv(l, &p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dst, intact := fenced[int8](rng, fences().out, s.OutLen())
-	runTasks(t, rng, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scratch, t0, t1) })
-	if !intact() {
-		t.Error("wrote outside the output")
+	if c.dw != nil {
+		c.dw.packed, c.dw.pad = m.packed(c.dw.packed), taken(m, c.dw.pad)
+	} else {
+		c.packed, c.pad = m.packed(c.packed), taken(m, c.pad)
 	}
+	dst := take[int8](m, s.OutLen())
+	runTasks(t, m, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scratch, t0, t1) })
 	if want := qconvRef(&p, src); !equal(dst, want) {
 		t.Error(cmp.Diff(want, dst))
 	}
@@ -380,7 +348,8 @@ func sameFloats(t *testing.T, got, want []float32) {
 	}
 }
 
-func checkConv(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
+func checkConv(t *testing.T, l Level, m *memory, s ConvShape) {
+	rng := m.r
 	inf := float32(math.Inf(1))
 	p := ConvParams{Shape: s, Weights: randomFloats(rng, s.WeightLen(), false), Lo: -inf, Hi: inf}
 	switch rng.IntN(3) {
@@ -392,20 +361,26 @@ func checkConv(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
 	if rng.IntN(4) != 0 {
 		p.Bias = randomFloats(rng, s.O, false)
 	}
-	src := fencedCopy(rng, randomFloats(rng, s.InLen(), rng.IntN(2) == 0))
+	src := taken(m, randomFloats(rng, s.InLen(), rng.IntN(2) == 0))
 	c, err := NewConv(l, &p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dst, intact := fenced[float32](rng, fences().out, s.OutLen())
-	runTasks(t, rng, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scratch, t0, t1) })
-	if !intact() {
-		t.Error("wrote outside the output")
+	switch {
+	case c.dw != nil:
+		c.dw.packed, c.dw.pad = m.packed(c.dw.packed), taken(m, c.dw.pad)
+	case c.wino != nil:
+		c.wino.packed, c.wino.bias = m.packed(c.wino.packed), taken(m, c.wino.bias)
+	default:
+		c.packed, c.pad = m.packed(c.packed), taken(m, c.pad)
 	}
+	dst := take[float32](m, s.OutLen())
+	runTasks(t, m, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scratch, t0, t1) })
 	sameFloats(t, dst, convRef(&p, src))
 }
 
-func checkQDyn(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
+func checkQDyn(t *testing.T, l Level, m *memory, s ConvShape) {
+	rng := m.r
 	inf := float32(math.Inf(1))
 	p := QDynParams{
 		Shape: s, Weights: randomInt8(rng, s.WeightLen()), Scale: randomScales(rng, s.O, 1),
@@ -418,17 +393,15 @@ func checkQDyn(t *testing.T, l Level, rng *rand.Rand, s ConvShape) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src := fencedCopy(rng, randomInt8(rng, s.InLen()))
+	c.packed = m.packed(c.packed)
+	src := taken(m, randomInt8(rng, s.InLen()))
 	scale, zero := make([]float32, c.Rows()), make([]int32, c.Rows())
 	for i := range scale {
 		scale[i], zero[i] = rng.Float32(), int32(rng.IntN(256)-128)
 	}
 	perRow := s.InLen() / s.C / c.Rows() // pixels that share a scale
-	dst, intact := fenced[float32](rng, fences().out, s.OutLen())
-	runTasks(t, rng, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scale, zero, scratch, t0, t1) })
-	if !intact() {
-		t.Error("wrote outside the output")
-	}
+	dst := take[float32](m, s.OutLen())
+	runTasks(t, m, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scale, zero, scratch, t0, t1) })
 	want := make([]float32, s.OutLen())
 	for i, acc := range sumsRef(&s, p.Weights, 0, src, func(pixel int) int32 { return zero[pixel/perRow] }) {
 		row := i / s.O / (s.OH * s.OW)

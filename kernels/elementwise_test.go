@@ -5,37 +5,12 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
-	"unsafe"
 )
 
 // oddFloats are values at which vector and scalar code tend to differ.
 var oddFloats = []float32{0, float32(math.Copysign(0, -1)), 1, -1, 0.625, -0.625, 0.34657359, -0.34657359, 4, -4, 3.9999998, 9.1, 9.0999, -9.2,
 	88.9, 89, 89.1, -103.9, -104, -104.1, 127, -128, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), math.MaxFloat32, -math.MaxFloat32,
 	math.SmallestNonzeroFloat32, 1e-38, -1e-38, 1.1754944e-38, 1e-20, 0.70710677, 0.70710683, 1.4142135}
-
-// memory gives slices that end at a page which cannot be touched, so that a
-// kernel that goes too far is killed. Their starts are not aligned.
-type memory struct {
-	r      *rand.Rand
-	fences [][]byte
-	used   int
-}
-
-func newMemory(seed uint64) *memory {
-	m := &memory{r: rand.New(rand.NewPCG(7, seed))}
-	for range 8 {
-		m.fences = append(m.fences, fence(1<<19))
-	}
-	return m
-}
-
-// take returns n elements for this round.
-func take[T any](m *memory, n int) []T {
-	f := m.fences[m.used%len(m.fences)]
-	m.used++
-	b := f[len(f)-n*int(unsafe.Sizeof(*new(T))):]
-	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
-}
 
 func (m *memory) floats(n int, scale float64) []float32 {
 	x := take[float32](m, n)
@@ -84,19 +59,6 @@ func sameRow(t *testing.T, what string, got, want []float32) {
 		if math.Float32bits(got[i]) != math.Float32bits(want[i]) && (got[i] == got[i] || want[i] == want[i]) {
 			t.Fatalf("%s: element %d of %d is %g, want %g", what, i, len(want), got[i], want[i])
 		}
-	}
-}
-
-// atLevels runs rounds of a comparison with the portable kernels at every
-// other level of this machine.
-func atLevels(t *testing.T, rounds int, f func(t *testing.T, l Level, m *memory)) {
-	for _, l := range Levels()[1:] {
-		t.Run(l.String(), func(t *testing.T) {
-			m := newMemory(uint64(l))
-			for range rounds {
-				f(t, l, m)
-			}
-		})
 	}
 }
 
@@ -203,7 +165,7 @@ func TestCodeLevels(t *testing.T) {
 		Dequantize(&at, f, a)
 		sameRow(t, "dequantized", f, g)
 
-		u, v := take[byte](m, n), make([]byte, n)
+		u, v := take[byte](m, n), take[byte](m, n)
 		for i := range v {
 			v[i] = byte(a[i])
 		}
@@ -214,7 +176,7 @@ func TestCodeLevels(t *testing.T) {
 			}
 		}
 
-		var table Table8
+		table := (*Table8)(take[int8](m, 256))
 		for i := range table {
 			table[i] = int8(m.r.IntN(256))
 		}
@@ -269,7 +231,7 @@ func TestPoolLevels(t *testing.T) {
 		if m.r.IntN(2) == 0 {
 			p.Out = m.params()
 		}
-		sums := make([]int32, p.Scratch())
+		sums := take[int32](m, p.Scratch())
 		RunQAvgPool(p, w8, a, sums, 0, s.Rows())
 		p.Shape = at
 		RunQAvgPool(p, q8, a, sums, 0, s.Rows())
@@ -341,7 +303,7 @@ func TestSoftmaxLevels(t *testing.T) {
 		sameRow(t, "log softmax", y, w)
 
 		a, q8, w8 := m.codes(n), take[int8](m, n), make([]int8, n)
-		e := make([]float32, n)
+		e := take[float32](m, n)
 		q := NewQSoftmax(n, m.r.IntN(2) == 0, m.params(), m.params())
 		RunQSoftmax(q, w8, a, e, 0, 1)
 		q.Level = l
@@ -357,9 +319,9 @@ func TestLSTMStepLevels(t *testing.T) {
 		clip := float32(m.r.IntN(2))
 		var want []float32
 		for _, l := range []Level{Generic, l} {
-			h, c := take[float32](m, n), append([]float32(nil), cell...)
+			h, c := take[float32](m, n), taken(m, cell)
 			k := &LSTM{level: l, p: LSTMParams{CellClip: clip}}
-			k.step(h, c, append([]float32(nil), x...), append([]float32(nil), hidden...))
+			k.step(h, c, taken(m, x), taken(m, hidden))
 			if l == Generic {
 				want = append(append(want, h...), c...)
 				continue

@@ -230,22 +230,18 @@ func TestGather(t *testing.T) {
 
 // TestInterleave: pixels of three channels come out alike at every level.
 func TestInterleave(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 3))
-	for _, l := range Levels() {
-		for n := 1; n < 70; n++ {
-			src := randomFloats(rng, 3*n, true)
-			want := make([]float32, 3*n)
-			for i := range want {
-				want[i] = src[i%3*n+i/3]
-			}
-			c, err := NewTranspose([]int{3, n}, []int{1, 0})
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.Level = l
-			got := make([]float32, 3*n)
-			c.Run(bytesOf(got), bytesOf(src), 4, 0, c.Rows())
-			sameFloats(t, got, want)
+	atLevels(t, 100, func(t *testing.T, l Level, m *memory) {
+		n := 1 + m.length()
+		src, got, want := m.floats(3*n, 1), take[float32](m, 3*n), make([]float32, 3*n)
+		for i := range want {
+			want[i] = src[i%3*n+i/3]
 		}
-	}
+		c, err := NewTranspose([]int{3, n}, []int{1, 0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Level = l
+		c.Run(bytesOf(got), bytesOf(src), 4, 0, c.Rows())
+		sameFloats(t, got, want)
+	})
 }

@@ -66,7 +66,7 @@ func (s *ConvShape) Winograd() bool {
 	}
 	tiles := ceilDiv(s.OH, winogradSide) * ceilDiv(s.OW, winogradSide)
 	const smallWeights = 1 << 18 // floats: 1 MiB
-	return s.OH*s.OW >= 8*tiles && (tiles >= 9 || tiles >= 4 && s.C*s.O*winogradPoints <= smallWeights)
+	return s.OH*s.OW >= 8*tiles && (tiles >= 16 || tiles >= 4 && s.C*s.O*winogradPoints <= smallWeights)
 }
 
 // Of a task's transformed tiles, which should stay in the L2 cache until they are read.

@@ -67,10 +67,7 @@ func winogradRef(p *ConvParams, src []float32) []float32 {
 // winogradShapes are those that the algorithm is chosen for, at every residue of
 // the tiles, with and without padding.
 func winogradShapes(rng *rand.Rand) []ConvShape {
-	n := 40
-	if *long {
-		n = 2000
-	}
+	n := rounds(40)
 	var list []ConvShape
 	for len(list) < n {
 		s := ConvShape{
@@ -83,20 +80,6 @@ func winogradShapes(rng *rand.Rand) []ConvShape {
 		}
 	}
 	return list
-}
-
-func TestWinograd(t *testing.T) {
-	for _, l := range Levels() {
-		t.Run(l.String(), func(t *testing.T) {
-			rng := rand.New(rand.NewPCG(1, 3))
-			for i, s := range winogradShapes(rng) {
-				checkConv(t, l, rng, s)
-				if t.Failed() {
-					t.Fatalf("shape %d: %+v", i, s)
-				}
-			}
-		})
-	}
 }
 
 // TestWinogradError: the result is what the windows give, to within a few roundings.
