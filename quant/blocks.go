@@ -43,7 +43,7 @@ func Blocks(ctx context.Context, m *format.Model, o BlockOptions) (*format.Model
 		}
 	}
 	out := clone(m)
-	n, err := store(out, "DequantizeLinear", o.takes, func(_ *format.Node, w *format.Tensor) error {
+	n, err := store(out, by("DequantizeLinear"), o.takes, func(_ *format.Node, w *format.Tensor) error {
 		b := chosen[w.Name]
 		if b == nil {
 			b = o.nearest(float32s(w), w.Shape[len(w.Shape)-1], nil)

@@ -15,12 +15,12 @@ var matrixInputs = map[string][]int{
 }
 
 // store changes how the model keeps the weights of its matrices: to gets each
-// float32 constant that take accepts, once, and a node of the op gives its
-// readers the float32 values back when the model is compiled. It returns the
-// number of constants.
-func store(m *format.Model, op string, take func(*format.Node, *format.Tensor) bool, to func(*format.Node, *format.Tensor) error) (int, error) {
+// float32 constant that take accepts, once, and the nodes that back makes give
+// its readers the float32 values again when the model is compiled. It returns
+// the number of constants.
+func store(m *format.Model, back func(stored, wide *format.Tensor) []*format.Node, take func(*format.Node, *format.Tensor) bool, to func(*format.Node, *format.Tensor) error) (int, error) {
 	tensors := byName(m)
-	stored := map[string]bool{}
+	stored := map[string]format.Shape{} // and the shapes they had
 	for _, g := range m.Graphs {
 		wide := map[string]string{} // stored weights to their float32 values in this graph
 		var nodes []*format.Node
@@ -30,23 +30,23 @@ func store(m *format.Model, op string, take func(*format.Node, *format.Tensor) b
 					continue
 				}
 				w := tensors[n.Inputs[i]]
-				if !stored[w.Name] {
+				if stored[w.Name] == nil {
 					if !plainConst(w) || len(w.Shape) < 2 || !take(n, w) || slices.Contains(g.Outputs, w.Name) {
 						continue
 					}
+					stored[w.Name] = w.Shape
 					if err := to(n, w); err != nil {
 						return 0, err
 					}
-					stored[w.Name] = true
 				}
 				if wide[w.Name] == "" {
-					t := &format.Tensor{Name: w.Name + "/float32", Type: format.Float32, Shape: w.Shape}
+					t := &format.Tensor{Name: w.Name + "/float32", Type: format.Float32, Shape: stored[w.Name]}
 					for tensors[t.Name] != nil {
 						t.Name += "'"
 					}
 					tensors[t.Name] = t
 					m.Tensors = append(m.Tensors, t)
-					nodes = append(nodes, &format.Node{Name: t.Name, Op: op, Inputs: []string{w.Name}, Outputs: []string{t.Name}})
+					nodes = append(nodes, back(w, t)...)
 					wide[w.Name] = t.Name
 				}
 				n.Inputs[i] = wide[w.Name]
@@ -64,6 +64,13 @@ func store(m *format.Model, op string, take func(*format.Node, *format.Tensor) b
 	return len(stored), nil
 }
 
+// by makes the node of an op that gives stored weights back.
+func by(op string) func(stored, wide *format.Tensor) []*format.Node {
+	return func(stored, wide *format.Tensor) []*format.Node {
+		return []*format.Node{{Name: wide.Name, Op: op, Inputs: []string{stored.Name}, Outputs: []string{wide.Name}}}
+	}
+}
+
 // Half returns a copy of the model in which the float32 weights of its matrices
 // are stored as float16 or bfloat16, which halves the file. The node gets its
 // float32 weights when the model is compiled, so arithmetic and speed stay those
@@ -78,7 +85,7 @@ func Half(m *format.Model, t format.DType) (*format.Model, error) {
 		return nil, fmt.Errorf("quant: weights cannot be stored as %v: choose float16 or bfloat16", t)
 	}
 	out := clone(m)
-	n, err := store(out, "Cast", func(*format.Node, *format.Tensor) bool { return true }, func(n *format.Node, w *format.Tensor) error {
+	n, err := store(out, by("Cast"), func(*format.Node, *format.Tensor) bool { return true }, func(n *format.Node, w *format.Tensor) error {
 		x := float32s(w)
 		codes := make([]uint16, len(x))
 		round(codes, x)

@@ -26,6 +26,9 @@ type TuneOptions struct {
 	Batch  int     // samples of a step; 0: 32
 	Seed   uint64  // of the order of the samples
 
+	// Sparse leaves weights that are zero at zero.
+	Sparse bool
+
 	// Fake makes the network learn to live with int8: weights and those
 	// activations that have a range here are rounded to int8 on the way forward
 	// and taken as they are on the way back (quantization-aware training with the
@@ -65,6 +68,9 @@ func Tune(ctx context.Context, m *format.Model, data Labelled, o TuneOptions) (*
 			// The first steps are short: Adam knows nothing of the slopes yet.
 			rate *= min(1, float32(optimizer.Steps()+1)/warmUp)
 			optimizer.Step(t.params, t.gradient, rate, t.decayed)
+			for _, i := range t.zeros {
+				t.params[i] = 0
+			}
 			if o.Step != nil {
 				o.Step(done, loss)
 			}
@@ -95,7 +101,8 @@ type tuner struct {
 	fake     bool
 	params   []float32
 	gradient []float32
-	decayed  int // parameters that are weights: biases do not decay
+	zeros    []int // parameters that stay zero
+	decayed  int   // parameters that are weights: biases do not decay
 }
 
 // A tape is a lane.
@@ -190,6 +197,11 @@ func newTuner(m *format.Model, data Labelled, o *TuneOptions) (*tuner, error) {
 	}
 	for _, name := range t.names {
 		t.params = append(t.params, float32s(tensors[name])...)
+	}
+	for i, v := range t.params[:t.decayed] {
+		if o.Sparse && v == 0 {
+			t.zeros = append(t.zeros, i)
+		}
 	}
 	t.gradient = make([]float32, len(t.params))
 	return t, nil

@@ -111,6 +111,80 @@ func TestTuneForInt8(t *testing.T) {
 	}
 }
 
+// TestThinAndSparse keeps a fifth of the weights, learns to do with them and
+// stores no others.
+func TestThinAndSparse(t *testing.T) {
+	test := blobs(2, 300)
+	m, err := Thin(trained(t, TuneOptions{Epochs: 6}), 0.8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err = Tune(context.Background(), m, blobs(1, 600), TuneOptions{Epochs: 3, Sparse: true}); err != nil {
+		t.Fatal(err)
+	}
+	s, n, err := Sparse(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n != 2 || scored(t, s, test) < 0.95 {
+		t.Errorf("%d matrices are sparse, accuracy %.3f", n, scored(t, s, test))
+	}
+	if db := sqnr(t, m, s); db != inf {
+		t.Errorf("storage changed the numbers: %.1f dB", db)
+	}
+	size := func(m *format.Model) (n int) {
+		for _, x := range m.Tensors {
+			n += len(x.Data)
+		}
+		return n
+	}
+	if a, b := size(m), size(s); float64(b) > 0.35*float64(a) {
+		t.Errorf("%d bytes of %d", b, a)
+	}
+	for _, part := range []float64{0, 1} {
+		if _, err := Thin(m, part); err == nil {
+			t.Errorf("a part of %v was taken", part)
+		}
+	}
+}
+
+func TestSparseGaps(t *testing.T) {
+	x := make([]float32, 1000)
+	x[0], x[1], x[999] = 1, 2, 3
+	s := newSparse(x)
+	at, back := -1, make([]float32, 1000)
+	for i, g := range s.gaps {
+		at += int(g)
+		back[at] = s.values[i]
+	}
+	if !reflect.DeepEqual(x, back) || len(s.values) != 6 {
+		t.Errorf("%d values came back as %v", len(s.values), back)
+	}
+}
+
+func TestCluster(t *testing.T) {
+	m := trained(t, TuneOptions{Epochs: 6})
+	for n, db := range map[int]float64{4: 3, 16: 12, 256: 30} {
+		c, err := Cluster(m, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sqnr(t, m, c); got < db {
+			t.Errorf("%d values: %.1f dB", n, got)
+		}
+		if w := c.Tensor("w3"); n <= 256 && len(w.Data) != 5120 {
+			t.Errorf("%d values: %d bytes", n, len(w.Data))
+		}
+	}
+	codes, values := lloyd([]float32{-1, -1.2, 5, 5.2, 2.1, 1.9}, 3)
+	if want := []byte{0, 0, 2, 2, 1, 1}; !reflect.DeepEqual(codes, want) || values[0] != -1.1 {
+		t.Errorf("codes %v of %v", codes, values)
+	}
+	if _, err := Cluster(m, 257); err == nil {
+		t.Error("257 values were taken")
+	}
+}
+
 func TestTuneRefusals(t *testing.T) {
 	m := floatNet(rand.New(rand.NewPCG(3, 3)))
 	d := blobs(1, 6)

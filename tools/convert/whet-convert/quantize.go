@@ -116,6 +116,9 @@ func (f *quantizeFlags) check() error {
 	if err := f.train.check(); err != nil {
 		return err
 	}
+	if f.train.cluster != 0 && f.scheme != "none" {
+		return fmt.Errorf("--cluster stores the weights in its own way: leave --quantize %s away", f.scheme)
+	}
 	_, err := parseBudget(f.maxDrop)
 	return err
 }
@@ -160,6 +163,8 @@ func (f *quantizeFlags) apply(ctx context.Context, m *format.Model, stderr io.Wr
 	}
 	out, err := m, error(nil)
 	switch f.scheme {
+	case "none":
+		out, err = f.train.store(m)
 	case "dynamic":
 		out, err = quant.Dynamic(m)
 	case "fp16":

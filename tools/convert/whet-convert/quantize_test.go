@@ -201,6 +201,9 @@ func TestQuantizeFailures(t *testing.T) {
 		{"samples for nothing", []string{in, "--quantize", "fp16", "--calibrate", data}, exitUsage, "int4"},
 		{"prune without samples", []string{in, "--prune", "0.5"}, exitUsage, "--train"},
 		{"prune to nothing", []string{in, "--prune", "0.01", "--train", data}, exitFailed, "no more channels"},
+		{"sparse", []string{in, "--sparse", "1.5"}, exitUsage, "between 0 and 1"},
+		{"cluster", []string{in, "--cluster", "1000"}, exitUsage, "256"},
+		{"cluster of int8", []string{in, "--cluster", "16", "--quantize", "int4"}, exitUsage, "--quantize int4"},
 		{"fallback", []string{in, "--fallback", "int4"}, exitUsage, "int16"},
 		{"block", []string{in, "--quantize", "int4", "--block", "48"}, exitUsage, "64"},
 		{"strict with a float op", []string{log, "--quantize", "int8", "--calibrate", data, "--strict-int8"}, exitFailed, `node "extra Exp" (Exp)`},
@@ -281,5 +284,22 @@ func TestTrain(t *testing.T) {
 	}
 	if second, err := os.ReadFile(out); err != nil || !bytes.Equal(first, second) {
 		t.Errorf("the second file differs (%v)", err)
+	}
+}
+
+// TestStored keeps fewer or smaller weights.
+func TestStored(t *testing.T) {
+	in, out := floatModel(t, true), filepath.Join(t.TempDir(), "m.whet")
+	for flag, want := range map[string]string{"--sparse=0.9": "0.9 of the weights zero", "--cluster=16": "weights of 16 values"} {
+		if code, _, stderr := call(in, "-o", out, flag); code != 0 {
+			t.Fatalf("%s: exit %d: %s", flag, code, stderr)
+		}
+		m, err := format.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(m.Tensor("w2").Data); n > 2048 || !strings.Contains(m.Header.Source.Note, want) {
+			t.Errorf("%s: %d bytes, note %q", flag, n, m.Header.Source.Note)
+		}
 	}
 }
