@@ -29,6 +29,7 @@ type options struct {
 	title, description, license, author string
 	json                                bool
 	source                              sourceFlags
+	describe                            describeFlags
 }
 
 // check finds what is wrong with the flags alone, before any work.
@@ -78,6 +79,11 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 			return nil, fmt.Errorf("%s: --image: %w", o.in, err)
 		}
 	}
+	if o.describe.given() {
+		if err := o.describe.apply(m); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.in, err)
+		}
+	}
 	for key, value := range map[string]string{"title": o.title, "description": o.description, "license": o.license, "author": o.author} {
 		if value == "" {
 			continue
@@ -119,7 +125,7 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 
 // load reads the source. A .whet model is one when its numbers are to change.
 func (o *options) load() (*format.Model, error) {
-	changed := o.quantize.scheme != "none" || o.quantize.train.given()
+	changed := o.quantize.scheme != "none" || o.quantize.train.given() || o.describe.given() || o.labels != "" || o.image != ""
 	if !changed || !strings.EqualFold(filepath.Ext(o.in), ".whet") {
 		opts, err := o.source.options()
 		if err != nil {
@@ -251,7 +257,7 @@ func parseImage(s string) (*imageSpec, error) {
 			}
 			spec.image["size"] = []int64{int64(hn), int64(wn)}
 		case "fit":
-			spec.image[key], err = oneOf(value, "stretch", "crop")
+			spec.image[key], err = oneOf(value, "stretch", "crop", "pad", "corner")
 		case "filter":
 			spec.image[key], err = oneOf(value, "bilinear", "antialias")
 		case "order":
@@ -294,15 +300,20 @@ func (s *imageSpec) steps(m *format.Model) ([]format.Transform, error) {
 		return nil, errors.New("--image: the model has no input")
 	}
 	t := m.Tensor(m.Main().Inputs[0].Tensor)
-	if len(t.Shape) != 4 || t.Shape[0] != 1 || t.Shape[3] != 1 && t.Shape[3] != 3 {
-		return nil, fmt.Errorf("--image: input %q is of shape %v: a picture needs [1 height width 1] or [1 height width 3]", t.Name, t.Shape)
+	colours := func(n int) bool { return n == 1 || n == 3 }
+	if len(t.Shape) != 4 || t.Shape[0] != 1 || !colours(t.Shape[1]) && !colours(t.Shape[3]) {
+		return nil, fmt.Errorf("--image: input %q is of shape %v: a picture needs [1 height width channels] or [1 channels height width] with one or three channels", t.Name, t.Shape)
 	}
-	if size := s.image.Ints("size"); size != nil && (size[0] != int64(t.Shape[1]) || size[1] != int64(t.Shape[2])) {
-		return nil, fmt.Errorf("--image: size %dx%d, but input %q takes %dx%d", size[0], size[1], t.Name, t.Shape[1], t.Shape[2])
+	h, w, c := t.Shape[1], t.Shape[2], t.Shape[3]
+	if !colours(c) {
+		h, w, c = t.Shape[2], t.Shape[3], t.Shape[1]
+	}
+	if size := s.image.Ints("size"); size != nil && (size[0] != int64(h) || size[1] != int64(w)) {
+		return nil, fmt.Errorf("--image: size %dx%d, but input %q takes %dx%d", size[0], size[1], t.Name, h, w)
 	}
 	for _, v := range [][]float64{s.mean, s.scale} {
-		if len(v) > 1 && len(v) != t.Shape[3] {
-			return nil, fmt.Errorf("--image: %d values for the %d channels of input %q", len(v), t.Shape[3], t.Name)
+		if len(v) > 1 && len(v) != c {
+			return nil, fmt.Errorf("--image: %d values for the %d channels of input %q", len(v), c, t.Name)
 		}
 	}
 	steps := []format.Transform{{Op: "image", Tensor: t.Name, Attrs: s.image}}
