@@ -48,3 +48,21 @@ func (p *Pipeline) Placement(a *Array) (at Placement, ok bool) {
 	}
 	return p.geometry(a.Shape[0], a.Shape[1]), true
 }
+
+// Picture reports whether the sample is a picture, uint8 [h,w,1] or [h,w,3].
+func (a *Array) Picture() bool { return a.image }
+
+// Cut returns the part of a picture between two corners, which are clipped to
+// it; nil if nothing is left.
+func (a *Array) Cut(x0, y0, x1, y1 int) *Array {
+	h, w, c := a.Shape[0], a.Shape[1], a.Shape[2]
+	x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, w), min(y1, h)
+	if x0 >= x1 || y0 >= y1 {
+		return nil
+	}
+	out := &Array{Type: a.Type, Shape: []int{y1 - y0, x1 - x0, c}, image: true}
+	for y := y0; y < y1; y++ {
+		out.Data = append(out.Data, a.Data[(y*w+x0)*c:(y*w+x1)*c]...)
+	}
+	return out
+}

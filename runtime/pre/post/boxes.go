@@ -17,7 +17,7 @@ type decoder struct {
 	act                       func([]float32)
 	anchors                   []float64
 	strides, copies, grid     []int64
-	scale                     []float64
+	scale, sizes              []float64
 	exp                       bool
 	points, point, stride     int
 	threshold, overlap        float32
@@ -27,7 +27,7 @@ type decoder struct {
 
 func boxes(a format.Attrs) (func(*context) error, error) {
 	d := &decoder{scores: a.Str("scores", ""), object: a.Int("object", -1), skip: a.Int("skip", 0), anchors: a.Floats("anchors"), strides: a.Ints("strides"),
-		copies: a.Ints("copies"), grid: a.Ints("grid"), scale: a.Floats("scale"), exp: a.Bool("exp", false), points: a.Int("points", 0), point: a.Int("point", 4),
+		copies: a.Ints("copies"), grid: a.Ints("grid"), scale: a.Floats("scale"), sizes: a.Floats("sizes"), exp: a.Bool("exp", false), points: a.Int("points", 0), point: a.Int("point", 4),
 		stride: a.Int("stride", 2), threshold: float32(a.Float("threshold", 0.5)), overlap: float32(a.Float("overlap", 0.45)), most: a.Int("most", 100), together: a.Bool("together", false)}
 	def := 4
 	if d.scores != "" {
@@ -52,6 +52,13 @@ func boxes(a format.Attrs) (func(*context) error, error) {
 	case slices.ContainsFunc(slices.Concat(d.strides, d.copies, d.grid), func(v int64) bool { return v < 1 || v > 1<<12 }):
 		return nil, fmt.Errorf("strides, copies and grid are numbers from 1 on")
 	}
+	total := int64(0)
+	for _, n := range d.copies {
+		total += n
+	}
+	if len(d.sizes) != 0 && int64(len(d.sizes)) != total {
+		return nil, fmt.Errorf("%d sizes for %d copies", len(d.sizes), total)
+	}
 	return d.apply, nil
 }
 
@@ -62,21 +69,31 @@ func (d *decoder) cells(at pre.Placement) [][4]float64 {
 	for i := 0; i < len(d.anchors); i += 4 {
 		out = append(out, [4]float64{d.anchors[i] * float64(w), d.anchors[i+1] * float64(h), d.anchors[i+2] * float64(w), d.anchors[i+3] * float64(h)})
 	}
-	for i, s := range slices.Concat(d.strides, d.grid) {
-		ny, nx := (h+int(s)-1)/int(s), (w+int(s)-1)/int(s)
-		middle, size, copies := float64(s)/2, [2]float64{float64(w), float64(h)}, int64(1)
-		if i < len(d.copies) {
-			copies = d.copies[i]
-		} else {
-			middle, size = 0, [2]float64{float64(s), float64(s)}
-		}
-		for y := range ny {
-			for x := range nx {
-				for range copies {
-					out = append(out, [4]float64{float64(x)*float64(s) + middle, float64(y)*float64(s) + middle, size[0], size[1]})
-				}
+	each := func(s int64, f func(x, y float64)) {
+		for y := range (h + int(s) - 1) / int(s) {
+			for x := range (w + int(s) - 1) / int(s) {
+				f(float64(x)*float64(s), float64(y)*float64(s))
 			}
 		}
+	}
+	sizes := d.sizes
+	for i, s := range d.strides {
+		n := int(d.copies[i])
+		each(s, func(x, y float64) {
+			for k := range n {
+				size := [2]float64{float64(w), float64(h)}
+				if len(sizes) > 0 {
+					size = [2]float64{sizes[k], sizes[k]}
+				}
+				out = append(out, [4]float64{x + float64(s)/2, y + float64(s)/2, size[0], size[1]})
+			}
+		})
+		if len(sizes) > 0 {
+			sizes = sizes[n:]
+		}
+	}
+	for _, s := range d.grid {
+		each(s, func(x, y float64) { out = append(out, [4]float64{x, y, float64(s), float64(s)}) })
 	}
 	return out
 }

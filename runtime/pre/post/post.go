@@ -15,7 +15,8 @@
 //	  skip     int, classes at the front that are no object (SSD's background)
 //	  activation of the scores
 //	  anchors  floats cx cy w h of each, as shares, to which the boxes are relative
-//	  strides, copies  ints, instead: square anchors of size 1 at the middle of each cell, copies[i] of stride strides[i]
+//	  strides, copies  ints, instead: anchors at the middle of each cell, copies[i] of them of stride strides[i]
+//	  sizes    floats, of each copy of each stride, in pixels of the input; default: all of it
 //	  grid     ints, strides of cells that the centres are relative to, sizes being exponents (YOLOX)
 //	  scale    floats x y w h by which boxes are divided before
 //	  exp      bool: widths and heights are exponents
@@ -125,7 +126,7 @@ type stepSpec struct {
 var specs = map[string]stepSpec{
 	"classes": {stage.Kinds{"activation": stage.Text}, classes},
 	"boxes": {stage.Kinds{"order": stage.Text, "form": stage.Text, "unit": stage.Text, "scores": stage.Text, "object": stage.Int, "first": stage.Int, "skip": stage.Int,
-		"activation": stage.Text, "anchors": stage.Floats, "strides": stage.Ints, "copies": stage.Ints, "grid": stage.Ints, "scale": stage.Floats, "exp": stage.Bool,
+		"activation": stage.Text, "anchors": stage.Floats, "strides": stage.Ints, "copies": stage.Ints, "sizes": stage.Floats, "grid": stage.Ints, "scale": stage.Floats, "exp": stage.Bool,
 		"points": stage.Int, "point": stage.Int, "stride": stage.Int, "threshold": stage.Float, "overlap": stage.Float, "most": stage.Int, "together": stage.Bool}, boxes},
 	"regions": {stage.Kinds{"threshold": stage.Float, "mean": stage.Float, "grow": stage.Float, "least": stage.Int}, regions},
 	"mask":    {stage.Kinds{"order": stage.Text, "activation": stage.Text, "threshold": stage.Float}, mask},
