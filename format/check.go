@@ -623,6 +623,9 @@ func (k *checker) header() error {
 			}
 		}
 	}
+	if err := checkDynamic(&h.Dynamic); err != nil {
+		return err
+	}
 	for name, v := range h.Metrics {
 		if err := checkText("metrics", name); err != nil {
 			return err

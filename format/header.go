@@ -5,12 +5,16 @@ import (
 	"slices"
 )
 
-var headerKeys = []string{"opset", "digest", "weight_bytes", "peak_bytes", "source", "card", "labels", "pre", "post", "tunable", "metrics", "pad"}
+var headerKeys = []string{"opset", "digest", "weight_bytes", "peak_bytes", "source", "card", "labels", "pre", "post", "tunable", "metrics", "dynamic", "pad"}
 
 // encodeHeader returns the header map, padded to a multiple of 64 bytes.
 func encodeHeader(h *Header) ([]byte, error) {
 	e := newEncoder()
-	e.object(len(headerKeys))
+	n := len(headerKeys)
+	if h.Dynamic.Dims == nil {
+		n--
+	}
+	e.object(n)
 	e.str("opset")
 	e.int(int64(h.Opset))
 	e.str("digest")
@@ -37,6 +41,10 @@ func encodeHeader(h *Header) ([]byte, error) {
 	e.strs(h.Tunable)
 	e.str("metrics")
 	e.metrics(h.Metrics)
+	if h.Dynamic.Dims != nil {
+		e.str("dynamic")
+		e.dynamic(&h.Dynamic)
+	}
 	e.pad()
 	return e.buf.Bytes(), e.err
 }
@@ -118,6 +126,8 @@ func decodeHeader(c *container) (Header, error) {
 			h.Tunable = d.strs()
 		case "metrics":
 			h.Metrics = d.metrics()
+		case "dynamic":
+			h.Dynamic = d.dynamic()
 		case "pad":
 			d.padding()
 		}

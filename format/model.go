@@ -336,6 +336,7 @@ type Header struct {
 	Post        []Transform       // what turns outputs into what people read
 	Tunable     []string          // nodes whose weights may be fine-tuned; empty: all
 	Metrics     map[string]float64
+	Dynamic     Dynamic // sizes that may change; see [Model.Resized]
 }
 
 // Source says where a model came from.

@@ -36,7 +36,9 @@ var moreCases = []opCase{
 
 // controlModel is y = x + x or x, then three rounds of adding that.
 func controlModel() *Model {
-	t := func(name string, typ DType, shape ...int) *Tensor { return &Tensor{Name: name, Type: typ, Shape: shape} }
+	t := func(name string, typ DType, shape ...int) *Tensor {
+		return &Tensor{Name: name, Type: typ, Shape: shape}
+	}
 	in := func(names ...string) (list []Input) {
 		for _, n := range names {
 			list = append(list, Input{Tensor: n})

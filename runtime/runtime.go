@@ -62,9 +62,10 @@ type Program struct {
 	steps   []*step
 	states  []*stateVar
 	bodies  []*body
-	arena   int // bytes
-	scratch int // bytes a thread
-	weights int // bytes of packed and referenced constants
+	plans   *plans // of a model whose sizes may change
+	arena   int    // bytes
+	scratch int    // bytes a thread
+	weights int    // bytes of packed and referenced constants
 }
 
 // Compile prepares the main graph of a model. The model's constants stay
@@ -89,6 +90,19 @@ func Compile(m *format.Model, opts ...Option) (*Program, error) {
 	if err := format.Check(m); err != nil {
 		return nil, err
 	}
+	p, err := compile(m, c)
+	if err == nil && m.Header.Dynamic.Dims != nil {
+		all, err := m.Header.Dynamic.At(nil)
+		if err != nil {
+			return nil, err
+		}
+		(&plans{model: m, conf: c}).keep(p, all)
+	}
+	return p, err
+}
+
+// compile prepares the main graph of a model that is sound.
+func compile(m *format.Model, c config) (*Program, error) {
 	g, err := lower(m, m.Main(), c.outputs)
 	if err != nil {
 		return nil, err

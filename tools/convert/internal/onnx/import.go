@@ -1,6 +1,7 @@
 // Package onnx reads ONNX models (.onnx), opset 7 and later.
 //
-// Shapes are static: symbolic dimensions get a size from [Options], or 1. What
+// Shapes are static: symbolic dimensions get a size from [Options], or 1, and some a
+// range (dynamic.go). What
 // depends on shapes and constants alone is computed during the import; every
 // other node becomes a few nodes of whet's graph. Pictures are laid out NHWC
 // inside ([value] says how), while the model's inputs and outputs keep the
@@ -28,6 +29,8 @@ type Options struct {
 	Dir   string               // folder of the model, for external data; "" refuses it
 	Dims  map[string]int       // sizes of symbolic dimensions, by name or as INPUT[i]; absent ones are 1
 	Const map[string][]float64 // inputs of the graph that become constants, by name
+
+	Ranges map[string]format.Dim // symbolic dimensions whose sizes stay open within bounds, as Dims
 }
 
 // The opsets that rows are written for.
@@ -48,7 +51,11 @@ func Import(file string, b []byte, o Options) (m *format.Model, err error) {
 			m, err = nil, fmt.Errorf("%s: corrupt file: %v", file, p)
 		}
 	}()
-	m, err = importBytes(b, o)
+	if len(o.Ranges) > 0 {
+		m, err = importDynamic(b, o)
+	} else {
+		m, err = importBytes(b, o)
+	}
 	var u *build.UnsupportedError
 	switch {
 	case errors.As(err, &u):
