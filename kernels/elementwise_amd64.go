@@ -151,6 +151,16 @@ func unaryFront(l Level, u Unary, dst, src []float32) int {
 	if l < AVX2 || n == 0 {
 		return 0
 	}
+	if k := len(dst) &^ 15; l >= AVX512 && k > 0 {
+		switch u.Op {
+		case SigmoidOp:
+			amd64.SigmoidAVX512(pointer(dst), pointer(src), uintptr(k))
+			return k
+		case Silu:
+			amd64.SiluAVX512(pointer(dst), pointer(src), uintptr(k))
+			return k
+		}
+	}
 	d, x, a, b := pointer(dst), pointer(src), float32(u.A), float32(u.B)
 	switch u.Op {
 	case Relu:

@@ -75,7 +75,7 @@ func winogradShapes(rng *rand.Rand) []ConvShape {
 			KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, Top: rng.IntN(4), Left: rng.IntN(4), Groups: 1,
 		}
 		s.OH, s.OW = s.H+s.Top+rng.IntN(4)-2, s.W+s.Left+rng.IntN(4)-2
-		if s.Winograd() && s.MACs() < 6_000_000 {
+		if s.Winograd() && s.MACs() < 3_000_000 {
 			list = append(list, s)
 		}
 	}

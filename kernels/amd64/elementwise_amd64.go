@@ -56,6 +56,16 @@ func DynAVX2(dst, sums, wsum, scale, bias unsafe.Pointer, n uintptr, p *DynArgs)
 //go:noescape
 func SigmoidAVX2(dst, src unsafe.Pointer, n uintptr)
 
+// SigmoidAVX512 is SigmoidAVX2 of n floats, a multiple of 16.
+//
+//go:noescape
+func SigmoidAVX512(dst, src unsafe.Pointer, n uintptr)
+
+// SiluAVX512 is SiluAVX2 of n floats, a multiple of 16.
+//
+//go:noescape
+func SiluAVX512(dst, src unsafe.Pointer, n uintptr)
+
 // TanhAVX2 is the hyperbolic tangent of n floats (a multiple of 8), by the
 // operations of the portable Tanh.
 //
