@@ -367,7 +367,8 @@ func (b *bound[T]) bind() (rule, error) {
 	case "AveragePool":
 		return b.averagePool()
 	case "Relu", "Clip", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Elu", "Exp", "Log", "Sqrt", "Rsqrt", "Abs", "Neg", "Erf", "Gelu",
-		"HardSigmoid", "Reciprocal", "Softplus":
+		"HardSigmoid", "Reciprocal", "Softplus",
+		"Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan":
 		return b.unary()
 	case "Softmax":
 		return b.softmax(), nil
@@ -399,6 +400,18 @@ func (b *bound[T]) bind() (rule, error) {
 		return b.gather()
 	case "LSTM":
 		return b.lstm()
+	case "GRU", "RNN":
+		return b.gru(b.Op == "RNN")
+	case "GatherElements", "GatherND":
+		return b.chosen(b.Op == "GatherND")
+	case "ScatterElements", "ScatterND":
+		return b.replaced(b.Op == "ScatterND")
+	case "Where":
+		return b.choose()
+	case "CumSum":
+		return b.cumSum()
+	case "Resize":
+		return b.resize()
 	}
 	return rule{}, b.errorf("this op has no gradient")
 }
@@ -440,33 +453,13 @@ var NoGradient = map[string]string{
 	"ArgMin": noIndex,
 	"TopK":   noIndex,
 
-	"Acos":             noRule,
-	"Acosh":            noRule,
-	"Asin":             noRule,
-	"Asinh":            noRule,
-	"Atan":             noRule,
-	"Atanh":            noRule,
-	"Cos":              noRule,
-	"Cosh":             noRule,
 	"CumProd":          noRule,
-	"CumSum":           noRule,
 	"DeformableIm2Col": noRule,
 	"MaxRoiPool":       noRule,
 	"RoiAlign":         noRule,
-	"GRU":              noRule,
-	"GatherElements":   noRule,
-	"GatherND":         noRule,
 	"GridSample":       noRule,
 	"Mod":              noRule,
-	"RNN":              noRule,
 	"ReduceProd":       noRule,
-	"Resize":           noRule,
-	"ScatterElements":  noRule,
-	"ScatterND":        noRule,
-	"Sin":              noRule,
-	"Sinh":             noRule,
-	"Tan":              noRule,
-	"Where":            noRule,
 }
 
 // Reasons that several ops share.

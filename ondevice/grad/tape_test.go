@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,8 +22,12 @@ type opCase struct {
 	// in maps a normal deviate to an input value; nil keeps it. It keeps inputs
 	// out of places where a function has no slope or no value.
 	in func(x float64) float64
-	// index is a constant of whole numbers, the last input.
+	// index is a constant of whole numbers, input place (0: the last) of a shape (nil:
+	// a list).
 	index []int64
+	place int
+	shape format.Shape
+	bools bool // it is true or false, and the first input
 }
 
 func positive(x float64) float64 { return 0.2 + math.Abs(x) }
@@ -108,6 +113,30 @@ var opCases = []opCase{
 	{op: "Pad", inputs: []format.Shape{{4, 3}}, attrs: format.Attrs{"pads": ints(2, 1, 1, 2), "mode": "reflect"}},
 	{op: "Pad", inputs: []format.Shape{{2, 3}}, attrs: format.Attrs{"pads": ints(1, 2, 0, 2), "mode": "edge"}},
 	{op: "Gather", inputs: []format.Shape{{3, 4, 2}}, attrs: format.Attrs{"axis": int64(1)}, index: ints(2, -1, 2)},
+	{op: "GatherElements", inputs: []format.Shape{{4, 3}}, attrs: format.Attrs{"axis": int64(1)}, index: ints(2, 0, -1, 1), shape: format.Shape{4, 1}},
+	{op: "GatherND", inputs: []format.Shape{{4, 3, 2}}, index: ints(2, 0, -1, 1, 2, 0), shape: format.Shape{3, 2}},
+	{op: "ScatterElements", inputs: []format.Shape{{4, 3}, {2, 3}}, index: ints(2, 0, 1, 2, 3, 0), place: 1, shape: format.Shape{2, 3}},
+	{op: "ScatterND", inputs: []format.Shape{{4, 3}, {2, 3}}, index: ints(2, 0), place: 1, shape: format.Shape{2, 1}},
+	{op: "Where", inputs: []format.Shape{{2, 1, 4}, {3, 1}}, index: ints(1, 0, 0), shape: format.Shape{3, 1}, bools: true},
+	{op: "CumSum", inputs: []format.Shape{{2, 5, 3}}, attrs: format.Attrs{"axis": int64(1)}},
+	{op: "CumSum", inputs: []format.Shape{{2, 5}}, attrs: format.Attrs{"axis": int64(1), "exclusive": int64(1), "reverse": int64(1)}},
+	{op: "Resize", inputs: []format.Shape{{1, 4, 5, 2}}, attrs: format.Attrs{"sizes": ints(1, 8, 10, 2), "scales": []float64{1, 2, 2, 1}, "mode": "linear"}},
+	{op: "Resize", inputs: []format.Shape{{1, 6, 5}}, attrs: format.Attrs{"sizes": ints(1, 3, 8), "scales": []float64{1, 0.5, 1.6}}},
+	{op: "Resize", inputs: []format.Shape{{5, 4}}, attrs: format.Attrs{"sizes": ints(7, 4), "scales": []float64{1.4, 1}, "mode": "cubic"}},
+	{op: "Sin", inputs: []format.Shape{{40}}},
+	{op: "Cos", inputs: []format.Shape{{40}}},
+	{op: "Tan", inputs: []format.Shape{{40}}, in: math.Tanh},
+	{op: "Asin", inputs: []format.Shape{{40}}, in: math.Tanh},
+	{op: "Acos", inputs: []format.Shape{{40}}, in: math.Tanh},
+	{op: "Atan", inputs: []format.Shape{{40}}},
+	{op: "Sinh", inputs: []format.Shape{{40}}},
+	{op: "Cosh", inputs: []format.Shape{{40}}},
+	{op: "Asinh", inputs: []format.Shape{{40}}},
+	{op: "Acosh", inputs: []format.Shape{{40}}, in: func(x float64) float64 { return 1.5 + math.Abs(x) }},
+	{op: "Atanh", inputs: []format.Shape{{40}}, in: func(x float64) float64 { return math.Tanh(x) * 0.9 }},
+	{op: "GRU", inputs: []format.Shape{{4, 2, 3}, {1, 15, 3}, {1, 15, 5}, {1, 30}, nil, {1, 2, 5}}},
+	{op: "GRU", inputs: []format.Shape{{3, 2, 2}, {2, 9, 2}, {2, 9, 3}, {2, 18}}, attrs: format.Attrs{"direction": "bidirectional", "linear_before_reset": int64(1)}},
+	{op: "RNN", inputs: []format.Shape{{4, 2, 3}, {1, 5, 3}, {1, 5, 5}, {1, 10}}, attrs: format.Attrs{"direction": "reverse"}},
 	{op: "LSTM", inputs: []format.Shape{{4, 2, 3}, {1, 20, 3}, {1, 20, 5}, {1, 40}, nil, {1, 2, 5}, {1, 2, 5}}},
 	{op: "LSTM", inputs: []format.Shape{{3, 1, 2}, {1, 8, 2}, {1, 8, 2}}, attrs: format.Attrs{"direction": "reverse", "cell_clip": 0.3}},
 	{op: "LSTM", inputs: []format.Shape{{3, 2, 2}, {2, 12, 2}, {2, 12, 3}, {2, 24}}, attrs: format.Attrs{"direction": "bidirectional"}},
@@ -138,10 +167,24 @@ func (c *opCase) model(t *testing.T) (*format.Model, []string) {
 	}
 	if c.index != nil {
 		x := &format.Tensor{Name: "index", Type: format.Int64, Shape: format.Shape{len(c.index)}}
+		if c.shape != nil {
+			x.Shape = c.shape
+		}
 		for _, i := range c.index {
 			x.Data = binary.LittleEndian.AppendUint64(x.Data, uint64(i))
 		}
-		add(x)
+		if c.bools {
+			x.Type, x.Data = format.Bool, nil
+			for _, i := range c.index {
+				x.Data = append(x.Data, byte(i))
+			}
+		}
+		m.Tensors = append(m.Tensors, x)
+		place := c.place
+		if place == 0 && !c.bools {
+			place = len(in)
+		}
+		in, n.Inputs = slices.Insert(in, place, x), slices.Insert(n.Inputs, place, "index")
 	}
 	outs, err := format.Infer(c.op, c.attrs, in)
 	if err != nil {
