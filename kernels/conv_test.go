@@ -303,6 +303,9 @@ func checkQConv(t *testing.T, l Level, m *memory, s ConvShape) {
 	if rng.IntN(3) == 0 {
 		p.WeightZero = int32(rng.IntN(256) - 128)
 	}
+	if rng.IntN(10) == 0 { // products beyond int32
+		p.Scale[0] = float32(math.Exp2(rng.Float64() * 30))
+	}
 	if rng.IntN(3) == 0 {
 		p.Lo, p.Hi = p.OutZero, p.OutZero+int32(rng.IntN(int(128-p.OutZero)))
 	}

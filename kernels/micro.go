@@ -33,7 +33,14 @@ type qGemmArgs struct {
 	Zero int32          // zero point of the output
 	Raw  uint32         // 1: C receives the int32 sums themselves; scale, Lo, Hi, Zero are not used
 	Step uintptr        // not 0 (gemmShape.flat only): the input holds x^0x80, no row is Pad, a tap lies Step bytes behind the one before
+	Next unsafe.Pointer // gemmShape.lists only: the [Left]qTile that follow this tile of MR rows; each result lies below the one before
+	Left uintptr
 }
+
+// A qTile is what one tile of a list reads: A and Off of [qGemmArgs]. They are
+// plain numbers, for the list lies in scratch: what they point at is kept alive
+// by the caller's slices and the plan.
+type qTile struct{ a, off uintptr }
 
 // gemmArgs describes one tile of a float32 matrix product or convolution:
 //
@@ -102,7 +109,9 @@ type gemmShape struct {
 	kr     int  // consecutive k that lie side by side for one channel; 1 for float32
 	near   bool // tasks are cut so that their input and output stay in L1
 	wide   bool // the panel's weights are int16
+	below1 bool // the kernel needs scales below 1; int8 scales seldom are not
 	flat   bool // the kernel takes qGemmArgs.Step
+	lists  bool // the kernel takes qGemmArgs.Next and Left
 	u8     bool // the kernel reads x as uint8(x^0x80) = x+128: the packer folds -128·Σw into bias'
 }
 

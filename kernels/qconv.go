@@ -3,6 +3,7 @@ package kernels
 import (
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -83,7 +84,12 @@ func NewQConv(l Level, p *QConvParams) (*QConv, error) {
 	if p.Shape.depthwise() {
 		return &QConv{dw: newQDepthwise(l, p)}, nil
 	}
-	plan := newConvPlan(p.Shape, qgemmShape(l), 1)
+	tile := qgemmShape(l)
+	if tile.below1 && slices.Max(p.Scale) >= 1 {
+		l = AVXVNNI
+		tile = qgemmShape(l)
+	}
+	plan := newConvPlan(p.Shape, tile, 1)
 	c := &QConv{
 		level:      l,
 		plan:       plan,
@@ -118,7 +124,7 @@ func (c *QConv) Scratch() int {
 	if c.dw != nil {
 		return c.dw.plan.scratchBytes()
 	}
-	return c.plan.scratchBytes(4 * c.plan.tile.mr)
+	return c.plan.scratchBytes(max(4*c.plan.tile.mr, c.plan.rowBlock*int(unsafe.Sizeof(qTile{}))))
 }
 
 // PackedBytes returns the size of the packed weights.
@@ -148,11 +154,16 @@ func (c *QConv) Run(dst, src []int8, scratch []byte, t0, t1 int) {
 		out := dst[t.image*p.rows*p.s.O+t.group*p.og:]
 		if c.weightZero == 0 {
 			a.Step = p.flatten(c.level, &rows)
+			list := p.tileList(&rows, &t)
 			for n := t.pan0; n < t.pan1; n++ {
 				c.setPanel(&a, &t, n)
 				for m := t.tile0; m < t.tile1; m++ {
 					p.setTile(&a, &rows, &t, m)
 					a.C = unsafe.Pointer(&out[m*p.tile.mr*p.s.O+n*p.tile.nr])
+					if m == t.tile0 && len(list) > 1 {
+						a.Next, a.Left = unsafe.Pointer(&list[1]), uintptr(len(list)-1)
+						m += len(list) - 1
+					}
 					qgemm(c.level, &a)
 				}
 			}
@@ -171,6 +182,20 @@ func (c *QConv) Run(dst, src []int8, scratch []byte, t0, t1 int) {
 			}
 		}
 	}
+}
+
+// tileList lists the task's tiles of MR rows for a micro-kernel that goes through
+// them by itself.
+func (p *convPlan) tileList(rows *convRows, t *convTask) []qTile {
+	if !p.tile.lists {
+		return nil
+	}
+	list := view[qTile](rows.rest, 0, max(0, min(t.tile1, p.rows/p.tile.mr)-t.tile0))
+	for i := range list {
+		a, off := p.tileSource(rows, t, t.tile0+i)
+		list[i] = qTile{uintptr(a), uintptr(unsafe.Pointer(off))}
+	}
+	return list
 }
 
 // corrections computes what a weight zero point adds to the sums of each row

@@ -24,6 +24,8 @@ type QGemmArgs struct {
 	Zero int32
 	Raw  uint32
 	Step uintptr
+	Next unsafe.Pointer
+	Left uintptr
 }
 
 // GemmArgs describes a tile of a float32 matrix product or convolution.

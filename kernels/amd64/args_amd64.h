@@ -16,6 +16,8 @@
 #define QGEMM_ZERO 96
 #define QGEMM_RAW 100
 #define QGEMM_STEP 104
+#define QGEMM_NEXT 112
+#define QGEMM_LEFT 120
 #define FGEMM_LO 80
 #define FGEMM_HI 84
 

@@ -4,7 +4,9 @@ package amd64
 
 // QGemm12x32VNNI computes a tile of at most 12 rows by 32 columns with
 // AVX-512 VNNI. KR is 4; x is read as x^0x80 = x+128, so the packed bias holds
-// -(zx+128)·Σw. It equals
+// -(zx+128)·Σw. The scales are below 1. Step says that the flip is done (see package kernels). It equals
+// the loop below for this tile and for Left more, whose A and Off follow in Next
+// and whose C follows the last row; it changes A, Off, C, Next and Left.
 //
 //	for r := range Rows { for n := range Cols {
 //		acc := bias[n] + Corr[r]

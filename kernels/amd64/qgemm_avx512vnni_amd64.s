@@ -21,6 +21,17 @@
 // is 0 for others): it needs no VPXORD, which competes with VPDPBUSD for two of
 // the four vector pipes, and loads the row pointers once.
 
+// The order in which CODES finds the dwords of a row.
+DATA order<>+0(SB)/8, $0x0000000400000000
+DATA order<>+8(SB)/8, $0x0000000c00000008
+DATA order<>+16(SB)/8, $0x0000000500000001
+DATA order<>+24(SB)/8, $0x0000000d00000009
+DATA order<>+32(SB)/8, $0x0000000600000002
+DATA order<>+40(SB)/8, $0x0000000e0000000a
+DATA order<>+48(SB)/8, $0x0000000700000003
+DATA order<>+56(SB)/8, $0x0000000f0000000b
+GLOBL order<>(SB), RODATA|NOPTR, $64
+
 // TAP loads what ROW needs.
 #define TAP \
 	MOVQ a+0(FP), DX; \
@@ -120,31 +131,61 @@
 	VPADDD.BCST (4*i)(BX), c0, c0; \
 	VPADDD.BCST (4*i)(BX), c1, c1
 
+// REQUANTIZE makes codes minus Zero of sums. The clamp comes behind the rounding,
+// which is the same for whole bounds, on the bytes of four vectors at once: a
+// product is a fraction of a sum, so it never leaves the range of an int32.
 #define REQUANTIZE(c, scale) \
 	VCVTDQ2PS c, c; \
 	VMULPS    scale, c, c; \
-	VMAXPS    Z24, c, c; \
-	VMINPS    Z25, c, c; \
-	VCVTPS2DQ c, c; \
-	VPADDD    Z26, c, c
+	VCVTPS2DQ c, c
 
-// STORE and STORE16 write a row of codes, SUMS a row of raw sums (DI = row of C, K1 and
-// K2 = valid columns, R9 = LDC, R8 = rows left).
-#define STORE(c0, c1) \
+// CODES packs four vectors of a row's (or of four rows') 16 codes to 64 bytes in a.
+#define CODES(a, b, c, d) \
+	VPACKSSDW b, a, a; \
+	VPACKSSDW d, c, c; \
+	VPADDSW   Z26, a, a; \
+	VPADDSW   Z26, c, c; \
+	VPACKSSWB c, a, a; \
+	VPMAXSB   Z24, a, a; \
+	VPMINSB   Z25, a, a; \
+	VPERMD    a, Z27, a
+
+#define NEXTROW \
+	ADDQ R9, DI; \
+	DECQ R8; \
+	JZ   done
+
+// STORE writes two rows of codes, STORE16 four, SUMS a row of raw sums (DI = row
+// of C, K1 and K2 = valid columns, R9 = LDC, R8 = rows left).
+#define STORE(c0, c1, c2, c3, y) \
 	REQUANTIZE(c0, Z28); \
 	REQUANTIZE(c1, Z29); \
-	VPMOVDB c0, K1, (DI); \
-	VPMOVDB c1, K2, 16(DI); \
-	ADDQ    R9, DI; \
-	DECQ    R8; \
-	JZ      done
+	REQUANTIZE(c2, Z28); \
+	REQUANTIZE(c3, Z29); \
+	CODES(c0, c1, c2, c3); \
+	VMOVDQU8      y, K1, (DI); \
+	NEXTROW; \
+	VEXTRACTI64X4 $1, c0, Y30; \
+	VMOVDQU8      Y30, K1, (DI); \
+	NEXTROW
 
-#define STORE16(c0) \
+#define STORE16(c0, c1, c2, c3, x) \
 	REQUANTIZE(c0, Z28); \
-	VPMOVDB c0, K1, (DI); \
-	ADDQ    R9, DI; \
-	DECQ    R8; \
-	JZ      done
+	REQUANTIZE(c1, Z28); \
+	REQUANTIZE(c2, Z28); \
+	REQUANTIZE(c3, Z28); \
+	CODES(c0, c1, c2, c3); \
+	VMOVDQU8      x, K1, (DI); \
+	NEXTROW; \
+	VEXTRACTI32X4 $1, c0, X30; \
+	VMOVDQU8      X30, K1, (DI); \
+	NEXTROW; \
+	VEXTRACTI32X4 $2, c0, X30; \
+	VMOVDQU8      X30, K1, (DI); \
+	NEXTROW; \
+	VEXTRACTI32X4 $3, c0, X30; \
+	VMOVDQU8      X30, K1, (DI); \
+	NEXTROW
 
 #define SUMS(c0, c1) \
 	VMOVDQU32 c0, K1, (DI); \
@@ -155,7 +196,9 @@
 
 // func QGemm12x32VNNI(a *QGemmArgs)
 TEXT ·QGemm12x32VNNI(SB), NOSPLIT, $40-8
-	MOVQ         a+0(FP), DX
+	MOVQ a+0(FP), DX
+
+tile:
 	XORL         AX, AX
 	MOVL         $0x80808080, CX
 	CMPQ         QGEMM_STEP(DX), $0
@@ -487,47 +530,39 @@ store:
 	MOVQ  GEMM_COLS(DX), CX
 	MOVL  $-1, AX
 	BZHIL CX, AX, AX
-	KMOVW AX, K1
-	SHRL  $16, AX
-	KMOVW AX, K2
 	CMPL  QGEMM_RAW(DX), $0
 	JNE   sums
 
-	VBROADCASTSS QGEMM_LO(DX), Z24
-	VBROADCASTSS QGEMM_HI(DX), Z25
+	KMOVD        AX, K1
 	VPBROADCASTD QGEMM_ZERO(DX), Z26
+	VCVTTSS2SI   QGEMM_LO(DX), AX
+	VCVTTSS2SI   QGEMM_HI(DX), BX
+	ADDL         QGEMM_ZERO(DX), AX
+	ADDL         QGEMM_ZERO(DX), BX
+	VPBROADCASTB AX, Z24
+	VPBROADCASTB BX, Z25
+	VPACKSSDW    Z26, Z26, Z26
+	VMOVDQU64    order<>(SB), Z27
 	VMOVUPS      (SI), Z28
 	VMOVUPS      64(SI), Z29
 	CMPQ         CX, $16
 	JLE          store16
-	STORE(Z0, Z1)
-	STORE(Z2, Z3)
-	STORE(Z4, Z5)
-	STORE(Z6, Z7)
-	STORE(Z8, Z9)
-	STORE(Z10, Z11)
-	STORE(Z12, Z13)
-	STORE(Z14, Z15)
-	STORE(Z16, Z17)
-	STORE(Z18, Z19)
-	STORE(Z20, Z21)
-	STORE(Z22, Z23)
+	STORE(Z0, Z1, Z2, Z3, Y0)
+	STORE(Z4, Z5, Z6, Z7, Y4)
+	STORE(Z8, Z9, Z10, Z11, Y8)
+	STORE(Z12, Z13, Z14, Z15, Y12)
+	STORE(Z16, Z17, Z18, Z19, Y16)
+	STORE(Z20, Z21, Z22, Z23, Y20)
 
 store16:
-	STORE16(Z0)
-	STORE16(Z2)
-	STORE16(Z4)
-	STORE16(Z6)
-	STORE16(Z8)
-	STORE16(Z10)
-	STORE16(Z12)
-	STORE16(Z14)
-	STORE16(Z16)
-	STORE16(Z18)
-	STORE16(Z20)
-	STORE16(Z22)
+	STORE16(Z0, Z2, Z4, Z6, X0)
+	STORE16(Z8, Z10, Z12, Z14, X8)
+	STORE16(Z16, Z18, Z20, Z22, X16)
 
 sums:
+	KMOVW AX, K1
+	SHRL  $16, AX
+	KMOVW AX, K2
 	SUMS(Z0, Z1)
 	SUMS(Z2, Z3)
 	SUMS(Z4, Z5)
@@ -541,6 +576,24 @@ sums:
 	SUMS(Z20, Z21)
 	SUMS(Z22, Z23)
 
+	// The next tile: its input and offsets from the list, its output below.
 done:
+	MOVQ  a+0(FP), DX
+	MOVQ  QGEMM_LEFT(DX), CX
+	TESTQ CX, CX
+	JZ    last
+	DECQ  CX
+	MOVQ  CX, QGEMM_LEFT(DX)
+	MOVQ  QGEMM_NEXT(DX), AX
+	MOVQ  (AX), CX
+	MOVQ  CX, GEMM_A(DX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, GEMM_OFF(DX)
+	ADDQ  $16, AX
+	MOVQ  AX, QGEMM_NEXT(DX)
+	MOVQ  DI, GEMM_C(DX)
+	JMP   tile
+
+last:
 	VZEROUPPER
 	RET

@@ -28,9 +28,9 @@ func (s *sweep) draw() []byte {
 	}
 	fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`+"\n", (left+w-right)/2, h-12, s.What)
 	fmt.Fprintf(&b, `<text transform="translate(18 %.1f) rotate(-90)" text-anchor="middle">ms</text>`+"\n", (top+h-bottom)/2)
-	from, to := max(0, -s.At0/s.Slope), xs[len(xs)-1]
+	from, to := max(0, -s.At0/s.Slope), min(xs[len(xs)-1], (ys[len(ys)-1]-s.At0)/s.Slope)
 	fmt.Fprintf(&b, `<path d="M%.1f %.1fL%.1f %.1f" stroke="#2a6" stroke-width="1.5"/>`+"\n",
-		x(from), y(s.At0+s.Slope*from), x(to), max(top, y(s.At0+s.Slope*to)))
+		x(from), y(s.At0+s.Slope*from), x(to), y(s.At0+s.Slope*to))
 	for i, v := range s.X {
 		fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="4" fill="#135"/>`+"\n", x(v), y(s.Ms[i]))
 	}
