@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/tools/convert/internal/build"
 	"github.com/whet-edge/whet/tools/convert/internal/net"
 )
 
@@ -91,7 +93,7 @@ func llama(n *net.Net, f *File, o Options) {
 	d.rotary(position)
 	// A key behind the position is not there yet.
 	d.hidden = n.Typed("Less", format.Bool, nil, position, n.Int32s("positions", format.Shape{c.Positions}, count(c.Positions)))
-	d.at = n.Reshape(position, 1, 1)
+	d.at = n.Reshape(position, 1, 1, 1)
 	for i := range c.Layers {
 		n.Scope = fmt.Sprint("layers.", i)
 		x = d.layer(x, fmt.Sprintf("model.layers.%d.", i))
@@ -123,7 +125,7 @@ type decoder struct {
 	f        *File
 	c        *llamaConfig
 	cos, sin *format.Tensor // of this position [1, HeadDim]
-	at       *format.Tensor // the position as an index [1, 1]
+	at       *format.Tensor // the position as an index [1, 1, 1]
 	hidden   *format.Tensor // positions to come [Positions]
 }
 
@@ -164,15 +166,16 @@ func (d *decoder) turned(x *format.Tensor) *format.Tensor {
 	return d.Op("Add", nil, d.Op("Mul", nil, x, d.cos), d.Op("Mul", nil, swapped, d.sin))
 }
 
-// remembered puts this position's row into a state [Positions, KVHeads·HeadDim] and
-// returns it as [KVHeads, Positions, HeadDim].
-func (d *decoder) remembered(name string, row *format.Tensor) *format.Tensor {
-	c := d.c
-	width := c.KVHeads * c.HeadDim
-	old, write := d.State(name, format.Float32, format.Shape{c.Positions, width})
-	now := d.Op("ScatterND", nil, old, d.at, d.Reshape(row, 1, width))
-	write(now)
-	return d.Transpose(d.Reshape(now, c.Positions, c.KVHeads, c.HeadDim), 1, 0, 2)
+// remembered puts what belongs to this position into a state at the positions' axis,
+// and returns the state.
+func (d *decoder) remembered(name string, now *format.Tensor, axis int) *format.Tensor {
+	shape := slices.Clone(now.Shape)
+	shape[axis] = d.c.Positions
+	old, write := d.State(name, format.Float32, shape)
+	at := d.Op("Expand", format.Attrs{"shape": build.Ints(now.Shape...)}, d.at)
+	all := d.Typed("ScatterElements", format.Float32, format.Attrs{"axis": int64(axis)}, old, at, now)
+	write(all)
+	return all
 }
 
 func (d *decoder) layer(x *format.Tensor, prefix string) *format.Tensor {
@@ -182,10 +185,12 @@ func (d *decoder) layer(x *format.Tensor, prefix string) *format.Tensor {
 	q := d.turned(d.Reshape(d.linear(in, prefix+"self_attn.q_proj.weight", width, c.Hidden), c.Heads, c.HeadDim))
 	k := d.turned(d.Reshape(d.linear(in, prefix+"self_attn.k_proj.weight", kv, c.Hidden), c.KVHeads, c.HeadDim))
 	v := d.linear(in, prefix+"self_attn.v_proj.weight", kv, c.Hidden)
-	keys, values := d.remembered("keys", k), d.remembered("values", v)
+	// Both lie as the products below need them.
+	keys := d.remembered("keys", d.Reshape(k, c.KVHeads, c.HeadDim, 1), 2)
+	values := d.remembered("values", d.Reshape(v, c.KVHeads, 1, c.HeadDim), 1)
 	// Heads that share keys and values are rows of one product.
 	q = d.Op("Mul", nil, d.Reshape(q, c.KVHeads, c.Heads/c.KVHeads, c.HeadDim), d.Number(1/math.Sqrt(float64(c.HeadDim))))
-	scores := d.Op("MatMul", nil, q, d.Transpose(keys, 0, 2, 1))
+	scores := d.Op("MatMul", nil, q, keys)
 	scores = d.Typed("Where", format.Float32, nil, d.hidden, d.Number(-1e30), scores)
 	y := d.Op("MatMul", nil, d.Softmax("Softmax", scores, 2), values)
 	y = d.linear(d.Reshape(y, 1, width), prefix+"self_attn.o_proj.weight", c.Hidden, width)
