@@ -268,10 +268,15 @@ func (p *player) play(ctx context.Context, samples []*sample, top int) (*runResu
 		outs = append(outs, post.Tensor{Name: info.Name, Shape: info.Shape, Values: p.s.Output(i).Float32()})
 	}
 	r.Result, err = p.post.Apply(outs, at, func(name string) []float32 {
-		if t := p.s.InputByName(name); t != nil {
-			return t.Float32()
+		t := p.s.InputByName(name)
+		if t == nil {
+			return nil
 		}
-		return nil
+		v, err := (&pre.Array{Type: t.Type, Shape: t.Shape, Data: t.Bytes()}).Float32s()
+		if err != nil {
+			return nil // a type that holds no numbers: the step says what it misses
+		}
+		return v
 	})
 	if err == nil {
 		r.Classes = r.Classes[:min(top, len(r.Classes))]

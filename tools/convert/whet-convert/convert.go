@@ -209,7 +209,11 @@ func readLabels(path string) ([]string, error) {
 	var out []string
 	s := bufio.NewScanner(bytes.NewReader(b))
 	for s.Scan() {
-		out = append(out, strings.TrimSpace(s.Text()))
+		line := strings.TrimRight(s.Text(), "\r")
+		if t := strings.TrimSpace(line); t != "" {
+			line = t // the label of a blank may be a space
+		}
+		out = append(out, line)
 	}
 	if err := s.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
