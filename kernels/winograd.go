@@ -18,8 +18,8 @@ import "unsafe"
 //	y = Aᵀ M A           then + bias, then the clamp
 //
 // The transforms go down the columns first and then along the rows, each by the
-// operations of [winogradIn6] and [winogradOut4] in their order; U is computed in
-// float64 and rounded once. These operations define the bits at every level.
+// operations of [winogradWeight6] (in float64, U is rounded once), [winogradIn6] and
+// [winogradOut4] in their order. These operations define the bits at every level.
 //
 // The points decide the error. All constants of Bᵀ and Aᵀ are exact in float32, and
 // against the exact sum the result is off by twice what a chain over the window is

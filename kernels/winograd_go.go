@@ -95,38 +95,40 @@ func winogradOutGo(a *winogradArgs) {
 	}
 }
 
+// winogradWeight6 is G times a column. Row p of G is 1, p, p² divided by the product
+// of p's distances to the other points, so that the rows of p and -p differ in the
+// sign of the middle term. Products are rounded by themselves: whether the compiler
+// fuses them depends on the architecture.
+func winogradWeight6(x0, x1, x2 float64) [6]float64 {
+	const a2, b2 = winogradA2, winogradB2
+	const f0, fa, fb = 1 / (a2 * b2), 1 / (2 * a2 * (a2 - b2)), 1 / (2 * b2 * (b2 - a2))
+	ea, oa := float64(fa*x0)+float64(fa*a2*x2), float64(fa*winogradA*x1)
+	eb, ob := float64(fb*x0)+float64(fb*b2*x2), float64(fb*winogradB*x1)
+	return [6]float64{f0 * x0, ea + oa, ea - oa, eb + ob, eb - ob, x2}
+}
+
 // winogradWeights returns U as [winogradPoints][O][C], of weights [O][3][3][C].
 func winogradWeights(weights []float32, o, c int) []float32 {
-	const a2, b2 = winogradA2, winogradB2
-	// Row p of G is 1, p, p² divided by the product of p's distances to the other points.
-	const f0, fa, fb = 1 / (a2 * b2), 1 / (2 * a2 * (a2 - b2)), 1 / (2 * b2 * (b2 - a2))
-	g := [6][3]float64{
-		{f0, 0, 0},
-		{fa, fa * winogradA, fa * a2},
-		{fa, -fa * winogradA, fa * a2},
-		{fb, fb * winogradB, fb * b2},
-		{fb, -fb * winogradB, fb * b2},
-		{0, 0, 1},
-	}
-	// Written without fused operations, which would depend on the architecture.
-	dot := func(g *[3]float64, x0, x1, x2 float64) float64 {
-		return float64(float64(g[0]*x0)+float64(g[1]*x1)) + float64(g[2]*x2)
-	}
 	u := make([]float32, winogradPoints*o*c)
-	for i := range o * c {
-		w := weights[i/c*9*c+i%c:]
-		var t [3][6]float64 // [column][row]
-		for j := range 3 {
-			x0, x1, x2 := float64(w[j*c]), float64(w[(3+j)*c]), float64(w[(6+j)*c])
-			for k := range g {
-				t[j][k] = dot(&g[k], x0, x1, x2)
+	var buf [winogradPoints][64]float32 // the points lie too far apart in u to be written one by one
+	for done := 0; done < o*c; {
+		w := weights[done/c*9*c+done%c:]
+		n := min(len(buf[0]), c-done%c)
+		for i := range n {
+			var t [3][6]float64 // [column][row]
+			for j := range t {
+				t[j] = winogradWeight6(float64(w[j*c+i]), float64(w[(3+j)*c+i]), float64(w[(6+j)*c+i]))
+			}
+			for k := range 6 {
+				for j, v := range winogradWeight6(t[0][k], t[1][k], t[2][k]) {
+					buf[6*k+j][i] = float32(v)
+				}
 			}
 		}
-		for k := range 6 {
-			for j := range g {
-				u[(6*k+j)*o*c+i] = float32(dot(&g[j], t[0][k], t[1][k], t[2][k]))
-			}
+		for k := range buf {
+			copy(u[k*o*c+done:][:n], buf[k][:])
 		}
+		done += n
 	}
 	return u
 }
