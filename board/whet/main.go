@@ -91,8 +91,8 @@ whet-convert makes .whet models of .tflite files.`,
 	}
 	root.PersistentFlags().Bool("json", false, "print the result as JSON")
 	root.AddCommand(
-		newBenchCmd(), newDemoCmd(), newDoctorCmd(), newEvalCmd(), newInspectCmd(),
-		newMergeCmd(), newRunCmd(), newServeCmd(), newTuneCmd(),
+		newBenchCmd(), newDemoCmd(), newDeployCmd(), newDoctorCmd(), newEvalCmd(), newInspectCmd(),
+		newMergeCmd(), newPsCmd(), newRunCmd(), newServeCmd(), newTuneCmd(),
 	)
 	for _, c := range extra {
 		root.AddCommand(c())
