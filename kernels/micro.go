@@ -26,7 +26,7 @@ type qGemmArgs struct {
 	C    unsafe.Pointer // output tile, int8 (int32 if Raw)
 	LDC  uintptr        // bytes from one output row to the next
 	Rows uintptr        // valid rows, 1..MR
-	Cols uintptr        // valid columns, 1..NR; nothing outside Rows x Cols is written
+	Cols uintptr        // valid columns, 1..NR; nothing outside Rows x Cols is written. With gemmShape.lists, one row and not Raw also more: panels lie one behind the other
 	Corr *int32         // [MR] added to all sums of the row; nil for none
 	Lo   float32        // lowest output code minus Zero
 	Hi   float32        // highest output code minus Zero

@@ -157,6 +157,13 @@ func (c *QConv) Run(dst, src []int8, scratch []byte, t0, t1 int) {
 			list := p.tileList(&rows, &t)
 			for n := t.pan0; n < t.pan1; n++ {
 				c.setPanel(&a, &t, n)
+				if p.tile.lists && p.rows == 1 { // all panels at once
+					p.setTile(&a, &rows, &t, 0)
+					a.C = unsafe.Pointer(&out[n*p.tile.nr])
+					a.Cols = uintptr(min(t.pan1*p.tile.nr, p.og) - n*p.tile.nr)
+					qgemm(c.level, &a)
+					break
+				}
 				for m := t.tile0; m < t.tile1; m++ {
 					p.setTile(&a, &rows, &t, m)
 					a.C = unsafe.Pointer(&out[m*p.tile.mr*p.s.O+n*p.tile.nr])

@@ -6,7 +6,8 @@ package amd64
 // AVX-512 VNNI. KR is 4; x is read as x^0x80 = x+128, so the packed bias holds
 // -(zx+128)·Σw. The scales are below 1. Step says that the flip is done (see package kernels). It equals
 // the loop below for this tile and for Left more, whose A and Off follow in Next
-// and whose C follows the last row; it changes A, Off, C, Next and Left.
+// and whose C follows the last row, or for the panels behind W if there is one row
+// and Cols is more than 32; it changes A, Off, W, C, Cols, Next and Left.
 //
 //	for r := range Rows { for n := range Cols {
 //		acc := bias[n] + Corr[r]

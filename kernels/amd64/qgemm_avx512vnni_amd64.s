@@ -594,6 +594,16 @@ done:
 	MOVQ  DI, GEMM_C(DX)
 	JMP   tile
 
+	// The next panel, behind the scales of this one, for the columns beyond 32.
 last:
+	CMPQ GEMM_COLS(DX), $32
+	JLE  return
+	SUBQ $32, GEMM_COLS(DX)
+	ADDQ $32, GEMM_C(DX)
+	ADDQ $128, SI
+	MOVQ SI, GEMM_W(DX)
+	JMP  tile
+
+return:
 	VZEROUPPER
 	RET
