@@ -16,6 +16,7 @@ import (
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/ondevice"
+	_ "github.com/whet-edge/whet/ondevice/grad/more" // any tail trains
 	"github.com/whet-edge/whet/runtime/pre"
 )
 

@@ -413,7 +413,17 @@ func (b *bound[T]) bind() (rule, error) {
 	case "Resize":
 		return b.resize()
 	}
-	return rule{}, b.errorf("this op has no gradient")
+	switch b := any(b).(type) {
+	case *bound[float32]:
+		if rare32 != nil {
+			return rare32(b)
+		}
+	case *bound[float64]:
+		if rare64 != nil {
+			return rare64(b)
+		}
+	}
+	return rule{}, b.errorf("the gradient of this op is not in this program: import _ %q", "github.com/whet-edge/whet/ondevice/grad/more")
 }
 
 // NoGradient says of the ops without a gradient why they have none.

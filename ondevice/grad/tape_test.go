@@ -12,6 +12,7 @@ import (
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/kernels"
 	"github.com/whet-edge/whet/ondevice/grad"
+	_ "github.com/whet-edge/whet/ondevice/grad/more"
 )
 
 // opCase is one node whose gradients are checked with respect to all inputs.
