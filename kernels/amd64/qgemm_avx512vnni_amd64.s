@@ -529,6 +529,9 @@ store:
 	MOVQ  GEMM_ROWS(DX), R8
 	MOVQ  GEMM_COLS(DX), CX
 	MOVL  $-1, AX
+	MOVL  $32, BX
+	CMPQ  CX, BX
+	CMOVQGT BX, CX // BZHI reads no more than a byte
 	BZHIL CX, AX, AX
 	CMPL  QGEMM_RAW(DX), $0
 	JNE   sums
