@@ -367,8 +367,7 @@ func (b *bound[T]) bind() (rule, error) {
 	case "AveragePool":
 		return b.averagePool()
 	case "Relu", "Clip", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Elu", "Exp", "Log", "Sqrt", "Rsqrt", "Abs", "Neg", "Erf", "Gelu",
-		"HardSigmoid", "Reciprocal", "Softplus",
-		"Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan":
+		"HardSigmoid", "Reciprocal", "Softplus":
 		return b.unary()
 	case "Softmax":
 		return b.softmax(), nil
@@ -400,18 +399,6 @@ func (b *bound[T]) bind() (rule, error) {
 		return b.gather()
 	case "LSTM":
 		return b.lstm()
-	case "GRU", "RNN":
-		return b.gru(b.Op == "RNN")
-	case "GatherElements", "GatherND":
-		return b.chosen(b.Op == "GatherND")
-	case "ScatterElements", "ScatterND":
-		return b.replaced(b.Op == "ScatterND")
-	case "Where":
-		return b.choose()
-	case "CumSum":
-		return b.cumSum()
-	case "Resize":
-		return b.resize()
 	}
 	switch b := any(b).(type) {
 	case *bound[float32]:
