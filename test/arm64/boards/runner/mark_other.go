@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// The plugin runs on Linux alone.
+func mark() {}
