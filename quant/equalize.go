@@ -20,7 +20,10 @@ import (
 // depthwise layer, which has a scale for each channel, it levels the ranges.
 //
 // Factors are powers of two: nothing is rounded, and the outputs keep their
-// bits unless numbers leave the normal range.
+// bits unless numbers leave the normal range. Through a Clip from zero to a
+// bound, as ReLU6 is, channels only grow, and stay below the bound as far as it
+// was observed: there the Clip cuts off, besides what it did, values that no
+// sample had, as the range of the codes does.
 func Equalize(m *format.Model, o Observation) (*format.Model, int) {
 	out := clone(m)
 	g := out.Main()
@@ -52,6 +55,7 @@ func (e *equalizer) pair(a *format.Node, o Observation) bool {
 	}
 	at := a.Outputs[0] // the tensor whose channels are levelled
 	stats := o[at]
+	bound := float32(math.Inf(1)) // that a Clip sets
 	n := a
 	for {
 		if e.users[n.Outputs[0]] != 1 {
@@ -63,7 +67,10 @@ func (e *equalizer) pair(a *format.Node, o Observation) bool {
 		if !e.commutes(n) {
 			return false
 		}
-		if n.Op == "Relu" || n.Op == "LeakyRelu" {
+		if n.Op == "Clip" {
+			bound = min(bound, float32(n.Attrs.Float("max", 0)))
+		}
+		if n.Op == "Relu" || n.Op == "LeakyRelu" || n.Op == "Clip" {
 			stats = o[n.Outputs[0]] // what is stored; the layer before takes it over
 		}
 	}
@@ -93,7 +100,7 @@ func (e *equalizer) pair(a *format.Node, o Observation) bool {
 	for i, v := range x {
 		reader[of(i)] = max(reader[of(i)], abs(v))
 	}
-	factor := factors(stats.ChannelMax, reader, depthwise)
+	factor := factors(stats.ChannelMax, reader, bound, depthwise)
 	if factor == nil {
 		return false
 	}
@@ -141,6 +148,9 @@ func (e *equalizer) commutes(n *format.Node) bool {
 	switch n.Op {
 	case "Relu", "LeakyRelu", "MaxPool", "AveragePool":
 		return true
+	case "Clip":
+		hi := n.Attrs.Float("max", math.Inf(1))
+		return n.Attrs.Float("min", math.Inf(-1)) == 0 && hi > 0 && !math.IsInf(hi, 1)
 	case "ReduceMean":
 		for _, a := range n.Attrs.Ints("axes") {
 			if a == -1 || int(a) == len(in)-1 {
@@ -155,7 +165,9 @@ func (e *equalizer) commutes(n *format.Node) bool {
 }
 
 // factors returns what each channel is multiplied by, nil if nothing changes.
-func factors(ranges, reader []float32, depthwise bool) []float32 {
+// Beneath a finite bound channels do not shrink, nor grow beyond it.
+func factors(ranges, reader []float32, bound float32, depthwise bool) []float32 {
+	bounded := !math.IsInf(float64(bound), 1)
 	most, heavy := largest(ranges), largest(reader)
 	f := make([]float32, len(ranges))
 	changed := false
@@ -171,6 +183,9 @@ func factors(ranges, reader []float32, depthwise bool) []float32 {
 			ratio = math.Sqrt(ratio / (float64(heavy) / float64(reader[c])))
 		}
 		f[c] = float32(floorPower(ratio))
+		if bounded {
+			f[c] = max(min(f[c], float32(floorPower(float64(bound)/float64(ranges[c])))), 1)
+		}
 		changed = changed || f[c] != 1
 	}
 	if !changed {

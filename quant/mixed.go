@@ -78,7 +78,10 @@ func (s *search) mixed() ([]Kept, error) {
 	start := s.best
 	s.stage("looking for the layers to keep in " + s.options.Fallback.String())
 	kept, err := s.mix()
-	if err != nil || s.options.Fallback == format.Float32 || s.within(s.best.score) {
+	if err != nil || s.options.Fallback == format.Float32 {
+		return kept, err
+	}
+	if ok, err := s.within(&s.best); ok || err != nil {
 		return kept, err
 	}
 	s.options.Fallback, s.best = format.Float32, start
@@ -123,16 +126,22 @@ func (s *search) mix() ([]Kept, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s.within(c.score) {
+		switch ok, err := s.within(&c); {
+		case err != nil:
+			return nil, err
+		case ok:
 			hi = mid
-		} else {
+		default:
 			lo = mid
 		}
 	}
 	if _, err := s.again(prefix(hi)); err != nil {
 		return nil, err
 	}
-	if s.within(s.best.score) {
+	switch ok, err := s.within(&s.best); {
+	case err != nil:
+		return nil, err
+	case ok:
 		for _, g := range slices.Backward(all[:hi]) {
 			if err := s.takeBack(g.nodes); err != nil {
 				return nil, err
@@ -204,14 +213,24 @@ func (s *search) takeBack(nodes []string) error {
 		if err != nil {
 			return err
 		}
-		if s.within(c.score) {
+		switch ok, err := s.within(&c); {
+		case err != nil:
+			return err
+		case ok:
 			s.best = c
 		}
 	}
 	return nil
 }
 
-func (s *search) within(score Score) bool { return s.options.Budget.met(score, s.ref.accuracy()) }
+// within reports whether a candidate is within the budget.
+func (s *search) within(c *candidate) (bool, error) {
+	if s.judge == s.ref {
+		return s.options.Budget.met(c.score, s.ref.accuracy()), nil
+	}
+	score, err := s.judge.score(s.ctx, c.model)
+	return s.options.Budget.met(score, s.judge.accuracy()), err
+}
 
 // kept says what the kept layers cost.
 func (s *search) kept(all []*group) []Kept {

@@ -332,6 +332,9 @@ func (c *channels) choose(score map[string][]float64, target int64) error {
 		least := 0.0
 		for _, s := range c.sets {
 			by := step(s.size)
+			for by > 4 && c.without(s, by) < target { // the last step need not be a long one
+				by /= 2
+			}
 			if cost[s] == nil || s.parent != nil || s.left-by < max(by, s.size/8) {
 				continue
 			}
@@ -340,9 +343,7 @@ func (c *channels) choose(score map[string][]float64, target int64) error {
 			for _, i := range worst {
 				price += cost[s][i]
 			}
-			s.left -= by
-			saved := now - c.macs()
-			s.left += by
+			saved := now - c.without(s, by)
 			if saved <= 0 {
 				continue
 			}
@@ -359,6 +360,14 @@ func (c *channels) choose(score map[string][]float64, target int64) error {
 		best.left -= len(gone)
 	}
 	return nil
+}
+
+// without counts the multiply-accumulates that are left without n of a set's
+// channels.
+func (c *channels) without(s *channelSet, n int) int64 {
+	s.left -= n
+	defer func() { s.left += n }()
+	return c.macs()
 }
 
 // linearSet is that of the output of a layer, nil for other nodes.

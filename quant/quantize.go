@@ -37,7 +37,7 @@ type Options struct {
 // nothing.
 type Budget struct {
 	SQNR float64  // least signal-to-noise ratio of the outputs, in decibels; 0: any
-	Drop *float64 // greatest loss of accuracy, as a fraction of 1; needs labels; nil: any
+	Drop *float64 // greatest loss of accuracy, as a fraction of 1; without labels the float model's answers count as right; nil: any
 }
 
 func (b Budget) set() bool { return b.SQNR != 0 || b.Drop != nil }
@@ -47,8 +47,15 @@ func (b Budget) met(s Score, accuracy float64) bool {
 	if b.SQNR != 0 && s.SQNR < b.SQNR {
 		return false
 	}
+	if b.Drop == nil {
+		return true
+	}
+	right := s.Accuracy
+	if right == nil {
+		right, accuracy = s.Agreement, 1
+	}
 	// A sample more or less is no rounding error of the fraction.
-	return b.Drop == nil || s.Accuracy != nil && accuracy-*s.Accuracy <= *b.Drop+1e-9
+	return right != nil && accuracy-*right <= *b.Drop+1e-9
 }
 
 // A Result is a quantized model and what is known about it.
@@ -63,9 +70,6 @@ type Result struct {
 // are the nearest to the float model's, as measured by running both. The source
 // model is not changed; its constants' bytes may be shared.
 func Quantize(ctx context.Context, m *format.Model, samples Samples, o Options) (*Result, error) {
-	if o.Budget.Drop != nil && o.Class == nil {
-		return nil, fmt.Errorf("quant: a bound on the loss of accuracy needs labelled samples")
-	}
 	switch o.Fallback {
 	case format.Invalid:
 		o.Fallback = format.Float32
@@ -85,21 +89,32 @@ func Quantize(ctx context.Context, m *format.Model, samples Samples, o Options) 
 	}
 	s := &search{ctx: ctx, options: o, stage: stage}
 	n := obs.samples()
-	check, class := samples, o.Class
-	if o.Budget.Drop == nil {
-		check, class = thin(samples, o.Class, n, checkSize(m))
-	}
+	check, class := thin(samples, o.Class, n, checkSize(m))
 	stage("running the float model")
 	if s.ref, err = newReference(ctx, m, check, class); err != nil {
 		return nil, err
 	}
+	s.judge = s.ref
+	if o.Budget.Drop != nil && len(s.ref.values) < n { // answers are counted on all samples
+		if s.judge, err = newReference(ctx, m, samples, o.Class); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.choose(m, obs, samples); err != nil {
 		return nil, err
 	}
+	if o.Budget.Drop != nil && o.Class == nil && s.best.score.Agreement == nil {
+		return nil, fmt.Errorf("quant: a bound on the loss of accuracy needs a first output that is one row of scores, or labelled samples")
+	}
 	var kept []Kept
-	if o.Budget.set() && !o.Budget.met(s.best.score, s.ref.accuracy()) {
-		if kept, err = s.mixed(); err != nil {
+	if o.Budget.set() {
+		switch ok, err := s.within(&s.best); {
+		case err != nil:
 			return nil, err
+		case !ok:
+			if kept, err = s.mixed(); err != nil {
+				return nil, err
+			}
 		}
 	}
 	q := s.best
@@ -121,7 +136,7 @@ func (o Observation) samples() int {
 }
 
 // checkMACs bounds the work of one comparison of two models.
-const checkMACs = 4 << 30
+const checkMACs = 12 << 30
 
 // checkSize is the number of samples that models are compared on: fewer for a
 // larger model, at least 16.
@@ -174,7 +189,8 @@ type search struct {
 	ctx     context.Context
 	options Options
 	stage   func(string)
-	ref     *reference
+	ref     *reference // what candidates are compared on
+	judge   *reference // what the budget is judged on
 	trials  []Trial
 	tried   []candidate // without their models
 	best    candidate

@@ -150,7 +150,9 @@ func TestWide(t *testing.T) {
 }
 
 func TestEqualizeKeepsTheBits(t *testing.T) {
-	for _, m := range []*format.Model{outlierNet(""), outlierNet("LeakyRelu")} {
+	bounded := outlierNet("Clip")
+	bounded.Main().Nodes[1].Attrs = format.Attrs{"min": 0.0, "max": 1e6}
+	for _, m := range []*format.Model{outlierNet(""), outlierNet("LeakyRelu"), bounded} {
 		obs, err := Observe(context.Background(), m, samples(1, 8))
 		if err != nil {
 			t.Fatal(err)
@@ -165,6 +167,26 @@ func TestEqualizeKeepsTheBits(t *testing.T) {
 		if db := sqnr(t, m, eq); db != inf {
 			t.Errorf("the equalized model differs: %.1f dB", db)
 		}
+	}
+}
+
+// TestFactorsBeneathABound of ReLU6: a channel that reaches it stays, no channel
+// shrinks or grows beyond it.
+func TestFactorsBeneathABound(t *testing.T) {
+	ranges := []float32{6, 2.9, 0.1, 6}
+	for _, depthwise := range []bool{true, false} {
+		f := factors(ranges, []float32{0.01, 1, 1, 1}, 6, depthwise)
+		if f[0] != 1 || f[1] != 2 && depthwise || f[3] != 1 || f[2] <= 1 {
+			t.Errorf("depthwise %v: factors %v", depthwise, f)
+		}
+		for c, r := range ranges {
+			if f[c]*r > 6 {
+				t.Errorf("depthwise %v: channel %d reaches %v", depthwise, c, f[c]*r)
+			}
+		}
+	}
+	if f := factors([]float32{1, 8}, []float32{4, 1}, float32(inf), false); f[0] >= 1 && f[1] >= 1 {
+		t.Errorf("without a bound: factors %v", f)
 	}
 }
 
@@ -215,8 +237,9 @@ func TestLabels(t *testing.T) {
 	if *r.Report.Accuracy != 1 || *r.Report.Score.Accuracy != 1 {
 		t.Errorf("accuracy %v of %v", *r.Report.Score.Accuracy, *r.Report.Accuracy)
 	}
-	if _, err := Quantize(context.Background(), m, samples(1, 24), Options{Budget: Budget{Drop: &none}}); err == nil {
-		t.Error("a bound on the accuracy was taken without labels")
+	r = quantized(t, m, Options{Budget: Budget{Drop: &none}}) // the answers are those of the labels
+	if *r.Report.Score.Agreement != 1 || r.Report.Accuracy != nil || len(r.Report.Kept) == 0 {
+		t.Errorf("agreement %v, kept %v", *r.Report.Score.Agreement, r.Report.Kept)
 	}
 	if _, err := Quantize(context.Background(), m, samples(1, 24), Options{Class: class[:3]}); err == nil {
 		t.Error("too few labels were taken")

@@ -92,10 +92,17 @@ func sum(x []float64) float64 {
 // error of every layer. n is the number of samples observed.
 func (s *search) report(n int) (*Report, error) {
 	c := &s.best
-	r := &Report{Samples: n, Compared: len(s.ref.values), Method: c.method.String(), Equalized: c.equalized, Corrected: c.correct,
-		Score: c.score, Trials: s.trials, Float: c.float}
-	if s.ref.class != nil {
-		a := s.ref.accuracy()
+	score := c.score
+	if s.judge != s.ref {
+		var err error
+		if score, err = s.judge.score(s.ctx, c.model); err != nil {
+			return nil, err
+		}
+	}
+	r := &Report{Samples: n, Compared: len(s.judge.values), Method: c.method.String(), Equalized: c.equalized, Corrected: c.correct,
+		Score: score, Trials: s.trials, Float: c.float}
+	if s.judge.class != nil {
+		a := s.judge.accuracy()
 		r.Accuracy = &a
 	}
 	tallies, err := s.compare()

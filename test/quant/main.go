@@ -2,11 +2,12 @@
 // float model and, where the same network was published quantized by
 // TensorFlow, with that one.
 //
-//	go run ./test/quant --material DIR [--model NAME] [--peers DIR] [--json]
+//	go run ./test/quant --material DIR [--model NAME] [--models DIR] [--peers DIR] [--json]
 //
 // Beside it stands plain int8: min-max ranges and no repair.
 //
-// peers.py adds LiteRT's own quantizer, fed with the same samples.
+// peers.py adds LiteRT's and onnxruntime's own quantizers, fed with the same samples,
+// and networks out of packages.
 //
 // Calibration and evaluation samples are disjoint. The published int8 models
 // run here too: the runtime gives their own runtime's results to the last bit
@@ -36,6 +37,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	material := fs.String("material", "", "folder with the models and data (required)")
 	filter := fs.String("model", "", "only networks whose name contains this")
 	exportTo := fs.String("export", "", "write the samples to this folder for other quantizers, and stop")
+	models := fs.String("models", "", "folder with the models that peers.py makes of packages")
 	peers := fs.String("peers", "", "folder with what other quantizers made of the exported samples")
 	asJSON := fs.Bool("json", false, "print the table as JSON")
 	if err := fs.Parse(args); err != nil {
@@ -46,7 +48,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if *exportTo != "" {
-		if err := export(*material, *exportTo, *filter); err != nil {
+		if err := export(*material, *models, *exportTo, *filter); err != nil {
 			fmt.Fprintln(stderr, "quant:", err)
 			return 1
 		}
@@ -58,7 +60,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		if !strings.Contains(n.name, *filter) {
 			continue
 		}
-		r, err := n.measure(context.Background(), *material, *peers)
+		if _, err := os.Stat(n.path(*material, *models)); n.made && err != nil {
+			fmt.Fprintf(stderr, "quant: %s: left out: %v (peers.py makes it; --models names its folder)\n", n.name, err)
+			continue
+		}
+		r, err := n.measure(context.Background(), *material, *models, *peers)
 		if err != nil {
 			fmt.Fprintf(stderr, "quant: %s: %v\n", n.name, err)
 			return 1
@@ -86,10 +92,10 @@ func print(w io.Writer, rows []*result, asJSON bool) error {
 		return e.Encode(rows)
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "network\tsamples\taccuracy: float\tint8\tpublished\tLiteRT\tdB: plain\tint8\tpublished\tLiteRT\tagreement: plain\tint8\tpublished\tLiteRT\tnoise less published's\tless LiteRT's\tin float\tseconds")
+	fmt.Fprintln(tw, "network\tsamples\taccuracy: float\tint8\tpublished\tLiteRT\tORT\tdB: plain\tint8\tpublished\tLiteRT\tORT\tagreement: plain\tint8\tpublished\tLiteRT\tORT\tnoise less published's\tless LiteRT's\tless ORT's\tin float\tseconds")
 	for _, r := range rows {
 		fmt.Fprintf(tw, "%s\t%d+%d\t%s", r.Name, r.Calibration, r.Samples, fraction(r.Float))
-		models := []*score{&r.Plain, &r.Int8, r.Published, r.LiteRT}
+		models := []*score{&r.Plain, &r.Int8, r.Published, r.LiteRT, r.ORT}
 		for _, s := range models[1:] {
 			fmt.Fprint(tw, "\t", s.cell(func(s *score) string { return fraction(s.Accuracy) }))
 		}
@@ -99,7 +105,7 @@ func print(w io.Writer, rows []*result, asJSON bool) error {
 		for _, s := range models {
 			fmt.Fprint(tw, "\t", s.cell(func(s *score) string { return fmt.Sprintf("%.4f", s.Agreement) }))
 		}
-		fmt.Fprintf(tw, "\t%s\t%s\t%d\t%.1f\n", difference(r.Noise), difference(r.LiteRTNoise), len(r.FloatNodes), r.Seconds)
+		fmt.Fprintf(tw, "\t%s\t%s\t%s\t%d\t%.1f\n", difference(r.Noise), difference(r.LiteRTNoise), difference(r.ORTNoise), len(r.FloatNodes), r.Seconds)
 	}
 	return tw.Flush()
 }

@@ -25,6 +25,8 @@ type result struct {
 	Noise       *[2]float64 `json:"noise_less_published,omitempty"` // mean and half width of the 95 % interval, of the mean signal
 	LiteRT      *score      `json:"litert,omitempty"`               // LiteRT's quantizer on the same calibration samples
 	LiteRTNoise *[2]float64 `json:"noise_less_litert,omitempty"`
+	ORT         *score      `json:"onnxruntime,omitempty"` // onnxruntime's quantizer likewise
+	ORTNoise    *[2]float64 `json:"noise_less_onnxruntime,omitempty"`
 	FloatNodes  []string    `json:"float_nodes"`
 	Seconds     float64     `json:"quantize_seconds"`
 	Failed      []string    `json:"failed"`
@@ -52,9 +54,27 @@ func difference(d *[2]float64) string {
 	return fmt.Sprintf("%+.1e ± %.0e", d[0], d[1])
 }
 
+// path is where the float model is; models is the folder of what peers.py makes.
+func (n *network) path(material, models string) string {
+	if n.made {
+		return filepath.Join(models, n.float)
+	}
+	return filepath.Join(material, n.float)
+}
+
+// load returns the samples in the order of the model's input.
+func (n *network) load(dir string) (calibration, eval *data, err error) {
+	calibration, eval, err = n.data(dir)
+	if err == nil && n.planes {
+		calibration.inPlanes()
+		eval.inPlanes()
+	}
+	return calibration, eval, err
+}
+
 // measure makes the row of a network. peers is the folder of peers.py or "".
-func (n *network) measure(ctx context.Context, dir, peers string) (*result, error) {
-	m, err := convert.Import(filepath.Join(dir, n.float))
+func (n *network) measure(ctx context.Context, dir, models, peers string) (*result, error) {
+	m, err := convert.Import(n.path(dir, models))
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +88,7 @@ func (n *network) measure(ctx context.Context, dir, peers string) (*result, erro
 			return nil, err
 		}
 	}
-	calibration, eval, err := n.data(dir)
+	calibration, eval, err := n.load(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -118,17 +138,24 @@ func (n *network) measure(ctx context.Context, dir, peers string) (*result, erro
 			r.Failed = append(r.Failed, "int8 is farther from float than the published model")
 		}
 	}
-	theirs, err := n.peer(peers, len(want))
-	if err != nil {
-		return nil, err
-	}
-	if theirs != nil {
+	for _, p := range []struct {
+		name, file string
+		score      **score
+		noise      **[2]float64
+	}{{"LiteRT", ".litert.npy", &r.LiteRT, &r.LiteRTNoise}, {"onnxruntime", ".ort.npy", &r.ORT, &r.ORTNoise}} {
+		theirs, err := n.peer(peers, p.file, len(want))
+		if err != nil {
+			return nil, err
+		}
+		if theirs == nil {
+			continue
+		}
 		s := compare(want, theirs, eval.class)
-		r.LiteRT = &s
+		*p.score = &s
 		mean, half := paired(r.Int8.noise, s.noise)
-		r.LiteRTNoise = &[2]float64{mean, half}
+		*p.noise = &[2]float64{mean, half}
 		if mean > half {
-			r.Failed = append(r.Failed, "int8 is farther from float than LiteRT's quantizer leaves it")
+			r.Failed = append(r.Failed, "int8 is farther from float than "+p.name+"'s quantizer leaves it")
 		}
 	}
 	if r.Float != nil && *r.Float-*r.Int8.Accuracy > 0.005 {
@@ -140,15 +167,21 @@ func (n *network) measure(ctx context.Context, dir, peers string) (*result, erro
 	return r, nil
 }
 
-// outputs runs a model on all samples and returns its first output.
-func outputs(ctx context.Context, m *format.Model, d *data) ([][]float32, error) {
+// An answer is all outputs of a sample, the first one's elements first.
+type answer struct {
+	values []float32
+	first  int
+}
+
+// outputs runs a model on all samples.
+func outputs(ctx context.Context, m *format.Model, d *data) ([]answer, error) {
 	p, err := runtime.Compile(m)
 	if err != nil {
 		return nil, err
 	}
 	s := p.NewSession()
 	defer s.Close()
-	var out [][]float32
+	var out []answer
 	for _, x := range d.x {
 		if err := s.Input(0).SetFloat32(x); err != nil {
 			return nil, err
@@ -157,18 +190,22 @@ func outputs(ctx context.Context, m *format.Model, d *data) ([][]float32, error)
 		if err := s.Run(ctx); err != nil {
 			return nil, err
 		}
-		out = append(out, append([]float32(nil), s.Output(0).Float32()...))
+		a := answer{first: len(s.Output(0).Float32())}
+		for i := range m.Main().Outputs {
+			a.values = append(a.values, s.Output(i).Float32()...)
+		}
+		out = append(out, a)
 	}
 	return out, nil
 }
 
-func accuracy(out [][]float32, class []int) *float64 {
+func accuracy(out []answer, class []int) *float64 {
 	if class == nil {
 		return nil
 	}
 	right := 0
 	for i, o := range out {
-		if argmax(o) == class[i] {
+		if o.top() == class[i] {
 			right++
 		}
 	}
@@ -178,19 +215,19 @@ func accuracy(out [][]float32, class []int) *float64 {
 
 // compare returns the error of got, also of each sample: its noise over the
 // mean signal of all samples.
-func compare(want, got [][]float32, class []int) score {
+func compare(want, got []answer, class []int) score {
 	s := score{Accuracy: accuracy(got, class)}
 	signal, noise, same := 0.0, 0.0, 0
 	for i, w := range want {
 		e := 0.0
-		for k, v := range w {
-			d := float64(v) - float64(got[i][k])
+		for k, v := range w.values {
+			d := float64(v) - float64(got[i].values[k])
 			signal += float64(v) * float64(v)
 			e += d * d
 		}
 		noise += e
 		s.noise = append(s.noise, e)
-		if argmax(w) == argmax(got[i]) {
+		if w.top() == got[i].top() {
 			same++
 		}
 	}
@@ -217,10 +254,11 @@ func paired(a, b []float64) (mean, half float64) {
 	return mean, 1.96 * math.Sqrt(v/n)
 }
 
-func argmax(x []float32) int {
+// top is the index of the greatest value of the first output.
+func (a answer) top() int {
 	best := 0
-	for i, v := range x {
-		if v > x[best] {
+	for i, v := range a.values[:a.first] {
+		if v > a.values[best] {
 			best = i
 		}
 	}

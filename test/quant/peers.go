@@ -18,7 +18,7 @@ import (
 // An exported network is one whose float model other quantizers can read.
 type exported struct {
 	Files string `json:"files"` // what the names of its files begin with
-	Model string `json:"model"` // in the material folder
+	Model string `json:"model"`
 }
 
 // files is what the names of a network's exported files begin with.
@@ -33,17 +33,20 @@ func (n *network) files() string {
 
 // export writes the samples of the networks whose float model is the published
 // one, for peers.py.
-func export(material, dir, filter string) error {
+func export(material, models, dir, filter string) error {
 	var index []exported
 	for _, n := range networks {
 		if n.integer || n.upset || n.hybrid || !strings.Contains(n.name, filter) {
 			continue
 		}
-		calibration, eval, err := n.data(material)
+		if _, err := os.Stat(n.path(material, models)); n.made && err != nil {
+			continue
+		}
+		calibration, eval, err := n.load(material)
 		if err != nil {
 			return err
 		}
-		e := exported{n.files(), n.float}
+		e := exported{n.files(), n.path(material, models)}
 		index = append(index, e)
 		for name, d := range map[string]*data{".calibration.npy": calibration, ".eval.npy": eval} {
 			if err := writeRows(filepath.Join(dir, e.Files+name), d.x); err != nil {
@@ -75,11 +78,11 @@ func writeRows(path string, rows [][]float32) error {
 
 // peer reads the outputs of a network as another quantizer made it; nil if it
 // has none.
-func (n *network) peer(dir string, rows int) ([][]float32, error) {
+func (n *network) peer(dir, file string, rows int) ([]answer, error) {
 	if dir == "" || n.upset {
 		return nil, nil
 	}
-	path := filepath.Join(dir, n.files()+".litert.npy")
+	path := filepath.Join(dir, n.files()+file)
 	a, err := pre.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -94,9 +97,9 @@ func (n *network) peer(dir string, rows int) ([][]float32, error) {
 	if len(a.Shape) != 2 || a.Shape[0] != rows {
 		return nil, fmt.Errorf("%s: shape %v, want %d rows", path, []int(a.Shape), rows)
 	}
-	out := make([][]float32, rows)
+	out := make([]answer, rows)
 	for i := range out {
-		out[i] = x[i*a.Shape[1] : (i+1)*a.Shape[1]]
+		out[i] = answer{x[i*a.Shape[1] : (i+1)*a.Shape[1]], a.Shape[1]}
 	}
 	return out, nil
 }

@@ -228,9 +228,6 @@ func (f *quantizeFlags) static(ctx context.Context, m *format.Model, stderr io.W
 	if o.Budget, err = parseBudget(f.maxDrop); err != nil {
 		return nil, nil, err
 	}
-	if o.Budget.Drop != nil && c.class == nil {
-		return nil, nil, fmt.Errorf("--max-drop %s bounds the loss of accuracy, but %s does not say the model's class of each sample: give labelled samples, or bound the error as in --max-drop 26dB", f.maxDrop, f.calibrate)
-	}
 	b := newBar(stderr, c.n)
 	defer b.done()
 	o.Stage = b.stage
