@@ -133,7 +133,7 @@ func (c *Conv) Run(dst, src []float32, scratch []byte, t0, t1 int) {
 	checkRun(len(dst), p.s.OutLen(), len(src), p.s.InLen(), len(scratch), c.Scratch())
 	for i := t0; i < t1; i++ {
 		t := p.task(i)
-		rows := prepareRows(p, &t, src, 0, scratch)
+		rows := prepareRows(p, &t, asBytes(src), 0, scratch)
 		a := gemmArgs{
 			Pad: unsafe.Pointer(&c.pad[0]), Taps: uintptr(p.taps), KC: uintptr(p.kc), LDC: uintptr(4 * p.s.O),
 			Lo: c.lo, Hi: c.hi,

@@ -212,14 +212,14 @@ type convRows struct {
 	rest []byte         // what is left of the scratch
 }
 
-// prepareRows fills the scratch for a task.
-func prepareRows[T int8 | float32](p *convPlan, t *convTask, src []T, zero T, scratch []byte) convRows {
+// prepareRows fills the scratch for a task. Every byte of padding is zero.
+func prepareRows(p *convPlan, t *convTask, src []byte, zero byte, scratch []byte) convRows {
 	s := &p.s
 	scratch = alignUp(scratch)
-	src = src[t.image*s.H*s.W*s.C+t.group*p.cg:]
+	src = src[(t.image*s.H*s.W*s.C+t.group*p.cg)*p.elem:]
 	if p.direct {
 		return convRows{
-			base: unsafe.Pointer(&src[t.tile0*p.tile.mr*s.C]), step: p.tile.mr * s.C * p.elem, rest: scratch,
+			base: unsafe.Pointer(&src[t.tile0*p.tile.mr*s.C*p.elem]), step: p.tile.mr * s.C * p.elem, rest: scratch,
 		}
 	}
 	rows := convRows{base: unsafe.Pointer(&src[0])}
@@ -237,10 +237,9 @@ func prepareRows[T int8 | float32](p *convPlan, t *convTask, src []T, zero T, sc
 		rows.oh = t.tile0 * p.tile.mr / s.OW
 		last := (min(t.tile1*p.tile.mr, p.rows) - 1) / s.OW
 		n := p.copyRows(last - rows.oh + 1)
-		buf := view[T](scratch, 0, p.copyLen)
-		rows.base = unsafe.Pointer(&buf[0])
+		rows.base = unsafe.Pointer(&scratch[0])
 		rows.copy = scratch[:n*p.width*p.cg*p.elem]
-		copyBordered(s, p.width, p.cg, buf, src, rows.oh*s.SH-s.Top, n, zero)
+		copyBordered(s, p.width, p.cg, p.elem, rows.copy, src, rows.oh*s.SH-s.Top, zero)
 		scratch = scratch[roundUp(p.copyLen*p.elem, cacheLine):]
 	}
 	rows.rest = scratch
@@ -282,14 +281,15 @@ func (p *convPlan) tileSource(r *convRows, t *convTask, m int) (base unsafe.Poin
 	return unsafe.Add(base, ow*p.s.SW*p.cg*p.elem), &p.full[0]
 }
 
-// copyBordered copies the input rows from y on with their padding, each width
+// copyBordered fills dst with input rows from y on and their padding, each width
 // pixels of cg channels; src starts at the first of these channels.
-func copyBordered[T int8 | float32](s *ConvShape, width, cg int, dst, src []T, y, rows int, zero T) {
-	n := width * cg
+func copyBordered(s *ConvShape, width, cg, elem int, dst, src []byte, y int, zero byte) {
+	cg *= elem // bytes from here on
+	n, c := width*cg, s.C*elem
 	x0, x1 := s.Left, min(width, s.Left+s.W) // columns that lie in the image
-	var pad [32]T
+	var pad [64]byte
 	setAll(pad[:], zero)
-	for ; rows > 0; rows, y, dst = rows-1, y+1, dst[n:] {
+	for ; len(dst) > 0; y, dst = y+1, dst[n:] {
 		row := dst[:n]
 		if uint(y) >= uint(s.H) || x0 >= x1 {
 			fill(row, pad[:])
@@ -297,8 +297,8 @@ func copyBordered[T int8 | float32](s *ConvShape, width, cg int, dst, src []T, y
 		}
 		fill(row[:x0*cg], pad[:])
 		fill(row[x1*cg:], pad[:])
-		in, out := src[y*s.W*s.C:], row[x0*cg:x1*cg]
-		if cg == s.C {
+		in, out := src[y*s.W*c:], row[x0*cg:x1*cg]
+		if cg == c {
 			copy(out, in)
 			continue
 		}
@@ -306,14 +306,14 @@ func copyBordered[T int8 | float32](s *ConvShape, width, cg int, dst, src []T, y
 			copy(out[:cg], in)
 			out = out[cg:]
 			if len(out) > 0 {
-				in = in[s.C:]
+				in = in[c:]
 			}
 		}
 	}
 }
 
-// fill repeats v, whose elements are all the same, to the end of dst.
-func fill[T any](dst, v []T) {
+// fill repeats v, whose bytes are all the same, to the end of dst.
+func fill(dst, v []byte) {
 	for n := copy(dst, v); n < len(dst); n *= 2 {
 		copy(dst[n:], dst[:n])
 	}

@@ -47,7 +47,7 @@ func (d *depthwise) pack(weights, bias []float32) {
 
 func (d *depthwise) run(dst, src []float32, scratch []byte, t0, t1 int) {
 	a := dwArgs{Taps: uintptr(d.plan.taps), Lo: d.lo, Hi: d.hi}
-	runDW(d.plan, dst, src, 0, scratch, t0, t1, func(c dwCall) {
+	runDW(d.plan, asBytes(dst), asBytes(src), 0, scratch, t0, t1, func(c dwCall) {
 		a.A, a.Pad, a.Off, a.C = c.in, unsafe.Pointer(&d.pad[c.channel]), c.off, uintptr(c.n)
 		a.W = unsafe.Pointer(&d.packed[c.block*d.block])
 		a.Out, a.LDC, a.Pixels = c.out, uintptr(c.ldc), uintptr(c.pixels)

@@ -170,39 +170,41 @@ type dwCall struct {
 	block   int // packed block
 }
 
-// runDW splits tasks [t0, t1) into calls of the micro-kernel.
-func runDW[T int8 | float32](p *dwPlan, dst, src []T, zero T, scratch []byte, t0, t1 int, call func(dwCall)) {
+// runDW splits tasks [t0, t1) into calls of the micro-kernel. Every byte of padding
+// is zero.
+func runDW(p *dwPlan, dst, src []byte, zero byte, scratch []byte, t0, t1 int, call func(dwCall)) {
 	s := &p.s
-	checkRun(len(dst), s.OutLen(), len(src), s.InLen(), len(scratch), p.scratchBytes())
+	checkRun(len(dst)/p.elem, s.OutLen(), len(src)/p.elem, s.InLen(), len(scratch), p.scratchBytes())
 	perPixel := p.taps
 	if p.form == dwColumns {
 		perPixel = s.KH
 	}
+	pixel := s.C * p.elem // bytes
 	for t := t0; t < t1; t++ {
-		in := src[t/p.rowBlocks*s.H*s.W*s.C:]
+		in := src[t/p.rowBlocks*s.H*s.W*pixel:]
 		oh := t % p.rowBlocks * p.rows
 		n := min(p.rows, s.OH-oh)
-		out := dst[(t/p.rowBlocks*s.OH+oh)*s.OW*s.C:]
+		out := dst[(t/p.rowBlocks*s.OH+oh)*s.OW*pixel:]
 		if p.form == dwFlat {
-			buf := view[T](alignUp(scratch), 0, p.copyLen)
-			copyBordered(s, p.width, s.C, buf, in, oh*s.SH-s.Top, p.copyRows(n), zero)
+			buf := alignUp(scratch)[:p.copyRows(n)*p.width*pixel]
+			copyBordered(s, p.width, s.C, p.elem, buf, in, oh*s.SH-s.Top, zero)
 			for r := range n {
-				flatRow(p, out[r*s.OW*s.C:][:s.OW*s.C], buf[r*s.SH*p.width*s.C:], call)
+				flatRow(p, out[r*s.OW*pixel:][:s.OW*pixel], buf[r*s.SH*p.width*pixel:], call)
 			}
 			continue
 		}
 		for r := range n {
 			row := &p.source[oh+r]
-			x := in[row.start:]
+			x := in[row.start*p.elem:]
 			for i := 0; i < s.OW; i += p.chunk {
-				y := out[(r*s.OW+i)*s.C:]
+				y := out[(r*s.OW+i)*pixel:]
 				c := dwCall{
 					in: unsafe.Pointer(&x[0]), out: unsafe.Pointer(&y[0]), off: &row.off[i*perPixel],
-					pixels: min(p.chunk, s.OW-i), ldc: s.C * p.elem, n: p.main,
+					pixels: min(p.chunk, s.OW-i), ldc: pixel, n: p.main,
 				}
 				call(c)
 				if o := p.overlap; o >= 0 {
-					c.in, c.out = unsafe.Pointer(&x[o]), unsafe.Pointer(&y[o])
+					c.in, c.out = unsafe.Pointer(&x[o*p.elem]), unsafe.Pointer(&y[o*p.elem])
 					c.channel, c.n, c.block = o, p.cb, p.blocks-1
 					call(c)
 				}
@@ -213,18 +215,19 @@ func runDW[T int8 | float32](p *dwPlan, dst, src []T, zero T, scratch []byte, t0
 
 // flatRow does one output row of the flat form. What is left behind the whole
 // blocks is done by one more block that ends with the row.
-func flatRow[T int8 | float32](p *dwPlan, out, in []T, call func(dwCall)) {
-	blocks := len(out) / p.cb
+func flatRow(p *dwPlan, out, in []byte, call func(dwCall)) {
+	block := p.cb * p.elem
+	blocks := len(out) / block
 	for i := 0; i < blocks; i += p.chunk {
 		call(dwCall{
-			in: unsafe.Pointer(&in[0]), out: unsafe.Pointer(&out[i*p.cb]), off: &p.source[0].off[i*p.taps],
-			pixels: min(p.chunk, blocks-i), ldc: p.cb * p.elem, n: p.cb,
+			in: unsafe.Pointer(&in[0]), out: unsafe.Pointer(&out[i*block]), off: &p.source[0].off[i*p.taps],
+			pixels: min(p.chunk, blocks-i), ldc: block, n: p.cb,
 		})
 	}
-	if rest := len(out) - p.cb; rest%p.cb != 0 {
+	if rest := len(out) - block; rest%block != 0 {
 		call(dwCall{
 			in: unsafe.Pointer(&in[rest]), out: unsafe.Pointer(&out[rest]), off: &p.source[0].off[0],
-			pixels: 1, ldc: p.cb * p.elem, n: p.cb,
+			pixels: 1, ldc: block, n: p.cb,
 		})
 	}
 }

@@ -86,7 +86,7 @@ func taken[T any](m *memory, x []T) []T {
 // packed puts packed weights between guard pages, on a cache line as always.
 func (m *memory) packed(b []byte) []byte {
 	p := take[[cacheLine]byte](m, ceilDiv(len(b), cacheLine))
-	s := view[byte](bytesOf(p), 0, len(b))
+	s := view[byte](asBytes(p), 0, len(b))
 	copy(s, b)
 	return s
 }

@@ -241,7 +241,7 @@ func TestInterleave(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Level = l
-		c.Run(bytesOf(got), bytesOf(src), 4, 0, c.Rows())
+		c.Run(asBytes(got), asBytes(src), 4, 0, c.Rows())
 		sameFloats(t, got, want)
 	})
 }

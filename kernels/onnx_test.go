@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"testing"
-	"unsafe"
 )
 
 // TestTrig compares with the standard library in float64, whose own error is far
@@ -161,21 +160,16 @@ func TestGatherScatter(t *testing.T) {
 	}
 }
 
-func bytesOf[T any](v []T) []byte {
-	var t T
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*int(unsafe.Sizeof(t)))
-}
-
 func TestPositions(t *testing.T) {
 	idx := []int64{2, -3, 1, -2}
 	pos := make([]int64, 4)
-	if bad := Positions(pos, bytesOf(idx), true, []int{3, 5}); bad != -1 || !slices.Equal(pos, []int64{2, 2, 1, 3}) {
+	if bad := Positions(pos, asBytes(idx), true, []int{3, 5}); bad != -1 || !slices.Equal(pos, []int64{2, 2, 1, 3}) {
 		t.Errorf("%d %v", bad, pos)
 	}
-	if bad := Positions(pos, bytesOf([]int32{-3, 2, 3, 0}), false, []int{3}); bad != 2 || pos[0] != 0 || pos[1] != 2 {
+	if bad := Positions(pos, asBytes([]int32{-3, 2, 3, 0}), false, []int{3}); bad != 2 || pos[0] != 0 || pos[1] != 2 {
 		t.Errorf("%d %v", bad, pos)
 	}
-	if bad := Positions(pos, bytesOf([]int32{0, 0, 0, -4}), false, []int{3}); bad != 3 {
+	if bad := Positions(pos, asBytes([]int32{0, 0, 0, -4}), false, []int{3}); bad != 3 {
 		t.Errorf("%d %v", bad, pos)
 	}
 }

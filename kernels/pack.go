@@ -11,6 +11,12 @@ func view[T any](b []byte, off, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
 }
 
+// asBytes returns the bytes of s. What only moves elements does so by bytes, for
+// all their types.
+func asBytes[T any](s []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(*new(T))))
+}
+
 // qpanelBytes is the size of one packed int8 panel: bias', weights, scales.
 func (p *convPlan) qpanelBytes() int {
 	k := p.taps * p.kc

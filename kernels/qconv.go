@@ -146,7 +146,7 @@ func (c *QConv) Run(dst, src []int8, scratch []byte, t0, t1 int) {
 	checkRun(len(dst), p.s.OutLen(), len(src), p.s.InLen(), len(scratch), c.Scratch())
 	for i := t0; i < t1; i++ {
 		t := p.task(i)
-		rows := prepareRows(p, &t, src, c.pad[0], scratch)
+		rows := prepareRows(p, &t, asBytes(src), byte(c.pad[0]), scratch)
 		a := qGemmArgs{
 			Pad: unsafe.Pointer(&c.pad[0]), Taps: uintptr(p.taps), KC: uintptr(p.kc), LDC: uintptr(p.s.O),
 			Lo: c.lo, Hi: c.hi, Zero: c.outZero,

@@ -73,7 +73,7 @@ func dwLane(i, cb int) int { return i%8/4*(cb/2) + i/8*4 + i%4 }
 
 func (d *qDepthwise) run(dst, src []int8, scratch []byte, t0, t1 int) {
 	a := qDWArgs{Taps: uintptr(d.plan.taps), Lo: d.lo, Hi: d.hi, Zero: d.outZero}
-	runDW(d.plan, dst, src, d.pad[0], scratch, t0, t1, func(c dwCall) {
+	runDW(d.plan, asBytes(dst), asBytes(src), byte(d.pad[0]), scratch, t0, t1, func(c dwCall) {
 		a.A, a.Pad, a.Off, a.C = c.in, unsafe.Pointer(&d.pad[c.channel]), c.off, uintptr(c.n)
 		a.W = unsafe.Pointer(&d.packed[c.block*d.block])
 		a.Out, a.LDC, a.Pixels = c.out, uintptr(c.ldc), uintptr(c.pixels)

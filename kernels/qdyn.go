@@ -107,7 +107,7 @@ func (c *QDyn) Run(dst []float32, src []int8, scale []float32, zero []int32, scr
 		if !c.perPixel {
 			padZero = int8(zero[t.image])
 		}
-		rows := prepareRows(p, &t, src, padZero, scratch)
+		rows := prepareRows(p, &t, asBytes(src), byte(padZero), scratch)
 		pad := view[int8](rows.rest, 0, p.kc)
 		setAll(pad, padZero)
 		a := qGemmArgs{
