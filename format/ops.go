@@ -216,6 +216,9 @@ func span(lo, hi int) string {
 
 // nearest suggests an op for a name that differs in case only.
 func nearest(op string) string {
+	if slices.Contains(rare, op) {
+		return ": its kernel is not in this program; import _ \"github.com/whet-edge/whet/runtime/more\""
+	}
 	for name := range Ops {
 		if strings.EqualFold(name, op) {
 			return fmt.Sprintf(" (did you mean %q?)", name)

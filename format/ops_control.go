@@ -2,34 +2,6 @@ package format
 
 import "slices"
 
-// Ops that call other graphs of the model, and Trim, which gives an output a size
-// that is known when it has run.
-//
-// The bodies get all that they use as inputs. Shapes stay what they are from one
-// round to the next.
-var (
-	opIf = &OpSpec{Name: "If",
-		Doc:    "One of two graphs, run on X: then_branch where cond is true, else else_branch. Their inputs are like X, their outputs like Y.",
-		Inputs: []string{"cond[]", "X?..."}, Outputs: []string{"Y..."},
-		Attrs: []AttrSpec{{Name: "then_branch", Kind: KindGraph, Required: true}, {Name: "else_branch", Kind: KindGraph, Required: true}},
-		Types: []string{"bool * -> *"}, infer: inferIf}
-
-	opLoop = &OpSpec{Name: "Loop",
-		Doc: "A graph run again and again: at most limit and M times, as long as cond and then the body's first output is true. " +
-			"X is first the carried values, then those that every round gets, and last the scanned ones, of which round i gets slice i along the first axis. " +
-			"The body's inputs are the round's number (int64), the carried values, the others and the slices; its outputs whether to go on, the carried values and slices of the results. " +
-			"Y is the carried values after the last round, then the results with the slices of all rounds along a new first axis of size limit, 0 where no round came to, and last the number of rounds.",
-		Inputs: []string{"M[]?", "cond[]?", "X?..."}, Outputs: []string{"Y..."},
-		Attrs: []AttrSpec{{Name: "body", Kind: KindGraph, Required: true}, {Name: "carried", Kind: KindInt, Default: int64(0)},
-			{Name: "scanned", Kind: KindInt, Default: int64(0)}, {Name: "limit", Kind: KindInt, Required: true, Doc: "at least 1"}},
-		Types: []string{"int64 bool * -> *"}, infer: inferLoop}
-
-	opTrim = &OpSpec{Name: "Trim",
-		Doc:    "The first count slices of X along the axis, moved together; 0 in the rest of Y. As an output of the program Y has the size count.",
-		Inputs: []string{"X", "count[]"}, Outputs: []string{"Y"}, Attrs: []AttrSpec{attrAxis},
-		Types: []string{"T int64 -> T"}, infer: inferTrim}
-)
-
 // A call of a graph needs more than shapes, which only [Check] knows.
 type graphOf func(attr string) (in, out []*Tensor)
 

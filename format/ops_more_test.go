@@ -6,6 +6,7 @@ import (
 )
 
 func init() {
+	AddRare()
 	opCases = append(opCases, moreCases...)
 }
 

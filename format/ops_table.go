@@ -57,7 +57,7 @@ func with(s *OpSpec, attrs ...AttrSpec) *OpSpec {
 	return s
 }
 
-// Ops is the op table. It must not be changed.
+// Ops is the op table; see [AddRare] for what it lacks. It must not be changed.
 var Ops = table(
 	// Linear layers.
 	&OpSpec{Name: "Conv",
@@ -182,13 +182,6 @@ var Ops = table(
 		Attrs: []AttrSpec{{Name: "axis", Kind: KindInt, Default: int64(0)}},
 		Types: []string{"T int32 -> T", "T int64 -> T"}, infer: inferGather},
 	opExpand, opGatherElements, opGatherND, opScatterElements, opScatterND,
-	opNonZero, opCompress, opUnique, opTrim,
-
-	// Regions of pictures.
-	opNMS, opRoiAlign, opMaxRoiPool, opDeformableIm2Col,
-
-	// Control.
-	opIf, opLoop,
 
 	// Types.
 	unaryOp("Cast", "The same numbers as another type: floats to integers truncate towards zero, integers wrap, bool is 0 or 1 and != 0.", "N -> M", "bool -> N", "N -> bool"),

@@ -76,8 +76,6 @@ func binderOf(op string) binder {
 		return bindNorm
 	case "Resize":
 		return bindResize
-	case "GridSample":
-		return bindGridSample
 	case "ReduceMean", "ReduceSum", "ReduceMax":
 		return bindReduce
 	case "ReduceMin", "ReduceProd":
@@ -120,14 +118,8 @@ func binderOf(op string) binder {
 		return bindLSTM
 	case "GRU", "RNN":
 		return bindGRU
-	case "QLSTM":
-		return bindQLSTM
-	case "SVDF":
-		return bindSVDF
 	case "StateRead", "StateWrite":
 		return bindState
-	case "Trim":
-		return bindTrim
 	}
 	return extras[op]
 }

@@ -5,12 +5,6 @@ import (
 	"github.com/whet-edge/whet/kernels"
 )
 
-// ControlFlow makes If and Loop known. Package runtime/more calls it: few models
-// branch or loop, and those that do not need not carry it.
-func ControlFlow() {
-	extras["If"], extras["Loop"] = bindIf, bindLoop
-}
-
 // A body is a graph that a node calls. Its memory is the session's mem.bodies[index],
 // all of it at once: bodies are small, and a loop's must outlive its rounds.
 type body struct {

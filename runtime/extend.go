@@ -10,6 +10,14 @@ import (
 // them do not carry them; see package runtime/more.
 var extras = map[string]binder{}
 
+// AddRare makes the ops known whose kernels are in this package, and which few models
+// have. Package runtime/more calls it.
+func AddRare() {
+	for op, b := range map[string]binder{"GridSample": bindGridSample, "If": bindIf, "Loop": bindLoop, "QLSTM": bindQLSTM, "SVDF": bindSVDF, "Trim": bindTrim} {
+		extras[op] = b
+	}
+}
+
 // Extend makes the kernels for an op known, once, at the start of a program: bind
 // is called for every node of it when a model is compiled.
 func Extend(op string, bind func(Op) (*Kernel, error)) {

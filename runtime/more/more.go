@@ -5,14 +5,18 @@
 //
 // Without it such a model is refused by an error that names this package, and a
 // program does not carry what it does not need. The ops are Compress,
-// DeformableIm2Col, If, Loop, MaxRoiPool, NonMaxSuppression, NonZero, RoiAlign and
-// Unique.
+// DeformableIm2Col, GridSample, If, Loop, MaxRoiPool, NonMaxSuppression, NonZero,
+// QLSTM, RoiAlign, SVDF, Trim and Unique.
 package more
 
-import "github.com/whet-edge/whet/runtime"
+import (
+	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/runtime"
+)
 
 func init() {
-	runtime.ControlFlow()
+	format.AddRare()
+	runtime.AddRare()
 	runtime.Extend("Compress", compress)
 	runtime.Extend("DeformableIm2Col", deformableIm2Col)
 	runtime.Extend("MaxRoiPool", maxRoiPool)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +84,20 @@ func equal[T comparable](t *testing.T, what string, got, want []T) {
 }
 
 const i64, f32 = format.Int64, format.Float32
+
+// TestEveryOpIsTested walks the op table: what this package adds to it must have a
+// test here, by name.
+func TestEveryOpIsTested(t *testing.T) {
+	tests, err := os.ReadFile("more_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range []string{"Compress", "DeformableIm2Col", "If", "Loop", "MaxRoiPool", "NonMaxSuppression", "NonZero", "RoiAlign", "Trim", "Unique"} {
+		if format.Ops[op] == nil || !strings.Contains(string(tests), `, "`+op+`"`) && !strings.Contains(string(tests), `node("`+op+`"`) {
+			t.Errorf("op %s has no test", op)
+		}
+	}
+}
 
 func TestNonZero(t *testing.T) {
 	s := run(t, "NonZero", nil, []*format.Tensor{bools([]byte{0, 1, 0, 1, 1, 0}, 2, 3)}, i64, i64)
