@@ -1,6 +1,9 @@
 package runtime
 
 import (
+	"sync"
+	"sync/atomic"
+
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/kernels"
 )
@@ -124,19 +127,44 @@ func binderOf(op string) binder {
 	return extras[op]
 }
 
-// bind turns the nodes into steps.
+// bind turns the nodes into steps. The layers that pack weights, which takes most
+// of the time, are shared by the program's threads.
 func (g *graph) bind() ([]*step, error) {
+	bound, errs := make([]*step, len(g.nodes)), make([]error, len(g.nodes))
+	var packing, rest []int
+	for i, n := range g.nodes {
+		if n.op == "Conv" || n.op == "Gemm" {
+			packing = append(packing, i)
+		} else {
+			rest = append(rest, i)
+		}
+	}
+	bind := func(i int) {
+		bound[i], errs[i] = g.nodes[i].bind(g.level)
+		if s := bound[i]; s != nil && s.packed {
+			g.model.Release(g.nodes[i].in[1].root().data)
+		}
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range max(1, min(g.threads, len(packing))) {
+		wg.Go(func() {
+			for k := next.Add(1); k <= int64(len(packing)); k = next.Add(1) {
+				bind(packing[k-1])
+			}
+		})
+	}
+	wg.Wait()
+	for _, i := range rest {
+		bind(i)
+	}
 	var steps []*step
-	for _, n := range g.nodes {
-		s, err := n.bind(g.level)
-		if err != nil {
-			return nil, err
+	for i, s := range bound {
+		if errs[i] != nil {
+			return nil, errs[i]
 		}
 		if s == nil {
 			continue
-		}
-		if s.packed {
-			g.model.Release(n.in[1].root().data)
 		}
 		if s.first != nil {
 			steps = append(steps, s.first)

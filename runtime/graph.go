@@ -75,6 +75,7 @@ type stateVar struct {
 
 type graph struct {
 	level   kernels.Level
+	threads int // that may bind
 	nodes   []*node
 	inputs  []*value
 	outputs []*value

@@ -107,7 +107,7 @@ func compile(m *format.Model, c config) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.level = c.level
+	g.level, g.threads = c.level, min(c.threads, goruntime.GOMAXPROCS(0))
 	if err := g.optimize(); err != nil {
 		return nil, err
 	}
