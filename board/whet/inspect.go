@@ -2,15 +2,18 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/format/vfs"
 	"github.com/whet-edge/whet/runtime"
 )
 
@@ -60,7 +63,8 @@ type nodeInfo struct {
 
 func newInspectCmd() *cobra.Command {
 	var mf modelFlags
-	var nodes bool
+	var nodes, timed bool
+	var graph string
 	cmd := &cobra.Command{
 		Use:   "inspect MODEL.whet",
 		Short: "Say what a model is: graph, sizes, quantization, memory, labels",
@@ -71,13 +75,52 @@ func newInspectCmd() *cobra.Command {
 				return err
 			}
 			defer m.Close()
+			if timed && graph == "" {
+				return usagef("--profile is for --graph: the times are written into the picture")
+			}
 			r := inspect(args[0], m, nodes)
+			if graph != "" {
+				if err := r.draw(cmd.Context(), m, graph, timed); err != nil {
+					return fileError(args[0], err)
+				}
+			}
 			return emit(cmd, r, r.text)
 		},
 	}
 	mf.addDelta(cmd)
-	cmd.Flags().BoolVar(&nodes, "graph", false, "list the nodes too")
+	cmd.Flags().BoolVar(&nodes, "nodes", false, "list the nodes too")
+	cmd.Flags().StringVar(&graph, "graph", "", "draw the graph to this .svg or .html")
+	cmd.Flags().BoolVar(&timed, "profile", false, "with --graph: run the model and write what each layer takes")
 	return cmd
+}
+
+// draw writes the picture of the graph. A model that cannot be run here is drawn
+// without its costs.
+func (r *inspection) draw(ctx context.Context, m *format.Model, file string, timed bool) error {
+	ext := strings.ToLower(filepath.Ext(file))
+	if ext != ".svg" && ext != ".html" {
+		return usagef("--graph %s: give a .svg or .html", file)
+	}
+	macs := map[string]int64{}
+	var share map[string]float64
+	var ns map[string]int64
+	if p, err := runtime.Compile(m); err == nil {
+		for _, s := range p.Steps() {
+			macs[s.Node] += s.MACs
+		}
+		if share, ns, err = stepShares(ctx, p, timed); err != nil {
+			return err
+		}
+	} else if timed {
+		return err
+	}
+	g := drawGraph(m, share, ns, macs)
+	return vfs.WriteFile(vfs.OS, file, func(w io.Writer) error {
+		if ext == ".svg" {
+			return g.writeSVG(w, r.File)
+		}
+		return g.writeHTML(w, r)
+	})
 }
 
 func inspect(path string, m *format.Model, nodes bool) *inspection {

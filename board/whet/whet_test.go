@@ -151,7 +151,7 @@ labels        8: T-shirt/top; Trouser; Pullover; Dress; Coat; Sandal; Shirt; Sne
 		t.Errorf("-want +got:\n%s", d)
 	}
 	var r inspection
-	if err := json.Unmarshal([]byte(must(t, "inspect", "m.whet", "--graph", "--json")), &r); err != nil {
+	if err := json.Unmarshal([]byte(must(t, "inspect", "m.whet", "--nodes", "--json")), &r); err != nil {
 		t.Fatal(err)
 	}
 	if len(r.Graph) != 11 || r.Inputs[0].Zero[0] != -128 || r.Problem != "" {
