@@ -61,7 +61,7 @@ var benchDepthwise = []benchShape{
 	square("120_c16", 120, 16, 16, 3, 1, 16),
 }
 
-// report adds the rate; divide by BenchmarkPeak of the level for the share of peak.
+// report adds the rate; go run ./test/bench/peak prints the peaks that it is a share of.
 func report(b *testing.B, s *ConvShape) {
 	b.ReportMetric(float64(s.MACs())*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
 }
