@@ -6,7 +6,8 @@
 //	npm --prefix test/page install --no-package-lock
 //	WHET_BROWSER=/usr/bin/chromium go test ./test/page -v
 //
-// WHET_SHOTS names a folder for pictures of what was seen.
+// WHET_SHOTS names a folder for pictures of what was seen. test/page/netns, as
+// root, lets the phone come from another network namespace.
 package page
 
 import (
@@ -22,6 +23,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,7 +54,12 @@ func TestPage(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), browserTime)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, "node", "page.mjs", url, device, dir)
+			command := []string{"node", "page.mjs", url, device, dir}
+			if space, host, ok := strings.Cut(os.Getenv("WHET_NETNS"), " "); ok && device == "phone" {
+				command[2] = regexp.MustCompile(`//.*:`).ReplaceAllString(url, "//"+host+":")
+				command = append([]string{"ip", "netns", "exec", space}, command...)
+			}
+			cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 			cmd.Env = append(os.Environ(), "WHET_BROWSER="+browser)
 			out, err := cmd.CombinedOutput()
 			t.Logf("%s", out)
