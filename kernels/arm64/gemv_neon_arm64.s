@@ -20,33 +20,39 @@
 	FMA_2(i, b+4, 4); \
 	FMA_2(i, b+6, 6)
 
+// LOAD_2(w, x, y) loads eight weights at w(R3). Two loads take an out-of-order core no
+// longer than one of a pair; to the Cortex-A55 a pair is six cycles.
+#define LOAD_2(w, x, y) \
+	FMOVQ w+0(R3), x; \
+	FMOVQ w+16(R3), y
+
 // LOAD_20(w) loads the weights of a k at w(R3) to V20-V27.
 #define LOAD_20(w) \
-	FLDPQ w+0(R3), (F20, F21); \
-	FLDPQ w+32(R3), (F22, F23); \
-	FLDPQ w+64(R3), (F24, F25); \
-	FLDPQ w+96(R3), (F26, F27)
+	LOAD_2(w+0, F20, F21); \
+	LOAD_2(w+32, F22, F23); \
+	LOAD_2(w+64, F24, F25); \
+	LOAD_2(w+96, F26, F27)
 
 // FMA_LOAD_8, FMA_LOAD_20 are FMA_32 of the weights in the one set of registers among
 // the loads to the other, for the cores that issue in order.
 #define FMA_LOAD_8(i, w) \
-	FLDPQ w+0(R3), (F8, F9); \
+	LOAD_2(w+0, F8, F9); \
 	FMA_2(i, 20, 0); \
-	FLDPQ w+32(R3), (F10, F11); \
+	LOAD_2(w+32, F10, F11); \
 	FMA_2(i, 22, 2); \
-	FLDPQ w+64(R3), (F12, F13); \
+	LOAD_2(w+64, F12, F13); \
 	FMA_2(i, 24, 4); \
-	FLDPQ w+96(R3), (F14, F15); \
+	LOAD_2(w+96, F14, F15); \
 	FMA_2(i, 26, 6)
 
 #define FMA_LOAD_20(i, w) \
-	FLDPQ w+0(R3), (F20, F21); \
+	LOAD_2(w+0, F20, F21); \
 	FMA_2(i, 8, 0); \
-	FLDPQ w+32(R3), (F22, F23); \
+	LOAD_2(w+32, F22, F23); \
 	FMA_2(i, 10, 2); \
-	FLDPQ w+64(R3), (F24, F25); \
+	LOAD_2(w+64, F24, F25); \
 	FMA_2(i, 12, 4); \
-	FLDPQ w+96(R3), (F26, F27); \
+	LOAD_2(w+96, F26, F27); \
 	FMA_2(i, 14, 6)
 
 // ALL_8(end) does end for the eight registers.
