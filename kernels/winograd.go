@@ -109,6 +109,11 @@ func (w *winograd) cutTasks() {
 	mr := w.tile.mr
 	perTile := winogradPoints * (w.s.C + w.s.O) * 4
 	w.block = max(1, winogradBytes/perTile/mr) * mr
+	if weights := winogradPoints * w.s.C * w.s.O; 4*weights <= winogradBytes/2 { // cheap to read again
+		if n := min(4, w.tiles*weights/(minTaskMACs/2)); n > 1 {
+			w.block = min(w.block, roundUp(ceilDiv(w.tiles, n), mr))
+		}
+	}
 	w.blocks = max(1, ceilDiv(w.tiles-mr/2, w.block))
 	w.most = max(w.block, w.tiles-(w.blocks-1)*w.block)
 	if w.blocks == 1 {
