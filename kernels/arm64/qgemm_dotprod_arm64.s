@@ -7,24 +7,41 @@
 
 // Rows of A are in V16-V19, sums of row r in V(4r) ... V(4r+3).
 
-// DOT_4x16 adds four k: those of lane i of the rows, against b0-b3.
+// DOT_4x4 adds four k: those of lane i of the rows, against the columns in b. j is the
+// first of their sums.
+#define DOT_4x4(i, b, j) \
+	SDOT_4S_LANE(i, 16, b, j); \
+	SDOT_4S_LANE(i, 17, b, j+4); \
+	SDOT_4S_LANE(i, 18, b, j+8); \
+	SDOT_4S_LANE(i, 19, b, j+12)
+
 #define DOT_4x16(i, b0, b1, b2, b3) \
-	SDOT_4S_LANE(i, 16, b0, 0); \
-	SDOT_4S_LANE(i, 17, b0, 4); \
-	SDOT_4S_LANE(i, 18, b0, 8); \
-	SDOT_4S_LANE(i, 19, b0, 12); \
-	SDOT_4S_LANE(i, 16, b1, 1); \
-	SDOT_4S_LANE(i, 17, b1, 5); \
-	SDOT_4S_LANE(i, 18, b1, 9); \
-	SDOT_4S_LANE(i, 19, b1, 13); \
-	SDOT_4S_LANE(i, 16, b2, 2); \
-	SDOT_4S_LANE(i, 17, b2, 6); \
-	SDOT_4S_LANE(i, 18, b2, 10); \
-	SDOT_4S_LANE(i, 19, b2, 14); \
-	SDOT_4S_LANE(i, 16, b3, 3); \
-	SDOT_4S_LANE(i, 17, b3, 7); \
-	SDOT_4S_LANE(i, 18, b3, 11); \
-	SDOT_4S_LANE(i, 19, b3, 15)
+	DOT_4x4(i, b0, 0); \
+	DOT_4x4(i, b1, 1); \
+	DOT_4x4(i, b2, 2); \
+	DOT_4x4(i, b3, 3)
+
+// DOT_LOAD_24, DOT_LOAD_20 are DOT_4x16 of the weights in one set of registers, among
+// the loads of those at w(R3) to the other, for the cores that issue in order.
+#define DOT_LOAD_24(i, w) \
+	DOT_4x4(i, 20, 0); \
+	FMOVQ w+0(R3), F24; \
+	DOT_4x4(i, 21, 1); \
+	FMOVQ w+16(R3), F25; \
+	DOT_4x4(i, 22, 2); \
+	FMOVQ w+32(R3), F26; \
+	DOT_4x4(i, 23, 3); \
+	FMOVQ w+48(R3), F27
+
+#define DOT_LOAD_20(i, w) \
+	DOT_4x4(i, 24, 0); \
+	FMOVQ w+0(R3), F20; \
+	DOT_4x4(i, 25, 1); \
+	FMOVQ w+16(R3), F21; \
+	DOT_4x4(i, 26, 2); \
+	FMOVQ w+32(R3), F22; \
+	DOT_4x4(i, 27, 3); \
+	FMOVQ w+48(R3), F23
 
 #define DOT_1x16(i, b0, b1, b2, b3) \
 	SDOT_4S_LANE(i, 16, b0, 0); \
@@ -91,21 +108,18 @@ tap:
 	BLT  tail
 
 step16:
-	FLDPQ.P 32(R3), (F20, F21)
 	FMOVQ.P 16(R7), F16
+	FMOVQ (R3), F20
 	FMOVQ.P 16(R8), F17
-	FLDPQ.P 32(R3), (F22, F23)
+	FMOVQ 16(R3), F21
 	FMOVQ.P 16(R9), F18
+	FMOVQ 32(R3), F22
 	FMOVQ.P 16(R10), F19
-	FLDPQ.P 32(R3), (F24, F25)
-	FLDPQ.P 32(R3), (F26, F27)
-	DOT_4x16(0, 20, 21, 22, 23)
-	FLDPQ.P 32(R3), (F20, F21)
-	FLDPQ.P 32(R3), (F22, F23)
-	DOT_4x16(1, 24, 25, 26, 27)
-	FLDPQ.P 32(R3), (F24, F25)
-	FLDPQ.P 32(R3), (F26, F27)
-	DOT_4x16(2, 20, 21, 22, 23)
+	FMOVQ 48(R3), F23
+	DOT_LOAD_24(0, 64)
+	DOT_LOAD_20(1, 128)
+	DOT_LOAD_24(2, 192)
+	ADD  $256, R3
 	SUBS $16, R15
 	DOT_4x16(3, 24, 25, 26, 27)
 	BGE  step16
