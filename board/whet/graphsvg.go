@@ -42,19 +42,20 @@ func (g *graphPicture) writeSVG(w io.Writer, title string) error {
 // edge.
 func edgePath(from, to *graphBox) string {
 	x, y := from.x, from.y+from.h()
-	s := fmt.Sprintf("M%.1f,%.1f", x, y)
+	var s strings.Builder
+	fmt.Fprintf(&s, "M%.1f,%.1f", x, y)
 	curve := func(nx, ny float64) {
-		s += fmt.Sprintf(" C%.1f,%.1f %.1f,%.1f %.1f,%.1f", x, (y+ny)/2, nx, (y+ny)/2, nx, ny)
+		fmt.Fprintf(&s, " C%.1f,%.1f %.1f,%.1f %.1f,%.1f", x, (y+ny)/2, nx, (y+ny)/2, nx, ny)
 		x, y = nx, ny
 	}
 	for to.bend {
 		curve(to.x, to.y)
 		y += to.height
-		s += fmt.Sprintf(" V%.1f", y)
+		fmt.Fprintf(&s, " V%.1f", y)
 		to = to.down[0]
 	}
 	curve(to.x, to.y-1)
-	return s
+	return s.String()
 }
 
 func writeBox(b *strings.Builder, box *graphBox) {

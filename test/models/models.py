@@ -10,7 +10,7 @@ prepared and decoded here in Python; and the time of the peer over that of whet,
 
 --tune teaches a sentence encoder to tell spam from ham with `whet tune` and prints its accuracy.
 """
-import argparse, csv, json, pathlib, re, shutil, subprocess, sys, tarfile, time, wave, zipfile
+import argparse, json, pathlib, re, shutil, subprocess, sys, tarfile, time, wave, zipfile
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -536,7 +536,8 @@ class Context:
         self.dir.mkdir(parents=True, exist_ok=True)
         self.pictures = [m / "coral/cat.bmp", m / "coral/bird.bmp", m / "coral/grace_hopper.bmp", m / "ultraface/1.jpg", m / "tflite-micro/person.bmp"]
         self.speech = m / "silero-vad/test.wav"
-        self.texts = [l.rstrip("\n").split("\t", 1)[1] for l in open(m / "datasets/text/sms_spam/SMSSpamCollection", encoding="utf-8")][:20]
+        self.sms = m / "datasets/text/sms_spam/SMSSpamCollection"
+        self.texts = [l.rstrip("\n").split("\t", 1)[1] for l in open(self.sms, encoding="utf-8")][:20]
         self.page, self.lines = self.dir / "page.png", {}
         im = Image.new("RGB", (640, 320), "white")
         d = ImageDraw.Draw(im)
