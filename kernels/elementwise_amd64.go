@@ -17,8 +17,12 @@ func qaddFront(l Level, dst, a, b []int8, q *QBinary) int {
 	if l < AVX2 || n == 0 {
 		return 0
 	}
-	amd64.QAddAVX2(pointer(dst), pointer(a), pointer(b), uintptr(n),
-		&amd64.QAddArgs{Ra: q.ra, Rb: q.rb, Lo: q.lo, Hi: q.hi, Za: q.za, Zb: q.zb, Zero: q.zero})
+	args := amd64.QAddArgs{Ra: q.ra, Rb: q.rb, Lo: q.lo, Hi: q.hi, Za: q.za, Zb: q.zb, Zero: q.zero}
+	if l >= AVX512 && !q.wide {
+		amd64.QAddAVX512(pointer(dst), pointer(a), pointer(b), uintptr(len(dst)), &args)
+		return len(dst)
+	}
+	amd64.QAddAVX2(pointer(dst), pointer(a), pointer(b), uintptr(n), &args)
 	return n
 }
 

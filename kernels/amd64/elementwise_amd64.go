@@ -21,6 +21,11 @@ type QAddArgs struct {
 //go:noescape
 func QAddAVX2(dst, a, b unsafe.Pointer, n uintptr, p *QAddArgs)
 
+// QAddAVX512 is QAddAVX2 for any n, with AVX-512. The sums lie within an int32.
+//
+//go:noescape
+func QAddAVX512(dst, a, b unsafe.Pointer, n uintptr, p *QAddArgs)
+
 // SpanAVX2 returns the least and the greatest of n floats (a multiple of 8)
 // and 0; NaN are passed over.
 //
