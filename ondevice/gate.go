@@ -3,6 +3,7 @@ package ondevice
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -20,6 +21,35 @@ type Gate struct {
 
 	// MinGain is how much the accuracy must at least rise; 0: it must not fall.
 	MinGain float64
+
+	// Sure asks for more than luck: of the samples that only one of the two heads has
+	// right, the new one must have so many standard deviations more than half
+	// (McNemar, "Note on the sampling error of the difference between correlated
+	// proportions", 1947). 2 is passed by chance once in 44 times; 0: not asked for. Data
+	// whose source is not trusted should be judged so, on samples that are (Options.ValData).
+	Sure float64
+
+	// Alike asks whether the training samples are of the kind of the validation
+	// samples: the fractions of both that the old head has right may differ by so
+	// many standard deviations at most (3 is exceeded by chance once in 370 times). A
+	// fifth of wrong labels shows so among 200 samples, and so do samples with a
+	// planted trigger. It needs Options.ValData, from a source that is trusted; 0: not
+	// asked for.
+	Alike float64
+}
+
+// alike returns why training samples are refused, of which the old head has right a
+// of n, against b of m validation samples, or "".
+func (g Gate) alike(a, n, b, m int) string {
+	if g.Alike == 0 || n == 0 || m == 0 {
+		return ""
+	}
+	p, q, both := float64(a)/float64(n), float64(b)/float64(m), float64(a+b)/float64(n+m)
+	if d := math.Abs(p - q); d > g.Alike*math.Sqrt(both*(1-both)*(1/float64(n)+1/float64(m))) {
+		return fmt.Sprintf("the labels are not like those of the validation samples: the old head has %.3f of %d training samples right and %.3f of %d others",
+			p, n, q, m)
+	}
+	return ""
 }
 
 // ErrUnjudged is wrapped by the error of a job whose result nothing could judge:
@@ -37,7 +67,7 @@ func (g Gate) withDefaults() Gate {
 const lostIsNoise = 2
 
 // judge returns why the tuned head is refused, or "".
-func (g Gate) judge(base, tuned *Metrics, classes, fresh []string, regression bool) string {
+func (g Gate) judge(base, tuned *Metrics, classes, fresh []string, won, lost int, regression bool) string {
 	if regression {
 		if !(tuned.Loss <= base.Loss) {
 			return fmt.Sprintf("the loss on %d validation samples rose from %.6g to %.6g", base.Samples, base.Loss, tuned.Loss)
@@ -47,6 +77,12 @@ func (g Gate) judge(base, tuned *Metrics, classes, fresh []string, regression bo
 	if !(tuned.Accuracy >= base.Accuracy+g.MinGain) {
 		return fmt.Sprintf("accuracy on %d validation samples went from %.4f to %.4f; at least %.4f is asked for",
 			base.Samples, base.Accuracy, tuned.Accuracy, base.Accuracy+g.MinGain)
+	}
+	if g.Sure > 0 {
+		if d := float64(won - lost); d <= 0 || d*d < g.Sure*g.Sure*float64(won+lost) {
+			return fmt.Sprintf("of %d validation samples %d were won and %d lost, which may be luck: a difference of %g standard deviations is asked for",
+				base.Samples, won, lost, g.Sure)
+		}
 	}
 	for c, name := range classes {
 		n := base.Count[c]

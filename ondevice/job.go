@@ -230,7 +230,7 @@ func (j *Job) fold(ctx context.Context, s *samples, c *checkpoint, rep *Report) 
 		if err != nil {
 			return err
 		}
-		m, err := j.serve(ctx, tuned[0], j.plan.Classes, s, held)
+		m, err := j.serve(ctx, tuned[0], j.plan.Classes, s, held, nil)
 		if err != nil {
 			return err
 		}
@@ -489,7 +489,8 @@ func (j *Job) judge(ctx context.Context, t *trainer, c *checkpoint, s *samples, 
 	}
 	tuned := forms[len(forms)-1]
 	if idx := s.judged(); len(idx) > 0 {
-		if rep.Base, err = j.serve(ctx, p.model, p.known, s, idx); err != nil {
+		before, after := map[int32]bool{}, map[int32]bool{}
+		if rep.Base, err = j.serve(ctx, p.model, p.known, s, idx, before); err != nil {
 			return nil, nil, err
 		}
 		rep.Base.finish()
@@ -500,20 +501,38 @@ func (j *Job) judge(ctx context.Context, t *trainer, c *checkpoint, s *samples, 
 			if len(s.folds) > 0 {
 				break
 			}
-			r, err := j.serve(ctx, m, p.Classes, s, idx)
+			right := map[int32]bool{}
+			r, err := j.serve(ctx, m, p.Classes, s, idx, right)
 			if err != nil {
 				return nil, nil, err
 			}
 			if r.finish(); rep.Tuned == nil || p.asGood(r, rep.Tuned) {
-				rep.Tuned, tuned = r, m
+				rep.Tuned, tuned, after = r, m, right
 			}
 		}
 		rep.Val = len(idx)
-		rep.Verdict = p.opt.Gate.judge(rep.Base, rep.Tuned, p.Classes, p.New, p.regression)
+		won, lost := 0, 0
+		for i, right := range after {
+			switch {
+			case right && !before[i]:
+				won++
+			case !right && before[i]:
+				lost++
+			}
+		}
+		rep.Verdict = p.opt.Gate.judge(rep.Base, rep.Tuned, p.Classes, p.New, won, lost, p.regression)
 	}
 	rep.Integer = p.tail != nil && len(forms) > 1 && tuned == forms[0]
-	if rep.Diverged && rep.BestEpoch == 0 {
+	if p.opt.Gate.Alike > 0 && rep.Verdict == "" {
+		if rep.Verdict, err = j.alike(ctx, s); err != nil {
+			return nil, nil, err
+		}
+	}
+	switch {
+	case rep.Diverged && rep.BestEpoch == 0:
 		rep.Verdict = "training diverged before any epoch was better than the start: try a lower learning rate"
+	case rep.Verdict == "" && rep.BestEpoch == 0 && len(s.val) > 0 && !p.opt.Instant && len(p.New) == 0:
+		rep.Verdict = "no epoch was better than the start: nothing was learned"
 	}
 	if rep.Verdict != "" {
 		return nil, rep, nil
@@ -526,6 +545,24 @@ func (j *Job) judge(ctx context.Context, t *trainer, c *checkpoint, s *samples, 
 	return delta, rep, nil
 }
 
+// alike compares training and validation samples of classes that the model knows.
+func (j *Job) alike(ctx context.Context, s *samples) (string, error) {
+	var right, count [2]int
+	for i, idx := range [][]int32{s.train, s.val} {
+		m, err := j.serve(ctx, j.plan.model, j.plan.known, s, idx, nil)
+		if err != nil {
+			return "", err
+		}
+		for c, name := range j.plan.Classes {
+			if slices.Contains(j.plan.known, name) {
+				right[i] += m.Confusion[c][c]
+				count[i] += m.Count[c]
+			}
+		}
+	}
+	return j.plan.opt.Gate.alike(right[0], count[0], right[1], count[1]), nil
+}
+
 // asGood reports whether the integer form of a tail may stand for the float one.
 func (p *TunePlan) asGood(integer, float *Metrics) bool {
 	if p.regression {
@@ -534,9 +571,9 @@ func (p *TunePlan) asGood(integer, float *Metrics) bool {
 	return integer.Accuracy >= float.Accuracy-requantized
 }
 
-// serve runs the head of a model, as it serves, on the rows idx. The metrics
-// are not finished.
-func (j *Job) serve(ctx context.Context, m *format.Model, names []string, s *samples, idx []int32) (*Metrics, error) {
+// serve runs the head of a model, as it serves, on the rows idx, and notes which it
+// has right, unless right is nil. The metrics are not finished.
+func (j *Job) serve(ctx context.Context, m *format.Model, names []string, s *samples, idx []int32, right map[int32]bool) (*Metrics, error) {
 	part := suffix(m, j.plan.Feature)
 	prog, err := runtime.Compile(part, j.plan.opt.Runtime...)
 	if err != nil {
@@ -558,6 +595,9 @@ func (j *Job) serve(ctx context.Context, m *format.Model, names []string, s *sam
 		if !j.plan.regression {
 			c := int(s.class[i])
 			r.add(c, index[argmax(y)])
+			if right != nil {
+				right[i] = c == index[argmax(y)]
+			}
 			r.Loss += surprise(y, slices.Index(names, j.plan.Classes[c]), probable)
 			continue
 		}

@@ -266,13 +266,30 @@ func TestGate(t *testing.T) {
 		a, b    int
 		refused string
 	}{{10, 10, ""}, {14, 6, ""}, {18, 5, "class"}, {9, 10, "accuracy"}, {20, 20, ""}} {
-		v := g.judge(metrics(10, 10), metrics(c.a, c.b), []string{"x", "y"}, nil, false)
+		v := g.judge(metrics(10, 10), metrics(c.a, c.b), []string{"x", "y"}, nil, 0, 0, false)
 		if (v == "") != (c.refused == "") || !strings.HasPrefix(v, c.refused) {
 			t.Errorf("10 and 10 of 20 right became %d and %d: verdict %q, want %q", c.a, c.b, v, c.refused)
 		}
 	}
 	// A head that took everything for x loses answers there, and rightly so.
-	if v := g.judge(metrics(20, 0), metrics(15, 15), []string{"x", "y"}, nil, false); v != "" {
+	for _, c := range []struct {
+		a, n, b, m int
+		passed     bool
+	}{{174, 200, 1740, 2000, true}, {160, 200, 1740, 2000, true}, {140, 200, 1740, 2000, false}, {200, 200, 1740, 2000, false}, {0, 0, 5, 9, true}} {
+		if v := (Gate{Alike: 3}).alike(c.a, c.n, c.b, c.m); (v == "") != c.passed {
+			t.Errorf("%d of %d and %d of %d: %q", c.a, c.n, c.b, c.m, v)
+		}
+	}
+	for _, c := range []struct {
+		won, lost int
+		passed    bool
+	}{{4, 0, true}, {3, 0, false}, {0, 0, false}, {60, 40, true}, {59, 41, false}, {0, 9, false}} {
+		v := Gate{MaxClassDrop: 1, Sure: 2}.judge(metrics(10, 10), metrics(10, 10), []string{"x", "y"}, nil, c.won, c.lost, false)
+		if (v == "") != c.passed {
+			t.Errorf("%d won and %d lost: %q", c.won, c.lost, v)
+		}
+	}
+	if v := g.judge(metrics(20, 0), metrics(15, 15), []string{"x", "y"}, nil, 0, 0, false); v != "" {
 		t.Errorf("a head that learned a second class: %s", v)
 	}
 }

@@ -166,7 +166,7 @@ type Options struct {
 	WeightDecay float32 // of the weights, not the biases (L2)
 	L1          float32 // adds L1 times the sum of the weights' magnitudes to the loss of a batch
 	ClipNorm    float32 // largest norm of a gradient; 0: no limit
-	LR          float32 // learning rate; 0: derived from the features, see [TunePlan.LR]
+	LR          float32 // learning rate; 0: derived from the features, for a tail then tried out on validation samples
 	Schedule    Schedule
 	Warmup      int // steps over which the rate rises to what the schedule says
 	Epochs      int // 0: as many as make 600 steps, but at least 10; an instant head has none
@@ -245,6 +245,10 @@ func (o Options) withDefaults() (Options, error) {
 		return bad("schedule %v is not known; linear, constant and cosine are", o.Schedule)
 	case o.Warmup < 0:
 		return bad("warm-up of %d steps", o.Warmup)
+	case o.Gate.Sure != 0 && o.Folds > 0 || !(o.Gate.Sure >= 0):
+		return bad("the gate is sure of %v standard deviations: it must not be negative, and not be asked for with folds", o.Gate.Sure)
+	case !(o.Gate.Alike >= 0) || o.Gate.Alike > 0 && o.ValData == nil:
+		return bad("the gate's Alike %v must not be negative, and needs validation data of its own", o.Gate.Alike)
 	case o.Loss != CrossEntropy && (o.ClassWeights != nil || o.Balanced || o.Instant):
 		return bad("class weights, balance and instant heads are for cross-entropy")
 	case o.Instant && o.Tail != Head:

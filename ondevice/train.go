@@ -99,17 +99,8 @@ func newTrainer(p *TunePlan, s *samples, train []int32) (*trainer, error) {
 	if p.opt.Loss != CrossEntropy {
 		t.wanted = make([]float32, max(batch, p.Block)*c)
 	}
-	if p.opt.Optimizer == AdamW {
-		t.opt = grad.NewAdamW(p.Params, p.opt.WeightDecay)
-	} else {
-		t.opt = grad.NewSGD(p.Params, p.opt.Momentum, p.opt.WeightDecay)
-	}
-	if p.opt.Replay != nil {
-		isNew := func(c int) bool { return !slices.Contains(p.known, p.Classes[c]) }
-		t.sampler = newBalancedSampler(train, func(i int32) int { return int(s.class[i]) }, isNew, p.opt.Seed)
-	} else {
-		t.sampler = newSampler(train, p.opt.Seed)
-	}
+	t.opt = p.newOptimizer()
+	t.sampler = p.newSampler(train, s)
 	t.classWeight = t.weighClasses(train)
 	t.steps = p.opt.Epochs * ((len(train) + batch - 1) / batch)
 	t.lr = p.opt.LR
@@ -119,9 +110,84 @@ func newTrainer(p *TunePlan, s *samples, train []int32) (*trainer, error) {
 		}
 		t.net.set(t.params)
 		t.lr = t.chooseLR(train)
+		if p.tail != nil && len(s.val) > 0 {
+			if err := t.searchLR(train); err != nil {
+				return nil, err
+			}
+		}
 		clear(t.params)
 	}
 	return t, nil
+}
+
+// newSampler makes the sampler of the samples train.
+func (p *TunePlan) newSampler(train []int32, s *samples) *sampler {
+	if p.opt.Replay == nil {
+		return newSampler(train, p.opt.Seed)
+	}
+	isNew := func(c int) bool { return !slices.Contains(p.known, p.Classes[c]) }
+	return newBalancedSampler(train, func(i int32) int { return int(s.class[i]) }, isNew, p.opt.Seed)
+}
+
+// newOptimizer makes the plan's optimizer for all parameters.
+func (p *TunePlan) newOptimizer() grad.Optimizer {
+	if p.opt.Optimizer == AdamW {
+		return grad.NewAdamW(p.Params, p.opt.WeightDecay)
+	}
+	return grad.NewSGD(p.Params, p.opt.Momentum, p.opt.WeightDecay)
+}
+
+// searchLR tries learning rates up to t.lr, which is that of the head alone, for a
+// few steps each from the start, and takes the one after which the loss of some
+// validation samples is the least. It is the same whenever a job begins again.
+func (t *trainer) searchLR(train []int32) error {
+	const steps, judged = 12, 64
+	val := t.val
+	if len(val) > judged { // all over it: the samples may lie by class
+		val = make([]int32, judged)
+		for i := range val {
+			val[i] = t.val[i*len(t.val)/judged]
+		}
+	}
+	around, best, least := t.lr, t.lr, math.Inf(1)
+	callback, schedule, warmup := t.plan.opt.OnStep, t.plan.opt.Schedule, t.plan.opt.Warmup
+	opt, order := t.opt, t.sampler
+	defer func() {
+		t.plan.opt.OnStep, t.plan.opt.Schedule, t.plan.opt.Warmup = callback, schedule, warmup
+		t.opt, t.sampler, t.lossSum, t.seen, t.lr = opt, order, 0, 0, best
+	}()
+	t.plan.opt.OnStep, t.plan.opt.Schedule, t.plan.opt.Warmup = nil, Constant, 0
+	for _, factor := range []float32{1.0 / 16, 1.0 / 4, 1} {
+		t.lr = float32(around * factor)
+		t.opt, t.sampler = t.plan.newOptimizer(), t.plan.newSampler(train, t.samples)
+		if err := t.net.initialize(t.params); err != nil {
+			return err
+		}
+		ok := true
+		for range steps {
+			var err error
+			if ok, err = t.step(); err != nil {
+				return err
+			}
+			if !ok {
+				break
+			}
+			if t.sampler.pos == len(t.sampler.order) {
+				t.sampler.begin()
+			}
+		}
+		if !ok || !grad.Finite(t.params) {
+			break // higher ones diverge too
+		}
+		m, err := t.evaluate(val)
+		if err != nil {
+			return err
+		}
+		if m.Loss < least {
+			best, least = t.lr, m.Loss
+		}
+	}
+	return nil
 }
 
 // loss computes the loss of the rows idx from their logits, summed, and leaves

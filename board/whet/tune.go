@@ -54,7 +54,9 @@ type tuneEval struct {
 type tuneFlags struct {
 	modelFlags
 	data, val, out, tail, loss, memory, lr string
-	schedule                               string
+	schedule, optimizer                    string
+	decay, l1, clip, smoothing             float32
+	batch                                  int
 	epochs, folds, warmup, patience        int
 	balance, instant                       bool
 	seed                                   uint64
@@ -91,11 +93,17 @@ TUNED.whetd.job.features is a cache and may be deleted.`,
 	fl.StringVar(&f.val, "val", "0.2", "data to judge the result on, the fraction of --data to hold out for it, or none")
 	fl.IntVar(&f.folds, "folds", 0, "judge by cross-validation over so many parts of --data instead, for few samples")
 	fl.StringVar(&f.tail, "tail", "head", "what to train: head, last:N (layers), bias (of all layers, and the head) or all")
-	fl.StringVar(&f.loss, "loss", "ce", "ce (softmax cross-entropy) or mse (mean squared error)")
+	fl.StringVar(&f.loss, "loss", "ce", "ce (softmax cross-entropy), bce (sigmoid, each class for itself), mse (mean squared error) or huber")
 	fl.StringVar(&f.memory, "memory", "", "the most memory the job may need, such as 64MiB (default: no limit)")
 	fl.StringVar(&f.lr, "lr", "auto", "learning rate")
 	fl.IntVar(&f.epochs, "epochs", 0, "passes over the data (default: as many as make 600 steps, but at least 10)")
 	fl.StringVar(&f.schedule, "schedule", "linear", "how the learning rate falls: linear, cosine or constant (not at all)")
+	fl.StringVar(&f.optimizer, "optimizer", "sgd", "sgd (with momentum 0.9) or adamw")
+	fl.IntVar(&f.batch, "batch", 0, "samples a step (default: 32)")
+	fl.Float32Var(&f.decay, "weight-decay", 0, "of the weights (L2)")
+	fl.Float32Var(&f.l1, "l1", 0, "what the weights' magnitudes add to the loss")
+	fl.Float32Var(&f.clip, "clip", 0, "largest norm of a gradient (default: no limit)")
+	fl.Float32Var(&f.smoothing, "smoothing", 0, "of labels, for --loss ce, such as 0.1")
 	fl.IntVar(&f.warmup, "warmup", 0, "steps over which the learning rate rises at the start")
 	fl.IntVar(&f.patience, "patience", 0, "stop after so many epochs without a better validation (default: never)")
 	fl.BoolVar(&f.balance, "balance", false, "weigh classes by the inverse of their number of samples")
@@ -132,11 +140,32 @@ func (f *tuneFlags) options() (ondevice.Options, error) {
 	switch f.loss {
 	case "ce":
 		o.Loss = ondevice.CrossEntropy
+	case "bce":
+		o.Loss = ondevice.BCE
 	case "mse":
 		o.Loss = ondevice.MSE
+	case "huber":
+		o.Loss = ondevice.Huber
 	default:
-		return o, usagef("--loss %s is unknown; ce and mse are known", f.loss)
+		return o, usagef("--loss %s is unknown; ce, bce, mse and huber are known", f.loss)
 	}
+	switch f.optimizer {
+	case "sgd":
+		o.Optimizer = ondevice.SGD
+	case "adamw":
+		o.Optimizer = ondevice.AdamW
+	default:
+		return o, usagef("--optimizer %s is unknown; sgd and adamw are known", f.optimizer)
+	}
+	switch {
+	case f.batch < 0 || f.batch > 1<<16:
+		return o, usagef("--batch %d: 1 to %d are possible, or 0 for 32", f.batch, 1<<16)
+	case !(f.decay >= 0) || !(f.l1 >= 0) || !(f.clip >= 0):
+		return o, usagef("--weight-decay %v, --l1 %v and --clip %v must not be negative", f.decay, f.l1, f.clip)
+	case !(f.smoothing >= 0 && f.smoothing < 1) || f.smoothing > 0 && f.loss != "ce":
+		return o, usagef("--smoothing %v is for --loss ce: at least 0 and below 1", f.smoothing)
+	}
+	o.Batch, o.WeightDecay, o.L1, o.ClipNorm, o.Smoothing = f.batch, f.decay, f.l1, f.clip, f.smoothing
 	switch f.schedule {
 	case "linear":
 		o.Schedule = ondevice.Linear

@@ -24,8 +24,8 @@ import (
 const (
 	killsEnv      = "WHET_CRASH_KILLS" // how often `whet tune` is killed; 50 takes ten minutes
 	tailEnv       = "WHET_CRASH_TAIL"  // what it trains; head if not set
+	runEnv        = "WHET_CRASH_RUN"   // what an unbroken run takes at least; 20s if not set
 	killsPerJob   = 5
-	shortestRun   = 20 * time.Second // an unbroken run takes at least that
 	trainingPhase = 1                // of a job's file, see package ondevice
 )
 
@@ -35,10 +35,17 @@ const (
 // kills must hit it between its first and its last checkpoint.
 //
 //	WHET_CRASH_KILLS=50 go test ./test/crash -run TuneKilled -v -timeout 1h
+//	WHET_CRASH_KILLS=1000 WHET_CRASH_RUN=2s go test ./test/crash -run TuneKilled -v -timeout 1h
 func TestTuneKilled(t *testing.T) {
 	kills, err := strconv.Atoi(os.Getenv(killsEnv))
 	if err != nil || kills < 1 {
 		t.Skipf("set %s=50 to kill whet tune 50 times (ten minutes)", killsEnv)
+	}
+	shortestRun := 20 * time.Second
+	if v := os.Getenv(runEnv); v != "" {
+		if shortestRun, err = time.ParseDuration(v); err != nil {
+			t.Fatalf("%s: %v", runEnv, err)
+		}
 	}
 	dir := t.TempDir()
 	whet := filepath.Join(dir, "whet")
