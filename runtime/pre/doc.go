@@ -29,6 +29,7 @@
 //	  rate     int, samples a second (required); another rate is resampled
 //	  samples  int; longer sounds keep their middle, shorter ones get zeros on
 //	           both sides; default: the input's number of elements
+//	  peak     bool, the loudest sample is scaled to 1
 //	normalize  real value = (x - mean) * scale, channel by channel
 //	  mean     floats, one or one a channel; default 0
 //	  scale    floats, one or one a channel; default 1

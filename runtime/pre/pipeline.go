@@ -206,7 +206,7 @@ func (p *Pipeline) imageStep(a format.Attrs) (step, error) {
 }
 
 func (p *Pipeline) audioStep(a format.Attrs) (step, error) {
-	rate, n := a.Int("rate", 0), a.Int("samples", p.elems)
+	rate, n, peak := a.Int("rate", 0), a.Int("samples", p.elems), a.Bool("peak", false)
 	if rate <= 0 || n <= 0 || n > MaxBytes/4 {
 		return nil, fmt.Errorf("rate %d, samples %d", rate, n)
 	}
@@ -224,6 +224,9 @@ func (p *Pipeline) audioStep(a format.Attrs) (step, error) {
 		if v.rate != 0 {
 			mono = mel.Resample(mono, v.rate, rate)
 		}
+		if peak {
+			louder(mono)
+		}
 		if v.whole {
 			v.plane, v.image = plane{1, len(mono), 1, mono}, false
 			return nil
@@ -235,6 +238,19 @@ func (p *Pipeline) audioStep(a format.Attrs) (step, error) {
 		v.plane, v.image = out, false
 		return nil
 	}, nil
+}
+
+// louder scales a sound so that its loudest sample is 1 or -1.
+func louder(v []float32) {
+	var top float32
+	for _, x := range v {
+		top = max(top, x, -x)
+	}
+	if top > 0 {
+		for i := range v {
+			v[i] /= top
+		}
+	}
 }
 
 func (p *Pipeline) normalizeStep(a format.Attrs) (step, error) {

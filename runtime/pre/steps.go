@@ -26,7 +26,7 @@ var stepSpecs map[string]stepSpec
 func init() {
 	stepSpecs = map[string]stepSpec{
 		"image":     {stage.Kinds{"size": stage.Ints, "fit": stage.Text, "filter": stage.Text, "order": stage.Text, "fill": stage.Int}, (*Pipeline).imageStep},
-		"audio":     {stage.Kinds{"rate": stage.Int, "samples": stage.Int}, (*Pipeline).audioStep},
+		"audio":     {stage.Kinds{"rate": stage.Int, "samples": stage.Int, "peak": stage.Bool}, (*Pipeline).audioStep},
 		"normalize": {stage.Kinds{"mean": stage.Floats, "scale": stage.Floats}, (*Pipeline).normalizeStep},
 		"mel": {stage.Kinds{"rate": stage.Int, "fft": stage.Int, "window": stage.Int, "hop": stage.Int, "shape": stage.Text, "center": stage.Bool, "pad": stage.Text,
 			"power": stage.Float, "mels": stage.Int, "low": stage.Float, "high": stage.Float, "htk": stage.Bool, "norm": stage.Text,

@@ -116,6 +116,16 @@ func TestSoundSteps(t *testing.T) {
 	}
 }
 
+// The loudest sample becomes 1.
+func TestPeak(t *testing.T) {
+	p := newPipeline(t, tensor(format.Float32, nil, 1, 3), parsed(t, "audio rate=8000 peak=true")...)
+	sound := floats([]float32{0.25, -0.5, 0}, 3, 1)
+	sound.Rate = 8000
+	if d := cmp.Diff([]float32{0.5, -1, 0}, float32s(put(t, p, sound))); d != "" {
+		t.Error(d)
+	}
+}
+
 // Pieces of three samples, two apart, with one zero before the first.
 func TestPieces(t *testing.T) {
 	p := newPipeline(t, tensor(format.Float32, nil, 1, 3), parsed(t, "audio rate=8000", "stream hop=2")...)
