@@ -642,11 +642,12 @@ def main():
     a.add_argument("--markdown", action="store_true")
     a.add_argument("--no-timing", action="store_true")
     a.add_argument("--tune", action="store_true", help="teach the sentence encoder spam and ham instead")
+    a.add_argument("--sms", type=int, default=5574, help="with --tune: so many messages, four fifths to learn from")
     o = a.parse_args()
     c = Context(o)
     if o.tune:
         import spam
-        spam.main(c, MiniLM(), Package, sh)
+        spam.main(c, MiniLM(), Package, sh, o.sms)
         return
     rows = []
     for k in MODELS:

