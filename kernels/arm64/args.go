@@ -78,3 +78,18 @@ type DWArgs struct {
 	Lo     float32
 	Hi     float32 // not -0
 }
+
+// WinogradArgs describes the transform of one tile of N channels, a multiple of 8. The
+// input transform reads 6x6 pixels and writes 36 points, the output transform reads the
+// points and writes 4x4 pixels.
+type WinogradArgs struct {
+	Tile   unsafe.Pointer // pixel (0, 0), float32
+	Row    uintptr        // bytes from one row of pixels to the next
+	Pixel  uintptr        // bytes from one pixel to the next
+	Points unsafe.Pointer // point (0, 0), float32; point (i, j) is the (6i+j)-th
+	Step   uintptr        // bytes from one point to the next
+	N      uintptr
+	Bias   unsafe.Pointer // output only: [N]float32
+	Lo     float32        // output only
+	Hi     float32        // output only; not -0
+}

@@ -23,3 +23,5 @@
 #define FCVTL_4S(n, d) WORD $(0x0e217800 | (n)<<5 | (d))
 // fcvtl2 v<d>.4s, v<n>.8h
 #define FCVTL2_4S(n, d) WORD $(0x4e217800 | (n)<<5 | (d))
+// fmul v<d>.4s, v<n>.4s, v<m>.s[<i>]
+#define FMUL_4S_LANE(i, m, n, d) WORD $(0x4f809000 | ((i)&1)<<21 | ((i)>>1)<<11 | (m)<<16 | (n)<<5 | (d))
