@@ -39,6 +39,7 @@ var benchShapes = []benchShape{
 	square("resnet_1x1", 14, 1024, 256, 1, 1, 1),
 	square("resnet_wide", 28, 512, 512, 1, 1, 1),
 	square("resnet_last", 7, 2048, 512, 1, 1, 1),
+	square("resnet_strided", 14, 1024, 2048, 1, 2, 1),
 	square("cifar_32", 32, 16, 16, 3, 1, 1),
 	square("cifar_16", 16, 32, 32, 3, 1, 1),
 	square("cifar_8", 8, 64, 64, 3, 1, 1),

@@ -8,7 +8,8 @@ import (
 // convPlan cuts a convolution into micro-kernel tiles and tasks. Where a row
 // of the matrix product comes from takes one of three forms:
 //
-//   - direct: pointwise, rows lie one behind the other in the input;
+//   - direct: pointwise, rows lie one behind the other in the input (or are first
+//     copied to scratch, see gathers);
 //   - indirect: every tap of a window is read in place, padding from a row of
 //     its own;
 //   - bordered: the input rows of a task are first copied to scratch with their
@@ -26,7 +27,9 @@ type convPlan struct {
 	depth      int // KH·KW·cg, what one output sums over
 	taps       int // the loop of the micro-kernel: taps times kc elements
 	run, kc    int
+	rowBytes   int // direct: from a row to the next
 	direct     bool
+	gathered   bool // direct, but the rows are copied to scratch first
 	bordered   bool
 	inPlace    bool // bordered, but the input needs no border
 	images     int  // rows of different images never share a tile
@@ -60,7 +63,8 @@ func newConvPlan(s ConvShape, tile gemmShape, elem int) *convPlan {
 	p.taps, p.run = s.KH*s.KW, s.C/s.Groups
 	p.depth = p.taps * p.run
 	p.images, p.rows = s.N, s.OH*s.OW
-	p.direct = p.cg%tile.kr == 0 && s.pointwise()
+	p.gathered = p.gathers()
+	p.direct = p.cg%tile.kr == 0 && s.pointwise() || p.gathered
 	p.bordered = !p.direct && (p.cg%tile.kr != 0 || p.cg < borderBelow)
 	if p.direct {
 		p.images, p.rows = 1, s.N*p.rows
@@ -69,9 +73,14 @@ func newConvPlan(s ConvShape, tile gemmShape, elem int) *convPlan {
 		p.taps, p.run = s.KH, s.KW*p.cg
 	}
 	p.kc = roundUp(p.run, tile.kr)
+	p.rowBytes = s.C * elem
 	p.rowTiles = ceilDiv(p.rows, tile.mr)
 	p.panels = ceilDiv(p.og, tile.nr)
 	p.cutTasks()
+	if p.gathered {
+		p.rowBytes += cacheLine
+		p.copyLen = p.rowBlock * tile.mr * p.rowBytes / elem
+	}
 	if p.direct {
 		p.full = p.rowTable(tile.mr)
 		p.last = p.rowTable((p.rows-1)%tile.mr + 1)
@@ -123,9 +132,32 @@ func (p *convPlan) borderedTables() {
 func (p *convPlan) rowTable(n int) []int32 {
 	off := make([]int32, p.tile.mr)
 	for r := range off {
-		off[r] = int32(min(r, n-1) * p.s.C * p.elem)
+		off[r] = int32(min(r, n-1) * p.rowBytes)
 	}
 	return off
+}
+
+// gathers reports whether the rows of a 1x1 convolution lie 4 KiB apart, or a
+// multiple of that, so that a first-level cache of 8 ways cannot hold a line of each
+// row of a tile that has more.
+func (p *convPlan) gathers() bool {
+	const ways, period = 8, 4 << 10
+	s := &p.s
+	return s.KH == 1 && s.KW == 1 && s.Top == 0 && s.Left == 0 && s.Groups == 1 && p.elem == 4 &&
+		p.tile.mr > ways && s.OH*s.OW > ways && s.SW*s.C*p.elem%period == 0 && p.og >= 8*p.tile.nr
+}
+
+// gather copies the rows from first on to dst, each a cache line longer than it was.
+func (p *convPlan) gather(dst, src []byte, first, n int) {
+	s := &p.s
+	row := s.C * p.elem
+	for r := first; r < first+n; r++ {
+		image, oh, ow := r/s.OW/s.OH, r/s.OW%s.OH, r%s.OW
+		copy(dst[:row], src[((image*s.H+oh*s.SH)*s.W+ow*s.SW)*row:])
+		if r+1 < first+n {
+			dst = dst[p.rowBytes:]
+		}
+	}
 }
 
 // copyRows returns how many input rows the windows of n output rows span.
@@ -153,7 +185,11 @@ func (p *convPlan) cutTasks() {
 			least = math.MaxInt / 8
 		}
 	}
-	for tasks() < wantTasks/2 && macs() >= 2*least || tasks() < wantTasks && macs() >= 8*least {
+	want := wantTasks
+	if p.gathered {
+		want = 4 // each task copies its rows, which only many panels are worth
+	}
+	for tasks() < want/2 && macs() >= 2*least || tasks() < want && macs() >= 8*least {
 		if p.rowBlock == 1 && p.panelBlock == 1 {
 			break
 		}
@@ -217,9 +253,14 @@ func prepareRows(p *convPlan, t *convTask, src []byte, zero byte, scratch []byte
 	s := &p.s
 	scratch = alignUp(scratch)
 	src = src[(t.image*s.H*s.W*s.C+t.group*p.cg)*p.elem:]
+	if p.gathered {
+		first := t.tile0 * p.tile.mr
+		p.gather(scratch, src, first, min(t.tile1*p.tile.mr, p.rows)-first)
+		return convRows{base: unsafe.Pointer(&scratch[0]), step: p.tile.mr * p.rowBytes}
+	}
 	if p.direct {
 		return convRows{
-			base: unsafe.Pointer(&src[t.tile0*p.tile.mr*s.C*p.elem]), step: p.tile.mr * s.C * p.elem, rest: scratch,
+			base: unsafe.Pointer(&src[t.tile0*p.tile.mr*s.C*p.elem]), step: p.tile.mr * p.rowBytes, rest: scratch,
 		}
 	}
 	rows := convRows{base: unsafe.Pointer(&src[0])}
