@@ -55,6 +55,31 @@ func newReference(ctx context.Context, m *format.Model, samples Samples, class [
 	return ref, nil
 }
 
+// first is the reference of the first n samples.
+func (ref *reference) first(n int) *reference {
+	if len(ref.values) <= n {
+		return ref
+	}
+	r := &reference{values: ref.values[:n], width: ref.width, samples: func(yield func(Sample, error) bool) {
+		i := 0
+		for x, err := range ref.samples {
+			if i == n || !yield(x, err) {
+				return
+			}
+			i++
+		}
+	}}
+	if ref.class != nil {
+		r.class = ref.class[:n]
+	}
+	for _, row := range r.values {
+		for _, v := range row {
+			r.signal += float64(float64(v) * float64(v))
+		}
+	}
+	return r
+}
+
 // A Score says how far a model is from the float one on the samples.
 type Score struct {
 	SQNR      float64  `json:"sqnr_db"`             // of all outputs, in decibels

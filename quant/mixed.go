@@ -160,8 +160,15 @@ func (s *search) keeping(keep map[string]bool) (candidate, error) {
 	return c, err
 }
 
+// rankSamples bounds the samples that layers are ranked on: there are many
+// layers, and only their order counts.
+const rankSamples = 16
+
 // rank measures what each group gains alone and sorts them by it.
 func (s *search) rank(all []*group) error {
+	ref := s.ref
+	s.ref = s.rough
+	defer func() { s.ref = ref }()
 	for _, g := range all {
 		c, err := s.keeping(set(g.nodes))
 		if err != nil {

@@ -95,6 +95,7 @@ func Quantize(ctx context.Context, m *format.Model, samples Samples, o Options) 
 		return nil, err
 	}
 	s.judge = s.ref
+	s.rough = s.ref.first(rankSamples)
 	if o.Budget.Drop != nil && len(s.ref.values) < n { // answers are counted on all samples
 		if s.judge, err = newReference(ctx, m, samples, o.Class); err != nil {
 			return nil, err
@@ -136,7 +137,7 @@ func (o Observation) samples() int {
 }
 
 // checkMACs bounds the work of one comparison of two models.
-const checkMACs = 12 << 30
+const checkMACs = 8 << 30
 
 // checkSize is the number of samples that models are compared on: fewer for a
 // larger model, at least 16.
@@ -191,6 +192,7 @@ type search struct {
 	stage   func(string)
 	ref     *reference // what candidates are compared on
 	judge   *reference // what the budget is judged on
+	rough   *reference // some samples of ref, on which layers are ranked
 	trials  []Trial
 	tried   []candidate // without their models
 	best    candidate

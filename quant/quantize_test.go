@@ -11,27 +11,14 @@ import (
 	"github.com/whet-edge/whet/runtime"
 )
 
-// outlierNet is floatNet with channels of the first layer's output that are up
-// to 4096 times larger than others: the next layer divides them away again, so
-// the function is as before, but one int8 scale cannot hold them all.
+// outlierNet is floatNet with outliers and another activation ("": Relu): the
+// function is as before, but one int8 scale cannot hold all channels.
 func outlierNet(act string) *format.Model {
 	m := floatNet(rand.New(rand.NewPCG(3, 3)))
 	if act != "" {
 		m.Main().Nodes[1].Op = act
 	}
-	w1, b1, w2 := float32s(m.Tensor("w1")), float32s(m.Tensor("b1")), float32s(m.Tensor("w2"))
-	for c := range 16 {
-		f := float32(int(1) << (c % 4 * 4))
-		for i := range 27 {
-			w1[c*27+i] *= f
-		}
-		b1[c] *= f
-		for i := c; i < len(w2); i += 16 {
-			w2[i] /= f
-		}
-	}
-	m.Tensor("w1").Data, m.Tensor("b1").Data, m.Tensor("w2").Data = bytesOf(w1), bytesOf(b1), bytesOf(w2)
-	return m
+	return outliers(m)
 }
 
 // shiftedNet is floatNet with a channel of the first layer's output that lies

@@ -38,7 +38,7 @@ type Layer struct {
 	Type   string `json:"type"` // int8 or int16, or float32 where the node stayed float
 
 	SQNR       float64  `json:"sqnr_db"`     // against the float model, errors of earlier layers included
-	Added      float64  `json:"noise_added"` // noise over signal, less that of the noisiest input: what this layer adds
+	Added      float64  `json:"noise_added"` // noise over signal, less that of the noisiest input; without weights at most its rounding
 	Rounding   float64  `json:"rounding_db"` // of rounding and clipping this tensor alone
 	WeightSQNR *float64 `json:"weight_sqnr_db,omitempty"`
 	RMSE       float64  `json:"rmse_over_scale"` // root mean square error in steps of the tensor
@@ -148,6 +148,9 @@ func (s *search) layers(r *Report, tallies map[string]*tally) {
 				l.Op += "+" + node.Op
 			}
 			l.Added = max(ratio[out]-inputs, 0)
+			if !linear(layer) { // without weights it adds its rounding; the rest it only makes larger, as Softmax does
+				l.Added = min(l.Added, s.rounding(out, quantized[out]))
+			}
 			if linear(layer) && plainConst(float[layer.Inputs[1]]) {
 				if w := quantized[after[layer.Name].Inputs[1]]; w.Type == format.Int8 {
 					db := weightSQNR(float32s(float[layer.Inputs[1]]), w)
@@ -157,6 +160,16 @@ func (s *search) layers(r *Report, tallies map[string]*tally) {
 			r.Layers = append(r.Layers, l)
 		}
 	}
+}
+
+// rounding is the noise over the signal of rounding and clipping a tensor alone.
+func (s *search) rounding(name string, t *format.Tensor) float64 {
+	h := &s.best.obs[name].Hist
+	power := h.power()
+	if power == 0 || t.Quant == nil {
+		return 0
+	}
+	return h.noise(t.Quant, widthOf(t)) / power
 }
 
 // ratio is the power of the noise over that of the signal.

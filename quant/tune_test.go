@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"sync"
 	"testing"
 
 	"github.com/whet-edge/whet/format"
@@ -75,14 +76,26 @@ func trained(t *testing.T, o TuneOptions) *format.Model {
 	return out
 }
 
+// learned is what TestTune trains, for the tests that change it.
+func learned(t *testing.T) *format.Model {
+	t.Helper()
+	learnedOnce.Do(func() { learnedModel = trained(t, TuneOptions{Epochs: 4}) })
+	return clone(learnedModel)
+}
+
+var (
+	learnedOnce  sync.Once
+	learnedModel *format.Model
+)
+
 func TestTune(t *testing.T) {
 	test := blobs(2, 300)
 	last := 0.0
-	m := trained(t, TuneOptions{Epochs: 6, Step: func(_ int, loss float64) { last = loss }})
+	m := trained(t, TuneOptions{Epochs: 4, Step: func(_ int, loss float64) { last = loss }})
 	if a := scored(t, m, test); a < 0.95 || last > 0.3 {
 		t.Errorf("accuracy %.3f, last loss %.3f", a, last)
 	}
-	if again := trained(t, TuneOptions{Epochs: 6}); !reflect.DeepEqual(m.Tensors, again.Tensors) {
+	if again := learned(t); !reflect.DeepEqual(m.Tensors, again.Tensors) {
 		t.Error("two runs differ")
 	}
 }
@@ -91,7 +104,7 @@ func TestTune(t *testing.T) {
 // it is: it learns to live with them.
 func TestTuneForInt8(t *testing.T) {
 	test := blobs(2, 300)
-	m := trained(t, TuneOptions{Epochs: 6})
+	m := learned(t)
 	narrow := Ranges{"x": {-2, 2}, "b": {0, 0.4}, "c": {-0.2, 0.2}, "y": {-4, 4}}
 	static := func(m *format.Model) *format.Model {
 		q, _, err := Static(m, Ranges{"x": narrow["x"], "b": narrow["b"], "c": narrow["c"], "y": narrow["y"], "d": narrow["c"], "p": {0, 1}}, StaticOptions{})
@@ -101,7 +114,7 @@ func TestTuneForInt8(t *testing.T) {
 		return q
 	}
 	before := scored(t, static(m), test)
-	aware, err := Tune(context.Background(), m, blobs(1, 600), TuneOptions{Epochs: 6, Fake: narrow})
+	aware, err := Tune(context.Background(), m, blobs(1, 600), TuneOptions{Epochs: 4, Fake: narrow})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +128,7 @@ func TestTuneForInt8(t *testing.T) {
 // stores no others.
 func TestThinAndSparse(t *testing.T) {
 	test := blobs(2, 300)
-	m, err := Thin(trained(t, TuneOptions{Epochs: 6}), 0.8)
+	m, err := Thin(learned(t), 0.8)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +176,7 @@ func TestSparseGaps(t *testing.T) {
 }
 
 func TestCluster(t *testing.T) {
-	m := trained(t, TuneOptions{Epochs: 6})
+	m := learned(t)
 	for n, db := range map[int]float64{4: 3, 16: 12, 256: 30} {
 		c, err := Cluster(m, n)
 		if err != nil {
@@ -203,7 +216,7 @@ func TestTuneRefusals(t *testing.T) {
 
 func TestPrune(t *testing.T) {
 	test := blobs(2, 300)
-	m := trained(t, TuneOptions{Epochs: 6})
+	m := learned(t)
 	small, list, err := Prune(context.Background(), m, blobs(1, 600), PruneOptions{MACs: 0.5, Rounds: 2})
 	if err != nil {
 		t.Fatal(err)
@@ -274,4 +287,64 @@ func TestPruneKeepsTheFunction(t *testing.T) {
 	if db := sqnr(t, m, half); db < 120 {
 		t.Errorf("the function changed: %.1f dB", db)
 	}
+}
+
+// TestCollapseIsMended with outliers put into a network that has learned the
+// blobs: plain int8 loses ten points and more, repair or layers out of int8 bring
+// them back, and the report names the layers.
+func TestCollapseIsMended(t *testing.T) {
+	test := blobs(2, 300)
+	d := blobs(1, 120)
+	calibration := func(yield func(Sample, error) bool) {
+		x := Sample{make([]float32, 192)}
+		for i := range d.Class {
+			if err := d.At(i, x); !yield(x, err) {
+				return
+			}
+		}
+	}
+	m := outliers(learned(t))
+	float := scored(t, m, test)
+	quantize := func(m *format.Model, o Options) (float64, *Report) {
+		r, err := Quantize(context.Background(), m, calibration, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return scored(t, r.Model, test), r.Report
+	}
+	plain, report := quantize(m, Options{Method: MinMax, Plain: true})
+	if float-plain < 0.1 {
+		t.Fatalf("plain int8 reaches %.3f of %.3f: the network does not collapse and shows nothing", plain, float)
+	}
+	if g := report.Guilty(1); len(g) != 1 || g[0].Node != "conv1" && g[0].Node != "conv2" {
+		t.Errorf("the report blames %+v", g)
+	}
+	if repaired, _ := quantize(m, Options{}); float-repaired > 0.01 {
+		t.Errorf("repaired: %.3f of %.3f", repaired, float)
+	}
+	m.Main().Nodes[1].Op = "Elu" // no equalization through it
+	float = scored(t, m, test)
+	drop := 0.01
+	mixed, report := quantize(m, Options{Class: d.Class, Budget: Budget{Drop: &drop}})
+	if float-mixed > 0.02 || len(report.Kept) > 3 {
+		t.Errorf("mixed: %.3f of %.3f, kept %+v", mixed, float, report.Kept)
+	}
+}
+
+// outliers makes channels of the first layer's output up to 4096 times larger
+// than others; the next layer divides them away again.
+func outliers(m *format.Model) *format.Model {
+	w1, b1, w2 := float32s(m.Tensor("w1")), float32s(m.Tensor("b1")), float32s(m.Tensor("w2"))
+	for c := range 16 {
+		f := float32(int(1) << (c % 4 * 4))
+		for i := range 27 {
+			w1[c*27+i] *= f
+		}
+		b1[c] *= f
+		for i := c; i < len(w2); i += 16 {
+			w2[i] /= f
+		}
+	}
+	m.Tensor("w1").Data, m.Tensor("b1").Data, m.Tensor("w2").Data = bytesOf(w1), bytesOf(b1), bytesOf(w2)
+	return m
 }

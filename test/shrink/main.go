@@ -158,13 +158,6 @@ func table(ctx context.Context, dir, path string, n int, stderr io.Writer) ([]*r
 			}
 			return int8(aware)
 		}},
-		{"int16x8", func() (*format.Model, error) {
-			r, err := quant.Quantize(ctx, m, calibration, quant.Options{Wide: true})
-			if err != nil {
-				return nil, err
-			}
-			return r.Model, nil
-		}},
 		{nameBytes, blocks(8)},
 		{nameInt4, blocks(4)},
 		{"16 values a matrix", func() (*format.Model, error) { return quant.Cluster(m, 16) }},

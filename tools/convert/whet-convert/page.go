@@ -20,6 +20,7 @@ var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"real":    func(v float32) string { return fmt.Sprintf("%.4g", v) },
 	"steps":   func(v float64) string { return fmt.Sprintf("%.2f", v) },
 	"deref":   func(v *float64) float64 { return *v },
+	"short":   short,
 }).Parse(page))
 
 // writePage writes the report as one page that needs no other file: a picture
