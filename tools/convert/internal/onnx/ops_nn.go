@@ -209,7 +209,7 @@ func convInteger(o *op) []*value {
 		}
 		w = o.binary("Sub", w, o.cast(o.in[3], format.Float32))
 	}
-	if taps := w.shape()[1:].Elems(); taps > 1<<8 {
+	if taps := w.shape()[min(1, w.rank()):].Elems(); taps > 1<<8 {
 		o.fail("sums of %d products may not be exact", taps)
 	}
 	return result(o.cast(o.convolve(x, w, nil), format.Int32))
