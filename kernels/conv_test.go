@@ -196,7 +196,9 @@ func edgeShapes() []ConvShape {
 	padded := ConvShape{N: 2, H: 2, W: 2, C: 32, O: 16, KH: 3, KW: 3, SH: 1, SW: 1, DH: 2, DW: 2, Top: 7, Left: 7, OH: 12, OW: 12, Groups: 1}
 	strided := ConvShape{N: 2, H: 9, W: 9, C: 32, O: 40, KH: 1, KW: 1, SH: 2, SW: 2, DH: 1, DW: 1, OH: 5, OW: 5, Groups: 1}
 	valid := ConvShape{N: 3, H: 3, W: 3, C: 20, O: 70, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, OH: 1, OW: 1, Groups: 1}
-	return append(list, first, grey, padded, strided, valid, GemmShape(1, 1000, 1280), GemmShape(3, 5, 3000), GemmShape(1, 640, 128), GemmShape(1, 300, 20), GemmShape(1, 270, 9), GemmShape(1, 520, 64))
+	// Rows that lie 4 KiB apart.
+	apart := ConvShape{N: 2, H: 9, W: 7, C: 512, O: 270, KH: 1, KW: 1, SH: 2, SW: 2, DH: 1, DW: 1, OH: 5, OW: 4, Groups: 1}
+	return append(list, first, grey, padded, strided, valid, apart, GemmShape(14, 257, 1024), GemmShape(1, 1000, 1280), GemmShape(3, 5, 3000), GemmShape(1, 640, 128), GemmShape(1, 300, 20), GemmShape(1, 270, 9), GemmShape(1, 520, 64))
 }
 
 // productShapes are convolutions and matrix products.
