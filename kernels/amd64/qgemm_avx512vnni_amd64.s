@@ -96,6 +96,10 @@ GLOBL order<>(SB), RODATA|NOPTR, $64
 	VPBROADCASTD (row)(DX*1), Z30; \
 	VPDPBUSD     Z28, Z30, c0
 
+#define FLAT8(row, c0) \
+	VPBROADCASTD (row)(DX*1), Y30; \
+	VPDPBUSD     Y28, Y30, c0
+
 // FLATROWS points the registers at the rows of the first tap, DX at its start;
 // FLATNEXT goes on to the next tap and leaves ZF set behind the last.
 #define FLATROWS \
@@ -288,7 +292,36 @@ flat32k:
 	JNZ  flat32k
 	JMP  finish
 
+	// At most 8 columns: half a vector, half the time.
+flat8:
+	FLATROWS
+
+flat8k:
+	VMOVDQA64 (SI), Y28
+	ADDQ      $128, SI
+	FLAT8(R8, Y0)
+	FLAT8(R9, Y2)
+	FLAT8(R10, Y4)
+	FLAT8(R11, Y6)
+	FLAT8(R12, Y8)
+	FLAT8(R13, Y10)
+	FLAT8(R14, Y12)
+	FLAT8(R15, Y14)
+	FLAT8(DI, Y16)
+	FLAT8(AX, Y18)
+	FLAT8(BX, Y20)
+	FLAT8(CX, Y22)
+	ADDQ $4, DX
+	CMPQ DX, end-8(SP)
+	JLT  flat8k
+	FLATNEXT
+	JNZ  flat8k
+	JMP  finish
+
 flat16:
+	MOVQ a+0(FP), DX
+	CMPQ GEMM_COLS(DX), $8
+	JLE  flat8
 	FLATROWS
 
 flat16k:
