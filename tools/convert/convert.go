@@ -126,7 +126,7 @@ func Import(path string, opts ...Option) (*format.Model, error) {
 	case safeTensors:
 		m, err = importSafetensors(path, b, &o)
 	default:
-		m, err = tflite.Import(path, b)
+		m, err = tflite.Import(path, b, tflite.Options{})
 	}
 	if err != nil {
 		return nil, err

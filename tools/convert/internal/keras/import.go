@@ -60,7 +60,7 @@ func importBytes(b []byte, o Options) (m *format.Model, err error) {
 			m, err = nil, errors.New(reason)
 		}
 	}()
-	im := &importer{net: net.New(), dims: o.Dims, masked: map[*format.Tensor]bool{}}
+	im := newImporter(o)
 	var source weightSource
 	var conf []byte
 	if bytes.HasPrefix(b, []byte("PK")) {
@@ -68,6 +68,11 @@ func importBytes(b []byte, o Options) (m *format.Model, err error) {
 	} else {
 		conf, source = im.openH5(b)
 	}
+	return im.model(conf, source)
+}
+
+// model writes the model of a configuration with weights from a source.
+func (im *importer) model(conf []byte, source weightSource) (*format.Model, error) {
 	l := parseModel(conf)
 	var missing build.UnsupportedError
 	l.check(&missing)
@@ -85,6 +90,10 @@ type importer struct {
 	dims   map[string]int
 	major  int                     // version of Keras that wrote the file
 	masked map[*format.Tensor]bool // tensors whose steps a mask marks
+}
+
+func newImporter(o Options) *importer {
+	return &importer{net: net.New(), dims: o.Dims, masked: map[*format.Tensor]bool{}}
 }
 
 // noWeights is why a file with weights alone cannot be converted.

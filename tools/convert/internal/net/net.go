@@ -19,6 +19,8 @@ import (
 // an error.
 type Fault struct{ Reason string }
 
+func (f Fault) Error() string { return f.Reason }
+
 // Fail panics with a Fault.
 func Fail(msg string, a ...any) { panic(Fault{fmt.Sprintf(msg, a...)}) }
 
@@ -44,8 +46,11 @@ type Net struct {
 }
 
 // New returns an empty network.
-func New() *Net {
-	return &Net{Builder: build.New("main"), consts: map[[sha256.Size]byte]*format.Tensor{}}
+func New() *Net { return On(build.New("main")) }
+
+// On returns a Net that adds to what a builder has.
+func On(b *build.Builder) *Net {
+	return &Net{Builder: b, consts: map[[sha256.Size]byte]*format.Tensor{}}
 }
 
 // Limits of what a network may be, so that a small file does not ask for a large
@@ -133,7 +138,9 @@ func (n *Net) Int32s(name string, shape format.Shape, v []int32) *format.Tensor 
 	return n.tensor(name, format.Int32, shape, b)
 }
 
-// Op adds an op with one output of the first input's type and returns that.
+// Op adds an op with one output of the first input's type and returns that. Where
+// the first input is quantized, so is an output of its type: ops that move
+// elements keep their codes.
 func (n *Net) Op(op string, attrs format.Attrs, in ...*format.Tensor) *format.Tensor {
 	return n.Typed(op, in[0].Type, attrs, in...)
 }
@@ -166,6 +173,9 @@ func (n *Net) Ops(op string, types []format.DType, attrs format.Attrs, in ...*fo
 	for i, typ := range types {
 		if typ != format.Invalid {
 			outs[i] = n.tensor(op, typ, shapes[i], nil)
+			if len(in) > 0 && in[0] != nil && in[0].Type == typ {
+				outs[i].Quant = in[0].Quant
+			}
 			outputs[i] = outs[i].Name
 		}
 	}

@@ -11,9 +11,10 @@ import (
 
 // A model is a decoded .tflite file. Its byte slices point into the file.
 type model struct {
-	graphs   []*subgraph
-	metadata map[string][]byte
-	r        *reader // of the operators' options, which are read late
+	graphs     []*subgraph
+	signatures map[string]int // number of the subgraph, by name
+	metadata   map[string][]byte
+	r          *reader // of the operators' options, which are read late
 }
 
 type subgraph struct {
@@ -32,7 +33,6 @@ type tensor struct {
 	quant    *format.Quant
 	data     []byte // nil: not constant
 	variable bool   // kept from one run to the next
-	sparse   bool
 }
 
 type operator struct {
@@ -42,6 +42,7 @@ type operator struct {
 	outputs       []int32
 	intermediates []int32
 	options       table
+	custom        []byte // options of a custom operator
 }
 
 // maxRank bounds the rank of a tensor.
@@ -69,11 +70,14 @@ func decode(b []byte) (*model, error) {
 	root.tables(modelBuffers, "buffer", func(i int, t table) {
 		d.buffers = append(d.buffers, d.buffer(i, t))
 	})
-	m := &model{metadata: map[string][]byte{}, r: r}
+	m := &model{metadata: map[string][]byte{}, signatures: map[string]int{}, r: r}
 	root.tables(modelMetadata, "metadata", func(_ int, t table) {
 		if i := t.i32(metadataBuffer, 0); i >= 0 && int(i) < len(d.buffers) {
 			m.metadata[t.str(metadataName)] = d.buffers[i]
 		}
+	})
+	root.tables(modelSignatures, "signature", func(_ int, t table) {
+		m.signatures[t.str(signatureKey)] = int(t.i32(signatureGraph, 0))
 	})
 	root.tables(modelGraphs, "subgraph", func(i int, t table) {
 		m.graphs = append(m.graphs, d.subgraph(i, t))
@@ -170,6 +174,7 @@ func (d *decoder) operator(i int, t table) *operator {
 		outputs:       t.i32s(operatorOutputs),
 		intermediates: t.i32s(operatorIntermediates),
 		options:       t.table(operatorOptions, t.what+" options"),
+		custom:        t.bytes(operatorCustom),
 	}
 	c := t.i32(operatorCode, 0)
 	if c < 0 || int(c) >= len(d.codes) {
@@ -185,7 +190,6 @@ func (d *decoder) tensor(t table) *tensor {
 		name:     t.str(tensorName),
 		typ:      t.i8(tensorType, 0),
 		variable: t.flag(tensorVariable),
-		sparse:   t.at(tensorSparsity, 4) != 0,
 	}
 	x.dtype = dtypes[x.typ]
 	dims := t.i32s(tensorShape)
@@ -208,7 +212,12 @@ func (d *decoder) tensor(t table) *tensor {
 	if b := t.i32(tensorBuffer, 0); b < 0 || int(b) >= len(d.buffers) {
 		d.r.fail("%s (%q): there is no buffer %d", t.what, x.name, b)
 		return x
-	} else if data := d.buffers[b]; len(data) > 0 && x.dtype != format.Invalid && !x.sparse {
+	} else if data := d.buffers[b]; len(data) > 0 && x.dtype != format.Invalid {
+		if sparsity := t.at(tensorSparsity, 4) != 0; sparsity {
+			if data = d.dense(x, t.table(tensorSparsity, t.what), data); d.r.err != nil {
+				return x
+			}
+		}
 		if want := x.dtype.Bytes(x.shape.Elems()); len(data) != want {
 			d.r.fail("%s (%q): %d bytes of data for %v %v, which takes %d", t.what, x.name, len(data), x.dtype, x.shape, want)
 			return x

@@ -24,7 +24,7 @@ func samples() map[string][]byte {
 
 // accepts imports b and, if that works, checks the model: neither may panic.
 func accepts(b []byte) bool {
-	m, err := importBytes(b)
+	m, err := importBytes(b, Options{})
 	return err == nil && format.Check(m) == nil
 }
 
@@ -91,7 +91,7 @@ func TestShared(t *testing.T) {
 	for i := range n {
 		binary.LittleEndian.PutUint32(b[pos+4*i:], uint32(first-(pos+4*i)))
 	}
-	_, err := importBytes(b)
+	_, err := importBytes(b, Options{})
 	if err == nil || !strings.Contains(err.Error(), "more than its") {
 		t.Errorf("error %v", err)
 	}
@@ -114,7 +114,7 @@ func TestErrorsNameTheFault(t *testing.T) {
 		{"root", far, "model at offset"},
 		{"vtable", vtable, "model vtable at offset"},
 	} {
-		_, err := Import("m.tflite", tt.b)
+		_, err := Import("m.tflite", tt.b, Options{})
 		if err == nil || !strings.HasPrefix(err.Error(), "m.tflite: ") || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v", tt.name, err)
 		}
@@ -142,8 +142,13 @@ func FuzzTFLite(f *testing.F) {
 	for _, b := range samples() {
 		f.Add(b)
 	}
+	for name, b := range archive(f) {
+		if strings.HasSuffix(name, ".tflite") && len(b) < 8<<10 {
+			f.Add(b)
+		}
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if m, err := importBytes(b); err == nil {
+		if m, err := importBytes(b, Options{}); err == nil {
 			// What Check refuses is reported to the user like any other error.
 			_ = format.Check(m)
 		}

@@ -16,11 +16,17 @@ import (
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/tools/convert/internal/build"
+	"github.com/whet-edge/whet/tools/convert/internal/net"
 )
+
+// Options settle what a file leaves open.
+type Options struct {
+	Signature string // the one whose graph is taken; "": the first graph
+}
 
 // Import converts the .tflite file in b. The constants of the model that it
 // returns may point into b. file is the name that errors give.
-func Import(file string, b []byte) (m *format.Model, err error) {
+func Import(file string, b []byte, o Options) (m *format.Model, err error) {
 	// The checks of the reader make this unreachable as far as tests and fuzzing
 	// know. A fault in them must still not take the program down.
 	defer func() {
@@ -28,7 +34,7 @@ func Import(file string, b []byte) (m *format.Model, err error) {
 			m, err = nil, fmt.Errorf("%s: corrupt file: %v", file, p)
 		}
 	}()
-	m, err = importBytes(b)
+	m, err = importBytes(b, o)
 	var u *build.UnsupportedError
 	switch {
 	case errors.As(err, &u):
@@ -40,12 +46,20 @@ func Import(file string, b []byte) (m *format.Model, err error) {
 	return m, nil
 }
 
-func importBytes(b []byte) (*format.Model, error) {
+func importBytes(b []byte, o Options) (*format.Model, error) {
 	src, err := decode(b)
 	if err != nil {
 		return nil, err
 	}
-	c := &converter{src: src, graph: src.graphs[0], b: build.New("main")}
+	main := 0
+	if o.Signature != "" {
+		i, ok := src.signatures[o.Signature]
+		if !ok || i < 0 || i >= len(src.graphs) {
+			return nil, fmt.Errorf("there is no signature %q: the file has %q", o.Signature, slices.Sorted(maps.Keys(src.signatures)))
+		}
+		main = i
+	}
+	c := &converter{src: src, graph: src.graphs[main], b: build.New("main"), bodies: &bodies{}}
 	if err := c.run(); err != nil {
 		return nil, err
 	}
@@ -61,7 +75,7 @@ func Operators() []string {
 	return slices.Sorted(maps.Keys(rows))
 }
 
-// A converter turns the first subgraph of a model into the main graph.
+// A converter turns a subgraph of a model into a graph.
 type converter struct {
 	src   *model
 	graph *subgraph
@@ -75,6 +89,12 @@ type converter struct {
 	vars    map[string]*variable    // by shared name
 	handles map[int32]*variable     // by the tensor that holds the handle
 	cells   map[int32]*format.State // of variable tensors, by tensor
+
+	net    *net.Net                 // for operators that become several ops
+	placed map[int32]*format.Tensor // what stands in the model, by tensor
+
+	depth  int // of graphs around this one
+	bodies *bodies
 }
 
 // derived names a copy of constant tensor i in another layout.
@@ -98,17 +118,27 @@ func (e unsupported) Error() string { return string(e) }
 
 func unsupportedf(format string, a ...any) error { return unsupported(fmt.Sprintf(format, a...)) }
 
+// run converts the main graph.
 func (c *converter) run() error {
+	c.vars = map[string]*variable{}
+	c.handles = map[int32]*variable{}
+	c.cells = map[int32]*format.State{}
+	if err := c.initialize(); err != nil {
+		return err
+	}
+	return c.convert()
+}
+
+func (c *converter) convert() error {
 	g := c.graph
 	c.nameTensors()
 	c.added = make([]bool, len(g.tensors))
 	c.defined = make([]bool, len(g.tensors))
 	c.derived = map[derived]string{}
-	c.vars = map[string]*variable{}
-	c.handles = map[int32]*variable{}
-	c.cells = map[int32]*format.State{}
+	c.net = net.On(c.b)
+	c.placed = map[int32]*format.Tensor{}
 	for i, t := range g.tensors {
-		c.defined[i] = t.data != nil || t.sparse || t.shape.Elems() == 0
+		c.defined[i] = t.data != nil || t.shape.Elems() == 0
 	}
 	for _, i := range g.inputs {
 		if c.defined[i] {
@@ -121,13 +151,10 @@ func (c *converter) run() error {
 		c.defined[i] = true
 		c.b.Graph.Inputs = append(c.b.Graph.Inputs, format.Input{Tensor: name})
 	}
-	if err := c.initialize(); err != nil {
-		return err
-	}
 	var missing build.UnsupportedError
 	for _, src := range g.operators {
 		o := &op{converter: c, operator: src}
-		err := o.convert()
+		err := o.apply()
 		var u unsupported
 		switch {
 		case errors.As(err, &u):
@@ -188,9 +215,6 @@ func (c *converter) nameTensors() {
 func (c *converter) tensor(i int32) (string, error) {
 	t := c.graph.tensors[i]
 	if !c.added[i] {
-		if t.sparse {
-			return "", unsupportedf("tensor %q is stored sparse: export the model with dense weights", t.name)
-		}
 		if t.dtype == format.Invalid {
 			return "", unsupportedf("tensor %q has element type %d, which whet does not have", t.name, t.typ)
 		}
@@ -199,6 +223,7 @@ func (c *converter) tensor(i int32) (string, error) {
 			x.Data = []byte{} // an empty tensor is a constant without bytes
 		}
 		c.b.Tensor(x)
+		c.placed[i] = x
 		c.added[i] = true
 	}
 	return c.names[i], nil
@@ -208,9 +233,13 @@ func (c *converter) tensor(i int32) (string, error) {
 type op struct {
 	*converter
 	*operator
+	hint string // what tensors are called after, if not the output
 }
 
 func (o *op) outputName() string {
+	if o.hint != "" {
+		return o.hint
+	}
 	if len(o.outputs) == 0 {
 		return ""
 	}
@@ -222,7 +251,7 @@ func (o *op) wrap(err error) error {
 	return fmt.Errorf("node %d %s, output %q: %w", o.index, o.name, o.outputName(), err)
 }
 
-func (o *op) convert() error {
+func (o *op) apply() error {
 	row, ok := rows[o.name]
 	if !ok {
 		return unsupportedf("whet has no such operator")

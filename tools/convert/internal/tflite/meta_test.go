@@ -80,7 +80,7 @@ func TestMetadata(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	got, err := importBytes(file.Bytes())
+	got, err := importBytes(file.Bytes(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestPictureByDefault(t *testing.T) {
 		{picturesOf(format.Uint8, 2, 4, 6, 3), 0},
 		{picturesOf(format.Float32, 1, 4, 6, 3), 0},
 	} {
-		m, err := importBytes(tt.m.file())
+		m, err := importBytes(tt.m.file(), Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

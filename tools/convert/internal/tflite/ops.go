@@ -78,6 +78,16 @@ var rows = map[string]row{
 	"VAR_HANDLE":                   {0, 1, varHandle},
 }
 
+// register adds the rows of a family.
+func register(list map[string]row) {
+	for name, r := range list {
+		if _, dup := rows[name]; dup {
+			panic("tflite: two rows for " + name)
+		}
+		rows[name] = r
+	}
+}
+
 func unary(name string) func(*op) error { return unaryAttrs(name, nil) }
 
 func unaryAttrs(name string, attrs format.Attrs) func(*op) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/tools/convert/internal/build"
+	"github.com/whet-edge/whet/tools/convert/internal/net"
 )
 
 // reshape is RESHAPE, SQUEEZE and EXPAND_DIMS: the file gives the shape of the
@@ -180,8 +181,8 @@ func split(value, axisInput, sizes int) func(*op) error {
 }
 
 func gather(o *op) error {
-	if n := o.options.i32(1, 0); n != 0 {
-		return unsupportedf("batch_dims %d: only 0 is possible", n)
+	if o.options.i32(1, 0) != 0 {
+		return composed(batchGather)(o)
 	}
 	in, err := o.inputList(0, 2)
 	if err != nil {
@@ -192,6 +193,27 @@ func gather(o *op) error {
 		return err
 	}
 	return o.emit("Gather", in, format.Attrs{"axis": int64(at)}, o.out(0).shape, actNone)
+}
+
+// batchGather is GATHER with leading dimensions that data and indices share, along
+// the axis behind them: a gather from all of them as one, with indices moved.
+func batchGather(o *op) *format.Tensor {
+	x, at := o.value(0), o.value(1)
+	dims := net.Axis(int(o.options.i32(1, 0)), len(at.Shape)+1)
+	if along := net.Axis(int(o.options.i32(0, 0)), len(x.Shape)); along != dims || len(x.Shape) <= dims || !x.Shape[:dims].Equal(at.Shape[:dims]) {
+		net.Fail("batch_dims %d and axis %d of %v: the axis must come right behind", dims, along, x.Shape)
+	}
+	n, size := x.Shape[:dims].Elems(), x.Shape[dims]
+	offsets := make([]int32, n)
+	for i := range offsets {
+		offsets[i] = int32(i * size)
+	}
+	if at.Type != format.Int32 {
+		at = o.net.Typed("Cast", format.Int32, nil, at)
+	}
+	flat := o.net.Op("Add", nil, o.net.Reshape(at, n, at.Shape.Elems()/max(n, 1)), o.net.Int32s("offsets", format.Shape{n, 1}, offsets))
+	all := o.net.Reshape(x, append([]int{n * size}, x.Shape[dims+1:]...)...)
+	return o.net.Typed("Gather", x.Type, format.Attrs{"axis": int64(0)}, all, flat)
 }
 
 // pad is PAD and PADV2. A quantized tensor is padded with real zero unless
@@ -218,7 +240,7 @@ func pad(o *op) error {
 
 func mirrorPad(o *op) error {
 	if o.options.i8(0, 0) != 0 {
-		return unsupportedf("mode SYMMETRIC: only REFLECT is possible")
+		return composed(symmetricPad)(o)
 	}
 	attrs, shape, err := o.pads()
 	if err != nil {
@@ -230,6 +252,30 @@ func mirrorPad(o *op) error {
 		return err
 	}
 	return o.emit("Pad", []string{x}, attrs, shape, actNone)
+}
+
+// symmetricPad mirrors the edge, too: which a Pad does not.
+func symmetricPad(o *op) *format.Tensor {
+	x, pads := o.value(0), o.list(1)
+	if len(pads) != 2*len(x.Shape) {
+		net.Fail("%d paddings for %v", len(pads), x.Shape)
+	}
+	for i := range len(x.Shape) {
+		before, after, n := pads[2*i], pads[2*i+1], x.Shape[i]
+		if min(before, after) < 0 || max(before, after) > int64(n) {
+			net.Fail("paddings %d and %d of dimension %d of %v", before, after, i, x.Shape)
+		}
+		var parts []*format.Tensor
+		if before > 0 {
+			parts = append(parts, o.net.Reverse(o.net.Slice(x, i, 0, int(before)), i))
+		}
+		parts = append(parts, x)
+		if after > 0 {
+			parts = append(parts, o.net.Reverse(o.net.Slice(x, i, n-int(after), n), i))
+		}
+		x = o.net.Concat(i, parts...)
+	}
+	return x
 }
 
 // pads turns the paddings of input 1, [before, after] a dimension, into ONNX's

@@ -13,6 +13,10 @@ const (
 	modelBuffers  = 4
 	modelMetadata = 6
 
+	modelSignatures = 7
+	signatureKey    = 2
+	signatureGraph  = 4
+
 	codeDeprecated = 0
 	codeCustom     = 1
 	codeVersion    = 2
@@ -41,6 +45,7 @@ const (
 	operatorInputs        = 1
 	operatorOutputs       = 2
 	operatorOptions       = 4
+	operatorCustom        = 5
 	operatorIntermediates = 8
 
 	bufferData   = 0
