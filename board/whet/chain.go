@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -187,24 +188,27 @@ func (f *runFlags) runChain(cmd *cobra.Command, path string) error {
 		return err
 	}
 	if f.draw != "" {
-		r.found.caption()
-		if r.Drawn, err = drawFile(f.draw, a, r.found.Result); err != nil {
+		if r.Drawn, err = drawFile(f.draw, a, r.found.captioned()); err != nil {
 			return err
 		}
 	}
 	return emit(cmd, r, r.text)
 }
 
-// caption labels the boxes with what the models behind say of them.
-func (f *found) caption() {
+// captioned returns the result with boxes that are labelled with what the models
+// behind say of them.
+func (f *found) captioned() *post.Result {
+	r := *f.Result
+	r.Boxes = slices.Clone(r.Boxes)
 	for i, p := range f.Parts {
 		switch {
 		case p.Text != nil:
-			f.Boxes[i].Label = *p.Text
+			r.Boxes[i].Label = *p.Text
 		case len(p.Classes) > 0:
-			f.Boxes[i].Label += ": " + p.Classes[0].Label
+			r.Boxes[i].Label += ": " + p.Classes[0].Label
 		}
 	}
+	return &r
 }
 
 func (r *chainResult) text(w io.Writer) error {
