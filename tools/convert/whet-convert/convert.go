@@ -30,6 +30,7 @@ type options struct {
 	json                                bool
 	source                              sourceFlags
 	describe                            describeFlags
+	stream                              streamFlag
 }
 
 // check finds what is wrong with the flags alone, before any work.
@@ -42,6 +43,10 @@ func (o *options) check() error {
 	}
 	if err := o.quantize.check(); err != nil {
 		return usageError{err}
+	}
+	if o.stream.spec != "" {
+		_, _, _, err := o.stream.parse()
+		return err
 	}
 	return nil
 }
@@ -110,6 +115,10 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 			return nil, err
 		}
 	}
+	m, streamed, err := o.stream.apply(m)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.in, err)
+	}
 	say("writing %s", o.out)
 	if err := format.WriteFile(o.out, m); err != nil {
 		return nil, err
@@ -119,13 +128,13 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 	if err != nil {
 		return nil, err
 	}
-	r.Pruned = pruned
+	r.Pruned, r.Stream = pruned, streamed
 	return r, nil
 }
 
 // load reads the source. A .whet model is one when its numbers are to change.
 func (o *options) load() (*format.Model, error) {
-	changed := o.quantize.scheme != "none" || o.quantize.train.given() || o.describe.given() || o.labels != "" || o.image != ""
+	changed := o.quantize.scheme != "none" || o.quantize.train.given() || o.describe.given() || o.labels != "" || o.image != "" || o.stream.spec != ""
 	if !changed || !strings.EqualFold(filepath.Ext(o.in), ".whet") {
 		opts, err := o.source.options()
 		if err != nil {

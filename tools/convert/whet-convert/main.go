@@ -82,6 +82,7 @@ type report struct {
 	Quantization *quant.Report `json:"quantization,omitempty"`
 
 	Pruned []quant.Pruned `json:"pruned,omitempty"`
+	Stream *streamReport  `json:"stream,omitempty"`
 }
 
 type tensor struct {
@@ -132,6 +133,7 @@ quantizes it where asked to; then a float .whet will do as the source, too.
 The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		Example: `  whet-convert mobilenet_v2.tflite -o mobilenet_v2.whet --labels labels.txt
   whet-convert person.tflite -o person.whet --image mean=127.5,scale=0.0078431,size=96x96
+  whet-convert denoise.onnx -o denoise.whet --dim x[2]=16000 --stream x[2]=160
   whet-convert person.tflite -o person8.whet --image scale=0.0039216 --quantize int8 --calibrate photos --report person8.html`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -160,6 +162,7 @@ The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVarP(&o.out, "output", "o", "", "the .whet file to write (required)")
+	f.StringVar(&o.stream.spec, "stream", "", "INPUT[AXIS]=FRAMES turns a network over a whole sequence into one that takes it in chunks of so many frames, and checks that it gives the same; the source's size of that axis (--dim) must be some chunks long")
 	q := &o.quantize
 	f.StringVar(&q.scheme, "quantize", "none", about())
 	f.IntVar(&q.block, "block", 32, "weights that share a scale in int4 and int8-weights: 32, 64 or 128")
@@ -206,6 +209,9 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 	}
 	if _, err := fmt.Fprintf(w, "%s: %d nodes, %d weight bytes, %d bytes in all (source: %d)\n",
 		r.Output, r.Nodes, r.WeightBytes, r.Bytes, r.SourceBytes); err != nil {
+		return err
+	}
+	if err := r.Stream.print(w); err != nil {
 		return err
 	}
 	if err := printPruned(w, r.Pruned); err != nil || r.Quantization == nil {
