@@ -320,6 +320,24 @@ func TestReservoir(t *testing.T) {
 			t.Errorf("row %d was kept %d times, want about %d", i, c, want)
 		}
 	}
+	r := NewReservoir(f, keep, 1)
+	for i := range n {
+		if err := r.Add(f, i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := r.Features().ids[2]
+	r.Forget(func(id ID, _ string) bool { return id == gone })
+	if slices.Contains(r.Features().ids, gone) || r.Features().Len() != keep-1 || len(r.Features().rows) != (keep-1)*f.RowBytes() {
+		t.Errorf("after forgetting %v there are %v", gone, r.Features().ids)
+	}
+	if err := r.Add(f, int(gone[0])); err != nil || r.Features().Len() != keep {
+		t.Errorf("%v, %d rows: the place of a forgotten row is not taken", err, r.Features().Len())
+	}
+	r.Forget(func(_ ID, label string) bool { return label == "a" })
+	if r.Features().Len() != 0 {
+		t.Error("a class was not forgotten")
+	}
 	other := testFeatures(t, 1)
 	other.Key[0]++
 	if err := NewReservoir(f, keep, 0).Add(other, 0); err == nil {

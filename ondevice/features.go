@@ -93,6 +93,20 @@ func (f *Features) Append(id ID, label string, row []byte) error {
 	return nil
 }
 
+// Without returns the rows that forget does not want gone, for instance those of a
+// person who takes back consent: a head that is then made of them by
+// Options.Instant, or trained from the base, knows nothing of the others.
+func (f *Features) Without(forget func(id ID, label string) bool) *Features {
+	g := f.empty()
+	for i, id := range f.ids {
+		if !forget(id, f.labels[i]) {
+			g.ids, g.labels = append(g.ids, id), append(g.labels, f.labels[i])
+			g.rows = append(g.rows, f.Row(i)...)
+		}
+	}
+	return g
+}
+
 // sameKind reports whether rows of both may be mixed.
 func (f *Features) sameKind(g *Features) bool {
 	return f.Key == g.Key && f.Type == g.Type && f.Dim == g.Dim && f.Scale == g.Scale && f.Zero == g.Zero

@@ -39,5 +39,21 @@ func (r *Reservoir) Add(f *Features, i int) error {
 	return nil
 }
 
+// Forget removes the rows that forget wants gone; the others stay, and their classes
+// have room for new ones.
+func (r *Reservoir) Forget(forget func(id ID, label string) bool) {
+	kept := r.kept.Without(forget)
+	slots := map[string][]int{}
+	for i, l := range kept.labels {
+		slots[l] = append(slots[l], i)
+	}
+	for l, old := range r.slots {
+		if gone := len(old) - len(slots[l]); gone > 0 {
+			r.seen[l] = len(slots[l]) // as if only these had been seen
+		}
+	}
+	*r.kept, r.slots = *kept, slots
+}
+
 // Features returns the rows kept so far; the reservoir goes on using them.
 func (r *Reservoir) Features() *Features { return r.kept }
