@@ -93,3 +93,28 @@ type WinogradArgs struct {
 	Lo     float32        // output only
 	Hi     float32        // output only; not -0
 }
+
+// OuterArgs describes a tile of a weight gradient: S[m][n] (+)= the sum over positions
+// of A[m]*B[n].
+type OuterArgs struct {
+	A, B        unsafe.Pointer // of the first position, float32
+	ACol, ARow  uintptr        // bytes from one position to the next of a row, and from one row to the next
+	BCol, BRow  uintptr
+	Cols, Rows  uintptr // positions
+	M, N        uintptr // rows and lanes
+	S           unsafe.Pointer
+	C           unsafe.Pointer // what the sums are added to if Last
+	LDC         uintptr        // bytes from one row of C to the next
+	First, Last bool           // the sums start from +0, not from S; they go to C, not to S
+}
+
+// PairArgs describes the weight gradient of a tap of a depthwise convolution: S[n] += the
+// sum over positions of A[n]*B[n].
+type PairArgs struct {
+	A, B       unsafe.Pointer // of the first position, float32
+	ACol, ARow uintptr        // bytes from one position to the next of a row, and from one row to the next
+	BCol, BRow uintptr
+	Cols, Rows uintptr // positions
+	N          uintptr // lanes
+	S          unsafe.Pointer
+}
