@@ -201,12 +201,13 @@ func (t *ConvTrainer) Scratch() int {
 	return n
 }
 
-// spread returns the bytes of dy with zeros between its positions.
+// spread returns the bytes of dy with zeros between its positions, from wherever
+// the scratch starts.
 func (t *ConvTrainer) spread() int {
 	if t.s.SH == 1 && t.s.SW == 1 {
 		return 0
 	}
-	return roundUp(4*t.backLen(), cacheLine)
+	return cacheLine + roundUp(4*t.backLen(), cacheLine)
 }
 
 func (t *ConvTrainer) backLen() int {
@@ -249,15 +250,16 @@ func (t *ConvTrainer) InputGrad(dx, dy []float32, scratch []byte, t0, t1 int) {
 		ConvInputGrad(s, dx, dy, t.w)
 		return
 	}
-	if n := t.spread(); n > 0 {
-		wide := view[float32](alignUp(scratch), 0, t.backLen())
+	if t.spread() > 0 {
+		aligned := alignUp(scratch)
+		wide := view[float32](aligned, 0, t.backLen())
 		clear(wide)
 		w := (s.OW-1)*s.SW + 1
 		for p := range s.N * s.OH * s.OW {
 			img, y, x := p/(s.OH*s.OW), p/s.OW%s.OH, p%s.OW
 			copy(wide[((img*((s.OH-1)*s.SH+1)+y*s.SH)*w+x*s.SW)*s.O:][:s.O], dy[p*s.O:])
 		}
-		dy, scratch = wide, alignUp(scratch)[n:]
+		dy, scratch = wide, aligned[roundUp(4*len(wide), cacheLine):]
 	}
 	t.back.Run(dx, dy, scratch, t0, t1)
 }
