@@ -11,7 +11,7 @@ import (
 
 // PruneOptions say how [Prune] works.
 type PruneOptions struct {
-	// MACs is the part of the multiply-accumulates to keep, of 1.
+	// MACs is the part of the multiply-accumulates to keep at most, of 1.
 	MACs float64
 	// Rounds is how often channels are taken out, with training after each; 0: 3.
 	Rounds int
@@ -302,11 +302,14 @@ func (c *channels) macs() int64 {
 
 // step is how many channels go at a time. Kernels compute 16 channels side by
 // side (8 or 4 on lesser CPUs): what is left of a wide layer stays a multiple of
-// that, or the work that is saved on paper would be done on nothing.
+// that, or the work that is saved on paper would be done on nothing. So less may
+// be left than was asked for.
 func step(size int) int {
 	switch {
-	case size >= 32:
+	case size >= 48:
 		return 16
+	case size >= 24:
+		return 8
 	case size >= 16:
 		return 4
 	}
@@ -332,9 +335,6 @@ func (c *channels) choose(score map[string][]float64, target int64) error {
 		least := 0.0
 		for _, s := range c.sets {
 			by := step(s.size)
-			for by > 4 && c.without(s, by) < target { // the last step need not be a long one
-				by /= 2
-			}
 			if cost[s] == nil || s.parent != nil || s.left-by < max(by, s.size/8) {
 				continue
 			}
