@@ -159,13 +159,13 @@ func (t *Tensor) shrink(from Shape) error {
 		return &CheckError{Msg: fmt.Sprintf("constant %q of type %v cannot change its size", t.Name, t.Type)}
 	}
 	row := w
-	for i := len(from) - 1; i >= 0; i-- {
-		if t.Shape[i] > from[i] {
+	for i, n := range slices.Backward(from) {
+		if t.Shape[i] > n {
 			return &CheckError{Msg: fmt.Sprintf("constant %q would grow from %v to %v", t.Name, from, t.Shape)}
 		}
-		if t.Shape[i] < from[i] {
+		if t.Shape[i] < n {
 			var out []byte
-			for k := 0; k < len(t.Data); k += from[i] * row {
+			for k := 0; k < len(t.Data); k += n * row {
 				out = append(out, t.Data[k:k+t.Shape[i]*row]...)
 			}
 			t.Data = out

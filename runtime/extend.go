@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"maps"
+
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/kernels"
 )
@@ -13,9 +15,7 @@ var extras = map[string]binder{}
 // AddRare makes the ops known whose kernels are in this package, and which few models
 // have. Package runtime/more calls it.
 func AddRare() {
-	for op, b := range map[string]binder{"GridSample": bindGridSample, "If": bindIf, "Loop": bindLoop, "QLSTM": bindQLSTM, "SVDF": bindSVDF, "Trim": bindTrim} {
-		extras[op] = b
-	}
+	maps.Copy(extras, map[string]binder{"GridSample": bindGridSample, "If": bindIf, "Loop": bindLoop, "QLSTM": bindQLSTM, "SVDF": bindSVDF, "Trim": bindTrim})
 }
 
 // Extend makes the kernels for an op known, once, at the start of a program: bind

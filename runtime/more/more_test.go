@@ -223,8 +223,7 @@ func TestControl(t *testing.T) {
 	equal(t, "b", s.OutputByName("b").Float32(), []float32{5, 10})
 	equal(t, "sums", s.OutputByName("sums").Float32(), []float32{11, 22, 31, 42, 0, 0})
 	equal(t, "rounds", s.OutputByName("n").Int64(), []int64{2})
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx := t.Context()
 	if n := testing.AllocsPerRun(2, func() { s.Run(ctx) }); n != 0 {
 		t.Errorf("Run allocates %v times", n)
 	}

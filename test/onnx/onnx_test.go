@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -129,5 +130,36 @@ func TestVerdicts(t *testing.T) {
 	}
 	if code := run([]string{filepath.Join(dir, "empty")}, &out, &diag); code != 1 {
 		t.Errorf("a folder without cases: exit %d", code)
+	}
+}
+
+func TestScope(t *testing.T) {
+	for name, want := range map[string]string{
+		"test_adam_multiple": "training", "test_training_dropout": "training", "test_cast_FLOAT_to_STRING": "texts", "test_strnorm_model_nostopwords": "texts",
+		"test_sequence_insert_at_back": "sequences", "test_loop13_seq": "sequences", "test_identity_opt": "optional values", "test_optional_has_element_empty": "optional values",
+		"test_image_decoder_decode_jpeg_rgb": "images", "test_reversesequence_batch": "", "test_batchnorm_example_training_mode": "", "test_tfidfvectorizer_tf_only_bigrams_skip0": "",
+	} {
+		if got := outOfScope(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestPeer runs the cases by a program that says what a peer might: it passes the
+// first case, dies in the second and is started again for the third.
+func TestPeer(t *testing.T) {
+	dir := t.TempDir()
+	python := filepath.Join(dir, "python")
+	const script = "#!/bin/sh\necho 1.2.3\nread c\ncase $c in */one) echo true; exit 9;; esac\necho false\n"
+	if err := os.WriteFile(python, []byte(script), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	cases := []result{{Name: "one", dir: dir + "/one", Verdict: skip}, {Name: "two", dir: dir + "/two"}, {Name: "three", dir: dir + "/three"}}
+	p, err := runPeer(python, cases, io.Discard)
+	if err != nil || p.Version != "1.2.3" || p.Passed != 1 || p.InScope != 1 || len(p.More) != 1 {
+		t.Errorf("%+v %v", p, err)
+	}
+	if _, err := runPeer(filepath.Join(dir, "no"), cases, io.Discard); err == nil {
+		t.Error("a Python that is not there")
 	}
 }
