@@ -2,11 +2,13 @@
 package convert
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/whet-edge/whet/format"
@@ -34,6 +36,8 @@ type options struct {
 	consts map[string][]float64
 	arch   string
 	length int
+
+	signature string
 }
 
 // WithDim gives an open dimension of an ONNX or Keras model, by its name or as
@@ -63,6 +67,10 @@ func WithArch(name string) Option { return func(o *options) { o.arch = name } }
 // WithLength says how many positions a language model remembers; without it they
 // are as many as it was trained for.
 func WithLength(positions int) Option { return func(o *options) { o.length = positions } }
+
+// WithSignature takes the graph of a TensorFlow Lite model that a signature names;
+// without it the first.
+func WithSignature(name string) Option { return func(o *options) { o.signature = name } }
 
 // Architectures returns the names that [WithArch] takes, sorted.
 func Architectures() []string { return safetensors.Architectures() }
@@ -126,7 +134,7 @@ func Import(path string, opts ...Option) (*format.Model, error) {
 	case safeTensors:
 		m, err = importSafetensors(path, b, &o)
 	default:
-		m, err = tflite.Import(path, b, tflite.Options{})
+		m, err = tflite.Import(path, b, tflite.Options{Signature: o.signature})
 	}
 	if err != nil {
 		return nil, err
@@ -190,4 +198,31 @@ func sniff(path string, b []byte) string {
 // by source format, sorted.
 func Operators() map[string][]string {
 	return map[string][]string{"tflite": tflite.Operators(), "onnx": onnx.Operators(), "keras": keras.Layers()}
+}
+
+// An Operator is a line of the table of what can be converted.
+type Operator struct {
+	Source string `json:"source"`           // "keras", "onnx" or "tflite"
+	Name   string `json:"name"`             // as the source calls it
+	Reason string `json:"reason,omitempty"` // why it cannot be converted; "": it can
+}
+
+// Coverage returns every built-in operator of TensorFlow Lite and every layer of
+// Keras, and the operators of ONNX that can be converted, by source and name.
+func Coverage() (list []Operator) {
+	add := func(source string, names []string, missing map[string]string) {
+		for _, n := range names {
+			list = append(list, Operator{source, n, ""})
+		}
+		for n, why := range missing {
+			list = append(list, Operator{source, n, why})
+		}
+	}
+	add("keras", keras.Layers(), keras.Missing())
+	add("onnx", onnx.Operators(), nil)
+	add("tflite", tflite.Operators(), tflite.Missing())
+	slices.SortFunc(list, func(a, b Operator) int {
+		return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(a.Name, b.Name))
+	})
+	return list
 }

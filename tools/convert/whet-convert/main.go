@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -123,7 +124,7 @@ func writeJSON(w io.Writer, v any) error {
 // command is the program's one command.
 func command(stdout, stderr io.Writer) *cobra.Command {
 	var o options
-	var listOps bool
+	var listOps, coverage bool
 	cmd := &cobra.Command{
 		Use:   "whet-convert IN -o OUT.whet",
 		Short: "Turn a model of another framework into a .whet file",
@@ -139,7 +140,7 @@ The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong
 		SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
-			case listOps:
+			case listOps || coverage:
 				return nil
 			case len(args) != 1:
 				return usageError{fmt.Errorf("%d input files: give one", len(args))}
@@ -149,6 +150,9 @@ The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if listOps {
 				return printOps(stdout, o.json)
+			}
+			if coverage {
+				return printCoverage(stdout, o.json)
 			}
 			o.in = args[0]
 			r, err := o.convert(cmd.Context(), stderr)
@@ -184,7 +188,8 @@ The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong
 	o.describe.register(f)
 	o.source.register(f)
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
-	f.BoolVar(&listOps, "list-ops", false, "print the operators that can be converted, and stop")
+	f.BoolVar(&listOps, "list-ops", false, "print the operators and layers that can be converted, and stop")
+	f.BoolVar(&coverage, "coverage", false, "print all operators and layers with whether they can be converted, or why not, and stop")
 	return cmd
 }
 
@@ -201,6 +206,33 @@ func printOps(w io.Writer, asJSON bool) error {
 		}
 	}
 	return nil
+}
+
+// printCoverage writes a Markdown table, which renders as a page.
+func printCoverage(w io.Writer, asJSON bool) error {
+	list := convert.Coverage()
+	if asJSON {
+		return writeJSON(w, list)
+	}
+	var b strings.Builder
+	yes, all := map[string]int{}, map[string]int{}
+	for _, o := range list {
+		status := "yes"
+		if o.Reason != "" {
+			status = "no: " + o.Reason
+		} else {
+			yes[o.Source]++
+		}
+		if all[o.Source]++; all[o.Source] == 1 {
+			fmt.Fprintf(&b, "\n| %s | converted |\n|---|---|\n", o.Source)
+		}
+		fmt.Fprintf(&b, "| %s | %s |\n", o.Name, status)
+	}
+	for _, source := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(&b, "\n%s: %d of %d\n", source, yes[source], all[source])
+	}
+	_, err := io.WriteString(w, strings.TrimPrefix(b.String(), "\n"))
+	return err
 }
 
 func (r *report) print(w io.Writer, asJSON bool) error {

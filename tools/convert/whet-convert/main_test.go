@@ -92,7 +92,7 @@ func TestFailures(t *testing.T) {
 		{"dim", []string{onnx, "-o", out, "--dim", "batch"}, exitUsage, "NAME=SIZE"},
 		{"const", []string{onnx, "-o", out, "--const", "rate=fast"}, exitUsage, "NAME=VALUE"},
 		{"onnx", []string{onnx, "-o", out}, exitFailed, "not an ONNX model"},
-		{"unsupported", []string{source("unsupported.tflite"), "-o", out}, exitFailed, `node 0 SIN, output "y"`},
+		{"unsupported", []string{source("unsupported.tflite"), "-o", out}, exitFailed, `node 0 SEGMENT_SUM, output "y"`},
 		{"no such folder", []string{good, "-o", filepath.Join(dir, "no", "out.whet")}, exitFailed, "out.whet"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestFailureAsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 		t.Fatal(err)
 	}
-	if code != exitFailed || len(r.Unsupported) != 1 || r.Unsupported[0].Op != "SIN" || r.Error == "" {
+	if code != exitFailed || len(r.Unsupported) != 1 || r.Unsupported[0].Op != "SEGMENT_SUM" || r.Error == "" {
 		t.Errorf("exit %d, %+v", code, r)
 	}
 }
@@ -121,7 +121,16 @@ func TestFailureAsJSON(t *testing.T) {
 func TestListOps(t *testing.T) {
 	code, stdout, _ := call("--list-ops")
 	ops := strings.Split(strings.TrimSpace(stdout), "\n")
-	if code != 0 || !slices.IsSorted(ops) || !slices.Contains(ops, "tflite CONV_2D") || !slices.Contains(ops, "onnx Conv") || !slices.Contains(ops, "keras Conv2D") || slices.Contains(ops, "tflite SIN") {
+	if code != 0 || !slices.IsSorted(ops) || !slices.Contains(ops, "tflite CONV_2D") || !slices.Contains(ops, "onnx Conv") || !slices.Contains(ops, "keras Conv2D") || slices.Contains(ops, "tflite SEGMENT_SUM") {
 		t.Errorf("exit %d, %q", code, ops)
+	}
+}
+
+func TestCoverage(t *testing.T) {
+	code, stdout, _ := call("--coverage")
+	for _, want := range []string{"| CONV_2D | yes |", "| HASHTABLE | no: ", "| Conv2D | yes |", "| Lambda | no: ", "\ntflite: "} {
+		if code != 0 || !strings.Contains(stdout, want) {
+			t.Errorf("exit %d, no %q in\n%s", code, want, stdout)
+		}
 	}
 }

@@ -15,12 +15,14 @@ type sourceFlags struct {
 	dims, consts []string
 	arch         string
 	length       int
+	signature    string
 }
 
 func (s *sourceFlags) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&s.dims, "dim", nil, "NAME=SIZE of a symbolic dimension of an ONNX model, or INPUT[i]=SIZE of an open one of an ONNX or Keras model; absent ones are 1; NAME=LEAST..MOST[/STEP] leaves one of an ONNX model open (repeatable)")
 	f.StringArrayVar(&s.consts, "const", nil, "NAME=VALUE[,VALUE...] makes an input of an ONNX model a constant (repeatable)")
 	f.StringVar(&s.arch, "arch", "", "which network the plain weights of a .safetensors file are of: "+strings.Join(convert.Architectures(), ", ")+"; a config.json beside the file tells it too")
+	f.StringVar(&s.signature, "signature", "", "the signature of a TensorFlow Lite model whose graph is taken; without it the first graph")
 	f.IntVar(&s.length, "length", 0, "how many positions a language model remembers; 0: as many as it was trained for")
 }
 
@@ -29,7 +31,7 @@ func (s *sourceFlags) options() ([]convert.Option, error) {
 	if s.length < 0 {
 		return nil, usageError{fmt.Errorf("--length %d", s.length)}
 	}
-	opts := []convert.Option{convert.WithArch(s.arch), convert.WithLength(s.length)}
+	opts := []convert.Option{convert.WithArch(s.arch), convert.WithLength(s.length), convert.WithSignature(s.signature)}
 	for _, d := range s.dims {
 		opt, ok := dimension(d)
 		if !ok {

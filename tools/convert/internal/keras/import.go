@@ -54,6 +54,20 @@ func Layers() []string {
 	return names
 }
 
+// others are Keras's layers that have no row.
+var others = []string{"AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D",
+	"AdaptiveMaxPooling3D", "CategoryEncoding", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Discretization", "HashedCrossing", "Hashing", "IntegerLookup",
+	"Lambda", "MelSpectrogram", "STFTSpectrogram", "SpectralNormalization", "StackedRNNCells", "StringLookup", "TextVectorization", "TFSMLayer"}
+
+// Missing returns layers that Import does not convert, and why.
+func Missing() map[string]string {
+	list := map[string]string{}
+	for _, name := range others {
+		list[name] = whyNot(name)
+	}
+	return list
+}
+
 func importBytes(b []byte, o Options) (m *format.Model, err error) {
 	defer func() {
 		if reason, ok := net.Caught(recover()); ok {

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/tools/convert/internal/build"
@@ -68,6 +69,36 @@ func importBytes(b []byte, o Options) (*format.Model, error) {
 	m.Header.Source = format.Source{Format: "tflite", SHA256: hex.EncodeToString(sum[:])}
 	describe(m, src, b)
 	return m, nil
+}
+
+// Missing returns the other built-in operators, and why each cannot be converted.
+func Missing() map[string]string {
+	list := map[string]string{}
+	for code, name := range opNames {
+		if _, ok := rows[name]; !ok && code != opCustom && name != "DELEGATE" && !strings.HasPrefix(name, "PLACEHOLDER") {
+			list[name] = whyNot(name)
+		}
+	}
+	return list
+}
+
+// whyNot says why an operator has no row.
+func whyNot(name string) string {
+	switch {
+	case strings.HasPrefix(name, "HASHTABLE") || name == "LSH_PROJECTION" || name == "SKIP_GRAM":
+		return "strings and tables are looked up before the model runs: feed it the numbers"
+	case strings.HasPrefix(name, "RANDOM") || name == "MULTINOMIAL":
+		return "its result is random: feed the numbers as an input"
+	case name == "RFFT2D" || name == "IMAG" || name == "REAL" || name == "COMPLEX_ABS":
+		return "whet has no complex numbers: describe a spectrum as preprocessing of the model"
+	case name == "UNIQUE" || name == "WHERE":
+		return "the shape of its result depends on the data: end the model before it"
+	case strings.HasPrefix(name, "STABLEHLO"):
+		return "export the model with TensorFlow Lite's own operators"
+	case name == "LSTM" || name == "RNN" || strings.HasPrefix(name, "BIDIRECTIONAL") || name == "UNIDIRECTIONAL_SEQUENCE_RNN":
+		return "convert the Keras model itself (.keras or .h5), whose recurrent layers whet has"
+	}
+	return "whet has no such operator"
 }
 
 // Operators returns the names of the operators that Import converts, sorted.
@@ -254,7 +285,7 @@ func (o *op) wrap(err error) error {
 func (o *op) apply() error {
 	row, ok := rows[o.name]
 	if !ok {
-		return unsupportedf("whet has no such operator")
+		return unsupported(whyNot(o.name))
 	}
 	if len(o.inputs) < row.inputs || len(o.outputs) < row.outputs {
 		return fmt.Errorf("%d inputs and %d outputs: it takes %d and %d", len(o.inputs), len(o.outputs), row.inputs, row.outputs)

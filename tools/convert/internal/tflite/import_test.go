@@ -494,7 +494,7 @@ func TestUnsupported(t *testing.T) {
 		tensors: []testTensor{f32("x", 2), f32("a", 2), f32("b", 2), f32("y", 2)},
 		inputs:  []int32{0}, outputs: []int32{3},
 		ops: []testOp{
-			{code: codeOf("HASHTABLE"), in: []int32{0}, out: []int32{1}},
+			{code: codeOf("SEGMENT_SUM"), in: []int32{0}, out: []int32{1}},
 			{code: opCustom, custom: "MyOp", in: []int32{1}, out: []int32{2}},
 			{code: codeOf("SOFTMAX"), in: []int32{2}, out: []int32{3}, options: []field{{0, float32(2)}}},
 		},
@@ -505,7 +505,7 @@ func TestUnsupported(t *testing.T) {
 		t.Fatalf("error %v", err)
 	}
 	want := []build.UnsupportedOp{
-		{Op: "HASHTABLE", Node: 0, Output: "a", Reason: "whet has no such operator"},
+		{Op: "SEGMENT_SUM", Node: 0, Output: "a", Reason: "whet has no such operator"},
 		{Op: `CUSTOM "MyOp"`, Node: 1, Output: "b", Reason: "whet has no such operator"},
 		{Op: "SOFTMAX", Node: 2, Output: "y", Reason: "beta 2: only 1 is possible"},
 	}

@@ -37,7 +37,7 @@ func testdata() map[string][]byte {
 	return map[string][]byte{
 		"classifier.tflite":  testModel{graphs: []testGraph{classifier}}.file(),
 		"accumulator.tflite": variables(fill(f32("init", 2))).file(),
-		"unsupported.tflite": one(codeOf("SIN"), []testTensor{f32("x", 2)}, []testTensor{f32("y", 2)}).file(),
+		"unsupported.tflite": one(codeOf("SEGMENT_SUM"), []testTensor{f32("x", 2)}, []testTensor{f32("y", 2)}).file(),
 	}
 }
 
