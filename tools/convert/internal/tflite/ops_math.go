@@ -203,9 +203,11 @@ func l2Normalization(o *op) *format.Tensor {
 // lrn is x · (bias + alpha · Σ x²)^-beta over the channels within radius.
 func lrn(o *op) *format.Tensor {
 	x := o.float(0)
-	radius := int(o.options.i32(0, 0))
-	c := x.Shape[len(x.Shape)-1]
-	if radius < 0 || radius > c {
+	radius, c := int(o.options.i32(0, 0)), 0
+	if n := len(x.Shape); n > 0 {
+		c = x.Shape[n-1]
+	}
+	if c < 1 || radius < 0 || radius > c {
 		net.Fail("radius %d of %d channels", radius, c)
 	}
 	// The channels stand as a picture's column; zeros around it make all windows

@@ -93,7 +93,7 @@ func (d *decoder) dense(x *tensor, t table, stored []byte) []byte {
 				}
 				to = to*n + p
 			}
-			if at >= values {
+			if at < 0 || at >= values {
 				return false
 			}
 			copy(out[to*size:(to+1)*size], stored[at*size:])
