@@ -42,6 +42,7 @@ type testOp struct {
 	custom  string
 	in, out []int32
 	options []field
+	params  []byte // of a custom operator
 }
 
 // A field of an options table: val is an int8, int32, bool, float32 or string.
@@ -122,7 +123,12 @@ func (m testModel) file() []byte {
 			code := codeOf(o)
 			options := optionTable(b, o.options)
 			in, out := ints(b, o.in), ints(b, o.out)
+			var params flatbuffers.UOffsetT
+			if o.params != nil {
+				params = b.CreateByteVector(o.params)
+			}
 			b.StartObject(9)
+			b.PrependUOffsetTSlot(operatorCustom, params, 0)
 			b.PrependUint32Slot(operatorCode, code, 0)
 			b.PrependUOffsetTSlot(operatorInputs, in, 0)
 			b.PrependUOffsetTSlot(operatorOutputs, out, 0)

@@ -375,18 +375,34 @@ func l2Pool(o *op) *format.Tensor {
 // are put between the input's elements, which a quantized Pad does with the zero
 // point; then it is a convolution with the kernel upside down.
 func transposeConv(o *op) *format.Tensor {
-	w, x, out := o.in(1), o.value(2), o.out(0).shape
+	opt := o.options
+	t := transposed{x: o.value(2), w: 1, strides: [2]int{int(opt.i32(2, 0)), int(opt.i32(1, 0))}, padding: opt.i8(0, 0)}
+	if !o.absent(3) {
+		t.bias = o.value(3)
+	}
+	return o.activated(t.build(o), opt.i8(3, actNone))
+}
+
+// transposed is a transposed convolution: w is the index of its weights among the
+// operator's inputs, bias may be nil.
+type transposed struct {
+	x, bias *format.Tensor
+	w       int
+	strides [2]int
+	padding int8
+}
+
+func (t *transposed) build(o *op) *format.Tensor {
+	w, x, out, strides := o.in(t.w), t.x, o.out(0).shape, t.strides
 	if len(w.shape) != 4 || len(x.Shape) != 4 || len(out) != 4 || w.data == nil || w.dtype.Bits()%8 != 0 {
 		net.Fail("weights %v for an input %v: both must be of rank 4, and the weights a constant", w.shape, x.Shape)
 	}
-	opt := o.options
-	strides := [2]int{int(opt.i32(2, 0)), int(opt.i32(1, 0))}
 	var before, pads [2]int
 	var after [2]int
 	s := x.Shape
 	for i := range 2 {
 		// The padding is that of the convolution that this is the gradient of.
-		b, _, in, err := window{out[i+1], w.shape[i+1], strides[i], 1}.pads(opt.i8(0, 0))
+		b, _, in, err := window{out[i+1], w.shape[i+1], strides[i], 1}.pads(t.padding)
 		if err != nil {
 			net.Fail("%v", err)
 		}
@@ -410,14 +426,14 @@ func transposeConv(o *op) *format.Tensor {
 			flipped = append(flipped, w.data[(k*taps+taps-1-t)*row:][:row]...)
 		}
 	}
-	kernel := o.b.Model.Tensor(o.b.Const(o.names[o.inputs[1]]+"/flipped", w.dtype, w.shape, w.quant, flipped))
+	kernel := o.b.Model.Tensor(o.b.Const(o.names[o.inputs[t.w]]+"/flipped", w.dtype, w.shape, w.quant, flipped))
 	in := []*format.Tensor{y, kernel}
-	if !o.absent(3) {
-		in = append(in, o.value(3))
+	if t.bias != nil {
+		in = append(in, t.bias)
 	}
 	conv := o.net.Op("Conv", format.Attrs{"group": int64(1)}, in...)
 	conv.Quant = o.out(0).quant
-	return o.activated(conv, opt.i8(3, actNone))
+	return conv
 }
 
 // conv3D is CONV_3D with weights [d, h, w, I, O], in float32.
