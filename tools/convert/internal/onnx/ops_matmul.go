@@ -381,6 +381,9 @@ func attention(o *op) []*value {
 	n, m := sq[2], sk[2]
 	if o.has(3) {
 		mask := o.in[3]
+		if mask.rank() < 1 {
+			o.fail("a mask %v", mask.shape())
+		}
 		if last := mask.shape()[mask.rank()-1]; last < m { // the keys behind are hidden
 			before, after := make([]int64, mask.rank()), make([]int64, mask.rank())
 			after[mask.rank()-1] = int64(m - last)
@@ -462,6 +465,9 @@ func rotary(o *op) []*value {
 		}
 		x = &value{t: o.reshape(o.plain(x), format.Shape{s[0], s[1], n, s[2] / n})}
 	} else {
+		if len(s) != 4 {
+			o.fail("an input %v", s)
+		}
 		x = &value{t: o.transpose(o.plain(x), []int{0, 2, 1, 3})} // [batch, sequence, heads, size]
 	}
 	size := x.shape()[3]

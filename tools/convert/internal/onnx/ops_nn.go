@@ -220,7 +220,7 @@ func convInteger(o *op) []*value {
 func convTranspose(o *op) []*value {
 	x, w := o.in[0], o.in[1]
 	ws, group := w.shape(), int(o.int("group", 1))
-	if len(ws) != x.rank() || group < 1 || ws[0] != x.shape()[1] || ws[0]%group != 0 {
+	if len(ws) != x.rank() || len(ws) < 3 || group < 1 || ws[0] != x.shape()[1] || ws[0]%group != 0 {
 		o.fail("weights %v in %d groups for an input %v", ws, group, x.shape())
 	}
 	rank, size := x.rank(), x.shape()[2:]
@@ -675,6 +675,9 @@ func meanVariance(o *op) []*value {
 func lrn(o *op) []*value {
 	x := o.in[0]
 	n := int(o.int("size", 1))
+	if x.rank() < 2 {
+		o.fail("its input has the shape %v", x.shape())
+	}
 	t := o.arrange(x, channelsLast(x.rank())) // [..., C]
 	s := t.shape
 	c := s[len(s)-1]

@@ -178,3 +178,47 @@ func TestNoSize(t *testing.T) {
 		t.Errorf("%v %v", session.Output(0).Shape, err)
 	}
 }
+
+// TestEveryRow gives every operator inputs of every rank, stored and not, of floats
+// and of integers, without attributes: it may refuse them, and must not fall over.
+func TestEveryRow(t *testing.T) {
+	for _, name := range Operators() {
+		domain, op := "", name
+		if i := strings.LastIndexByte(name, '.'); i >= 0 {
+			domain, op = name[:i], name[i+1:]
+		}
+		for rank := range 6 {
+			shape := slices.Repeat([]int{2}, rank)
+			var dims []any
+			for _, d := range shape {
+				dims = append(dims, d)
+			}
+			n := 1 << rank
+			for kind := range 4 {
+				var g graphOf
+				var names []string
+				for i := range rows[name].inputs + 2 {
+					in := string(rune('a' + i))
+					names = append(names, in)
+					switch floats := kind%2 == 0; {
+					case kind < 2 && i == 0 && floats:
+						g.in = append(g.in, port(in, 1, dims...))
+					case kind < 2 && i == 0:
+						g.in = append(g.in, port(in, 7, dims...))
+					case floats:
+						g.stored = append(g.stored, floatsOf(in, ramp(n), shape...))
+					default:
+						g.stored = append(g.stored, intsOf(in, slices.Repeat([]int64{1}, n), shape...))
+					}
+				}
+				node := op1(op, names, s("y"))
+				if domain != "" {
+					node = node.str(7, domain)
+				}
+				g.nodes, g.out = []msg{node}, []msg{port("y", 1)}
+				take(t, g.model(17))
+				take(t, g.model(9))
+			}
+		}
+	}
+}
