@@ -4,6 +4,9 @@
 // A Keras file holds layers, not ops: each becomes the ops that compute it. What
 // only training needs (dropout, noise, regularizers, the optimizer) is left out;
 // batch normalizations go into the weights before them.
+//
+// Nothing in a file is trusted. What is decoded of it stays within [hdf5.Budget],
+// and constants that are made for a layer have at most 2^24 elements.
 package keras
 
 import (

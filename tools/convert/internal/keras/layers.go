@@ -82,6 +82,17 @@ func kernelBias(l *layer) []*variable {
 	return own("kernel")
 }
 
+// maxMade bounds the elements of constants that are not in the file.
+const maxMade = 1 << 24
+
+// made checks the size of a constant that is not in the file.
+func made(n int) int {
+	if n < 0 || n > maxMade {
+		net.Fail("a constant of %d elements: at most %d are possible", n, maxMade)
+	}
+	return n
+}
+
 // bias returns the layer's bias of n numbers, nil if it has none.
 func (c *call) bias(n int) *format.Tensor {
 	if _, _, ok := c.l.weight("bias"); !ok {

@@ -106,7 +106,7 @@ func multiHead(c *call) any {
 func (c *call) causal(scores *format.Tensor) *format.Tensor {
 	s := scores.Shape
 	rows, cols := s[len(s)-2], s[len(s)-1]
-	mask := make([]float32, rows*cols)
+	mask := make([]float32, made(rows*cols))
 	for i := range rows {
 		for j := i + 1; j < cols; j++ {
 			mask[i*cols+j] = -1e9

@@ -118,7 +118,7 @@ func (c *call) lastAxes(x *format.Tensor) (*format.Tensor, int) {
 func (c *call) filled(name string, n int, def float32) *format.Tensor {
 	v, _, ok := c.l.weight(name)
 	if !ok {
-		v = slices.Repeat([]float32{def}, n)
+		v = slices.Repeat([]float32{def}, made(n))
 	}
 	if len(v) != n {
 		net.Fail("weight %s has %d numbers, and %d are needed", name, len(v), n)
@@ -166,7 +166,7 @@ func groupNorm(c *call) any {
 	area := last.Shape.Elems() / (n * ch)
 	t := c.net.Transpose(c.net.Reshape(last, n, area, groups, ch/groups), 0, 2, 1, 3)
 	t = c.net.Reshape(t, n, groups, area*ch/groups)
-	one := c.net.Floats("ones", format.Shape{t.Shape[2]}, slices.Repeat([]float32{1}, t.Shape[2]))
+	one := c.net.Floats("ones", format.Shape{t.Shape[2]}, slices.Repeat([]float32{1}, made(t.Shape[2])))
 	t = c.net.Op("LayerNormalization", format.Attrs{"epsilon": c.l.cfg.float("epsilon", 1e-3)}, t, one)
 	t = c.net.Transpose(c.net.Reshape(t, n, groups, area, ch/groups), 0, 2, 1, 3)
 	y := c.net.Reshape(t, last.Shape...)

@@ -254,7 +254,7 @@ func (r *rnnCell) unrolled(x *format.Tensor, initial []*format.Tensor) (y *forma
 	ub := net_.Floats("recurrent_bias", format.Shape{g * h}, r.bias[g*h:])
 	if states = initial; len(states) == 0 {
 		for range r.l.states() {
-			states = append(states, net_.Floats("zeros", format.Shape{n, h}, make([]float32, n*h)))
+			states = append(states, net_.Floats("zeros", format.Shape{n, h}, make([]float32, made(n*h))))
 		}
 	}
 	act := func(t *format.Tensor) *format.Tensor { return r.activation(t, r.l.cfg["activation"]) }
