@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 )
@@ -39,7 +40,7 @@ func TestTrainingGuards(t *testing.T) {
 		sameRow(t, "dx", got, dx)
 		got = taken(m, start)
 		c.WeightGrad().Run(got, x, dy, scratch, 0, c.WeightGrad().Tasks())
-		sameRow(t, "dw", got, dw)
+		sameRow(t, fmt.Sprintf("dw %+v", s), got, dw)
 		m.check(t)
 	})
 }

@@ -443,9 +443,11 @@ var outerHeights = [tileRows + 1]uintptr{0, 1, 1, 1, 4, 4, 4, 4, 8, 8, 8, 8, 12}
 
 func outerGo(a *outerArgs) {
 	m, n := int(a.M), int(a.N)
-	s := unsafe.Slice((*float32)(a.S), m*tileCols)
+	s := unsafe.Slice((*float32)(a.S), (m-1)*tileCols+n)
 	if a.First {
-		clear(s)
+		for i := range m {
+			clear(s[i*tileCols:][:n])
+		}
 	}
 	for r := range int(a.Rows) {
 		for c := range int(a.Cols) {
