@@ -18,26 +18,32 @@
 //
 //	CGO_ENABLED=0 GOARCH=arm64 go test -exec "qemu-aarch64-static -cpu cortex-a72" ./kernels/...
 //
-// For speed, take a loop out of the disassembly of a test binary (go test -c,
-// aarch64-linux-gnu-objdump -d) and give it to llvm-mca 19 with -mcpu=cortex-a72 or
-// neoverse-n1 (the same core as the A76). Multiply-accumulates a cycle of the inner
-// loops by these models, beside what the multiplier ports allow:
+// For speed, test/arm64/mca takes the inner loop of every kernel out of the built
+// program and gives it to llvm-mca; test/arm64/boards says what a model takes on a board.
+// Multiply-accumulates a cycle by these models, beside what the multiplier ports allow
+// (neoverse-n1 is the same core as the A76):
 //
 //	                            cortex-a72   neoverse-n1
-//	QGemm2x8c8NEON                8.0 of 8      8.0 of 8
-//	QGemm1x8c8NEON                7.1 of 8      8.0 of 8
-//	QGemm4x16c4Dotprod                        31.9 of 32
-//	QGemm1x16c4Dotprod                        29.9 of 32
+//	QGemm2x8c8NEON                8.0 of 8
+//	QGemm1x8c8NEON                7.1 of 8
+//	QGemm4x16c4Dotprod                        32.0 of 32
+//	QGemm1x16c4Dotprod                        30.0 of 32
 //	Gemm8x8NEON                   4.0 of 4      8.0 of 8
 //	Gemv32NEON                    3.9 of 4      7.7 of 8
-//	QDepthwiseColumnsNEON         3.3           3.3
-//	QDepthwiseColumnsDotprod                    5.1
+//	Outer4x8NEON                  4.0 of 4      7.9 of 8
+//	QDepthwiseColumnsNEON         3.3
+//	QDepthwiseColumnsDotprod                    6.9
 //	QDepthwise9NEON               2.5 of 4      2.7 of 4
 //	DepthwiseColumnsNEON          2.5 of 4      4.8 of 8
 //	DepthwiseNEON                 1.6 of 4      3.5 of 8
 //
 // The depthwise figures by columns and for nine taps include the ends of the sums: to
-// convert an int8 sum to a code costs as much as its nine products. llvm-mca has a Cortex-A53 write its results in
-// order, so that loads among multiplications look slower than loads before them;
-// whether the core does so was not measured.
+// convert an int8 sum to a code costs as much as its nine products, and only one of the
+// N1's two pipes converts. DepthwiseNEON, for any taps, and the kernels of one row wait
+// for their own chains of additions.
+//
+// The models of the cores that issue in order are of less use. That of the Cortex-A53
+// writes results in order, so that a load among multiplications waits for them: it gives
+// Gemm8x8NEON 1.6 of 4, and the loops that XNNPACK schedules for this core 0.6 to 1.2,
+// where the core itself was measured to reach 4.
 package arm64
