@@ -103,7 +103,7 @@ func (f *File) records(address int64, do func(*cursor)) {
 	for level := 1; level <= depth; level++ {
 		pointer := f.offsets + t.counts[0] + t.totals[level-1]
 		fan := max((t.node-10-pointer)/(t.record+pointer), 0)
-		total = min((fan+1)*total+fan, 1<<40)
+		total = min((fan+1)*total+fan, maxLength)
 		t.counts = append(t.counts, widthOf(fan))
 		t.totals = append(t.totals, widthOf(total))
 	}

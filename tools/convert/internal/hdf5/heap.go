@@ -1,6 +1,12 @@
 package hdf5
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
+
+// maxLength is more than any part of a file has; a sum of two does not overflow.
+const maxLength = min(1<<40, math.MaxInt/2)
 
 // A fractalHeap holds links and attributes of many (section III.G).
 type fractalHeap struct {
@@ -33,7 +39,7 @@ func (f *File) fractalHeap(address int64) *fractalHeap {
 	c.skip(2)
 	h.root, h.rows = c.address(), c.u16()
 	h.lengthBytes = widthOf(min(h.maxDirect, h.maxManaged))
-	if h.width < 1 || h.start < 1 || h.start > 1<<40 || h.maxDirect < h.start || h.maxDirect > 1<<40 || h.offsetBytes < 1 || h.offsetBytes > 8 {
+	if h.width < 1 || h.start < 1 || h.start > maxLength || h.maxDirect < h.start || h.maxDirect > maxLength || h.offsetBytes < 1 || h.offsetBytes > 8 {
 		fail("a heap with blocks of %d to %d bytes in rows of %d", h.start, h.maxDirect, h.width)
 	}
 	return h
@@ -99,7 +105,7 @@ func (h *fractalHeap) child(address int64, rows, begin, at int) (block int64, ch
 				}
 				return child, childRows, begin
 			}
-			if begin += size; begin > 1<<62 {
+			if begin += size; begin < 0 || begin > min(1<<62, math.MaxInt) {
 				fail("a heap of more than 2^62 bytes")
 			}
 		}

@@ -130,7 +130,7 @@ func (s *space) elems() int {
 	}
 	n := 1
 	for _, d := range s.dims {
-		if d != 0 && n > math.MaxInt32*64/d {
+		if d != 0 && n > min(math.MaxInt32*64, math.MaxInt)/d {
 			fail("the shape %v is too large", s.dims)
 		}
 		n *= d
