@@ -266,7 +266,8 @@ func (c *converter) initializers(g *graphProto, s *scope) error {
 }
 
 // input makes an input of the graph.
-func (c *converter) input(p *valueProto) (*value, error) {
+func (c *converter) input(p *valueProto) (v *value, err error) {
+	defer func() { err = caught(recover(), err) }()
 	if p.kind != "" && p.kind != "tensor" {
 		return nil, fmt.Errorf("it is a %s: only tensors are possible", p.kind)
 	}
