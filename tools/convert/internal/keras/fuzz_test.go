@@ -19,7 +19,7 @@ func FuzzImport(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if m, err := Import("f", b, Options{}); err == nil {
+		if m, err := importBytes(b, Options{}); err == nil {
 			if err := format.Check(m); err != nil {
 				t.Error(err)
 			}

@@ -35,8 +35,15 @@ type Options struct {
 }
 
 // Import converts the model in b. file is the name that errors give.
-func Import(file string, b []byte, o Options) (*format.Model, error) {
-	m, err := importBytes(b, o)
+func Import(file string, b []byte, o Options) (m *format.Model, err error) {
+	// No file is known to make this happen. A fault in the checks must still not take
+	// the program down.
+	defer func() {
+		if p := recover(); p != nil {
+			m, err = nil, fmt.Errorf("%s: corrupt file: %v", file, p)
+		}
+	}()
+	m, err = importBytes(b, o)
 	var u *build.UnsupportedError
 	switch {
 	case errors.As(err, &u):

@@ -82,14 +82,14 @@ func (l *layer) inputSpec() inputSpec {
 
 // outputName returns the name of output i.
 func (m *model) outputName(i int) string {
-	if m.sequential {
+	if m.sequential && len(m.layers) > 0 {
 		l := m.layers[len(m.layers)-1]
 		if l.model != nil {
 			return l.model.outputName(i)
 		}
 		return l.name
 	}
-	if named, ok := m.cfg["output_layers"].(map[string]any); ok {
+	if named, ok := m.cfg["output_layers"].(map[string]any); ok && i < len(named) {
 		return slices.Sorted(maps.Keys(named))[i]
 	}
 	if list := refs(m.cfg["output_layers"]); i < len(list) {
@@ -284,10 +284,10 @@ func (im *importer) run(m *model, in []*format.Tensor) []*format.Tensor {
 	if !m.sequential {
 		return im.functional(m, in)
 	}
-	var x any = in[0]
-	if len(in) > 1 {
+	if len(in) != 1 {
 		net.Fail("a Sequential model with %d inputs", len(in))
 	}
+	var x any = in[0]
 	for _, l := range m.layers {
 		x = im.apply(&call{l: l, args: []any{x}})
 	}
@@ -440,7 +440,7 @@ func (im *importer) apply(c *call) (out any) {
 		net.Fail(noMasks)
 	}
 	row := rows[c.l.rowName()]
-	if len(flatten(c.args)) == 0 && c.l.class != "InputLayer" {
+	if len(flatten(c.args)) == 0 {
 		net.Fail("it has no input")
 	}
 	out = row.call(c)

@@ -251,6 +251,9 @@ func gatherND(o *op) *format.Tensor {
 
 // zeros is a tensor of zeros.
 func (o *op) zeros(typ format.DType, shape format.Shape) *format.Tensor {
+	if typ == format.Invalid {
+		net.Fail("zeros of an element type that whet does not have")
+	}
 	zero := o.b.Const(o.outputName()+"/zero", typ, format.Shape{}, nil, make([]byte, typ.Bytes(1)))
 	return o.net.Op("Expand", shapeOf(shape), o.b.Model.Tensor(zero))
 }
