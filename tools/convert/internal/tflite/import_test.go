@@ -572,6 +572,7 @@ func TestRefusals(t *testing.T) {
 		{"too few inputs", few, "it takes 2 and 1"},
 		{"sparse", one(codeOf("ADD"), []testTensor{f32("x", 2), sparse}, []testTensor{f32("y", 2)}), "sparse storage"},
 		{"type", one(codeOf("NEG"), []testTensor{{name: "x", typ: format.Uint4, shape: []int32{2}}}, []testTensor{f32("y", 2)}), "element type 8"},
+		{"zeros of a type", one(codeOf("ZEROS_LIKE"), []testTensor{f32("x", 2)}, []testTensor{{name: "y", typ: format.Uint4, shape: []int32{2}}}), "element type"},
 		{"normalization of a number", one(codeOf("LOCAL_RESPONSE_NORMALIZATION"), []testTensor{f32("x")}, []testTensor{f32("y")}), "radius 0 of 0"},
 		{"stride 0", conv(image, w, y), "stride 0"},
 		{"padding", conv(image, w, y, append([]field{{0, int8(9)}}, unit[1:]...)...), "padding 9"},
