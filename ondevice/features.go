@@ -9,8 +9,10 @@ import (
 	"hash/crc32"
 	"math"
 	"slices"
+	"unsafe"
 
 	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/kernels"
 )
 
 // Features are rows of what a model's head (or deeper tail) reads, as the frozen
@@ -247,27 +249,39 @@ func (r *reader) count(size int) int {
 
 // decode writes row i as real numbers: exactly what DequantizeLinear makes of
 // it in the tuned model.
-func (f *Features) decode(dst []float32, row []byte, table *[256]float32) {
+func (f *Features) decode(dst []float32, row []byte, c *codes) {
 	if f.Type == format.Float32 {
+		if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
+			copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), 4*len(dst)), row)
+			return
+		}
 		for k := range dst {
 			dst[k] = math.Float32frombits(binary.LittleEndian.Uint32(row[4*k:]))
 		}
 		return
 	}
+	if f.Type == format.Int8 {
+		c.linear.Inner = len(dst)
+		kernels.Dequantize(&c.linear, dst, unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(row))), len(row)))
+		return
+	}
 	for k, q := range row[:len(dst)] {
-		dst[k] = table[q]
+		dst[k] = c.real[q]
 	}
 }
 
-// table returns the real value of every byte of an integer row.
-func (f *Features) table() *[256]float32 {
-	t := new([256]float32)
-	for i := range t {
-		q := int32(i)
-		if f.Type == format.Int8 {
-			q = int32(int8(i))
-		}
-		t[i] = f.Scale * float32(q-f.Zero)
+// codes is what the bytes of integer rows stand for.
+type codes struct {
+	linear kernels.Affine // of int8
+	real   [256]float32   // of uint8, by code
+}
+
+// codes returns what decode needs; it is not for concurrent use.
+func (f *Features) codes() *codes {
+	c := &codes{linear: kernels.PerTensor(0, f.Scale, f.Zero)}
+	c.linear.Level = kernels.Best().Elementwise()
+	for i := range c.real {
+		c.real[i] = f.Scale * float32(int32(i)-f.Zero)
 	}
-	return t
+	return c
 }

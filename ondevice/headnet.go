@@ -12,25 +12,27 @@ import (
 type headNet struct {
 	plan   *TunePlan
 	rows   rowSet
-	table  *[256]float32
+	codes  *codes
 	params []float32
 	lin    *grad.Linear
 
 	x      []float32 // [block, dim] rows as real numbers
 	logits []float32 // [batch, classes]
 	delta  []float32 // [batch, classes]
-	panelX []float32 // [panel, batch] columns of the batch, transposed
-	panelD []float32 // [classes, batch] the delta, transposed
+	panel  []float32 // [batch, panel] columns of the batch, where it is more than a block
 }
 
 func newHeadNet(p *TunePlan, s *samples, batch int) *headNet {
 	c, dim := len(p.Classes), p.Dim
-	return &headNet{
-		plan: p, rows: s.rows, table: s.rows[0].table(), lin: grad.NewLinear(p.level, dim, c),
+	h := &headNet{
+		plan: p, rows: s.rows, codes: s.rows[0].codes(), lin: grad.NewLinear(p.level, dim, c),
 		x:      make([]float32, p.Block*dim),
 		logits: make([]float32, batch*c), delta: make([]float32, batch*c),
-		panelX: make([]float32, p.Panel*batch), panelD: make([]float32, batch*c),
 	}
+	if batch > p.Block {
+		h.panel = make([]float32, batch*p.Panel)
+	}
+	return h
 }
 
 func (h *headNet) initialize(params []float32) error {
@@ -47,7 +49,7 @@ func (h *headNet) set(params []float32) {
 
 func (h *headNet) input(dst []float32, i int32) {
 	f, r := h.rows.at(i)
-	f.decode(dst, f.Row(r), h.table)
+	f.decode(dst, f.Row(r), h.codes)
 }
 
 func (h *headNet) forward(logits []float32, idx []int32) error {
@@ -74,26 +76,23 @@ func (h *headNet) learn(gradient []float32, idx []int32, loss lossFunc) (float64
 	if math.IsNaN(sum) || math.IsInf(sum, 0) {
 		return sum, nil
 	}
-	// The gradient of the weights, δᵀ x, a panel of columns at a time. Every
-	// element is one chain over the whole batch, so neither block nor panel shows
-	// in the bits.
-	for j := range n {
-		for o := range c {
-			h.panelD[o*n+j] = delta[j*c+o]
-		}
-	}
-	for k := 0; k < dim; k += h.plan.Panel {
-		w := min(h.plan.Panel, dim-k)
-		for j, i := range idx {
-			f, r := h.rows.at(i)
-			row := h.x[:w]
-			f.decode(row, f.Row(r)[f.Type.Bytes(k):], h.table)
-			for m, v := range row {
-				h.panelX[m*n+j] = v
-			}
-		}
-		if err := h.lin.WeightGrad(gradient, h.panelX, h.panelD, k, w, n); err != nil {
+	// The gradient of the weights, δᵀ x, of a whole batch at once or a panel of columns
+	// at a time. Every element is one chain over the whole batch, so neither block nor
+	// panel shows in the bits.
+	if n <= h.plan.Block { // its rows are still there
+		if err := h.lin.WeightGrad(gradient, h.x, delta, 0, dim, n); err != nil {
 			return 0, err
+		}
+	} else {
+		for k := 0; k < dim; k += h.plan.Panel {
+			w := min(h.plan.Panel, dim-k)
+			for j, i := range idx {
+				f, r := h.rows.at(i)
+				f.decode(h.panel[j*w:][:w], f.Row(r)[f.Type.Bytes(k):], h.codes)
+			}
+			if err := h.lin.WeightGrad(gradient, h.panel, delta, k, w, n); err != nil {
+				return 0, err
+			}
 		}
 	}
 	grad.BiasGrad(gradient[c*dim:], delta, n, c)

@@ -13,7 +13,7 @@ import (
 type tailNet struct {
 	plan    *TunePlan
 	rows    rowSet
-	table   *[256]float32
+	codes   *codes
 	tape    *grad.Tape[float32]
 	source  *grad.Tensor[float32]   // what the cut gives
 	row     *grad.Tensor[float32]   // what the head reads
@@ -68,7 +68,7 @@ func newTailNet(p *TunePlan, s *samples, params, gradient []float32) (*tailNet, 
 	if err != nil {
 		return nil, err
 	}
-	t.rows, t.table = s.rows, s.rows[0].table()
+	t.rows, t.codes = s.rows, s.rows[0].codes()
 	for _, x := range t.trained {
 		n := len(x.Data)
 		x.Bind(params[:n], gradient[:n])
@@ -107,7 +107,7 @@ func (t *tailNet) set([]float32) { // they are bound
 
 func (t *tailNet) run(i int32) {
 	f, r := t.rows.at(i)
-	f.decode(t.source.Data, f.Row(r), t.table)
+	f.decode(t.source.Data, f.Row(r), t.codes)
 	t.tape.Forward()
 }
 

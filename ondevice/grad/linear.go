@@ -1,10 +1,6 @@
 package grad
 
-import (
-	"math"
-
-	"github.com/whet-edge/whet/kernels"
-)
+import "github.com/whet-edge/whet/kernels"
 
 // Linear is a dense float32 layer on the matrix kernels of a level. Its results
 // are those of [Dense] and [DenseWeightGrad], bit for bit. It is not for
@@ -14,70 +10,87 @@ type Linear struct {
 
 	level   kernels.Level
 	w, b    []float32
-	forward map[int]*kernels.Conv // packed weights, by number of rows
+	forward map[int]*kernels.Conv          // packed weights, by number of rows
+	stale   map[int]bool                   // those that hold other weights
+	weights map[[2]int]*kernels.WeightGrad // by number of rows and of columns
 	result  []float32
 	scratch []byte
 }
 
 // NewLinear makes a layer that runs on level.
 func NewLinear(level kernels.Level, in, out int) *Linear {
-	return &Linear{In: in, Out: out, level: level, forward: map[int]*kernels.Conv{}}
+	return &Linear{
+		In: in, Out: out, level: level,
+		forward: map[int]*kernels.Conv{}, stale: map[int]bool{}, weights: map[[2]int]*kernels.WeightGrad{},
+	}
 }
 
 // SetWeights makes the following calls of Forward use w [out, in] and b [out].
-// They are read when Forward first sees a number of rows, so they must stay as
+// They are read when Forward next sees a number of rows, so they must stay as
 // they are until the next SetWeights.
 func (l *Linear) SetWeights(w, b []float32) {
 	l.w, l.b = w, b
-	clear(l.forward)
+	for n := range l.forward {
+		l.stale[n] = true
+	}
 }
 
 // Forward computes y = x wᵀ + b for n rows: x is [n, in], y is [n, out].
 func (l *Linear) Forward(y, x []float32, n int) error {
 	c := l.forward[n]
-	if c == nil {
+	switch {
+	case c == nil:
+		lo, hi := unbounded[float32]()
 		var err error
-		if c, err = l.product(n, l.Out, l.In, l.w, l.b); err != nil {
+		if c, err = kernels.NewConv(l.level, &kernels.ConvParams{
+			Shape: kernels.GemmShape(n, l.Out, l.In), Weights: l.w, Bias: l.b, Lo: lo, Hi: hi,
+		}); err != nil {
 			return err
 		}
-		l.forward[n] = c
+		if len(l.forward) == 2 { // of blocks and of the last of a batch: others are rare
+			clear(l.forward)
+		}
+		l.forward[n], l.stale[n] = c, false
+	case l.stale[n]:
+		c.SetWeights(l.w, l.b)
+		l.stale[n] = false
 	}
-	l.run(c, y, x)
+	c.Run(y, x, l.room(c.Scratch()), 0, c.Tasks())
 	return nil
 }
 
 // WeightGrad computes the columns [k, k+w) of dw = dyᵀ x over n samples, each
-// element one chain over the samples. The operands come transposed: xt is
-// [w, n], those columns of x, and dyt is [out, n]; dw is the whole [out, in].
-func (l *Linear) WeightGrad(dw, xt, dyt []float32, k, w, n int) error {
-	c, err := l.product(w, l.Out, n, dyt[:l.Out*n], nil)
-	if err != nil {
-		return err
+// element one chain over the samples: x is [n, w], those columns of x, dy is
+// [n, out], and dw is the whole [out, in].
+func (l *Linear) WeightGrad(dw, x, dy []float32, k, w, n int) error {
+	g := l.weights[[2]int{n, w}]
+	if g == nil {
+		var err error
+		if g, err = kernels.NewWeightGrad(l.level, kernels.GemmShape(n, l.Out, w)); err != nil {
+			return err
+		}
+		l.weights[[2]int{n, w}] = g
 	}
-	if len(l.result) < w*l.Out {
-		l.result = make([]float32, w*l.Out)
+	sums := dw
+	if w < l.In {
+		if len(l.result) < l.Out*w {
+			l.result = make([]float32, l.Out*w)
+		}
+		sums = l.result
 	}
-	l.run(c, l.result, xt)
-	for o := range l.Out {
-		row := dw[o*l.In+k:][:w]
-		for i := range row {
-			row[i] = l.result[i*l.Out+o]
+	clear(sums[:l.Out*w])
+	g.Run(sums[:l.Out*w], x, dy, l.room(g.Scratch()), 0, g.Tasks())
+	if w < l.In {
+		for o := range l.Out {
+			copy(dw[o*l.In+k:][:w], sums[o*w:])
 		}
 	}
 	return nil
 }
 
-// product packs b [n, k] for the matrix product a[m, k] bᵀ.
-func (l *Linear) product(m, n, k int, b, bias []float32) (*kernels.Conv, error) {
-	inf := float32(math.Inf(1))
-	return kernels.NewConv(l.level, &kernels.ConvParams{
-		Shape: kernels.GemmShape(m, n, k), Weights: b, Bias: bias, Lo: -inf, Hi: inf,
-	})
-}
-
-func (l *Linear) run(c *kernels.Conv, dst, src []float32) {
-	if n := c.Scratch(); len(l.scratch) < n {
+func (l *Linear) room(n int) []byte {
+	if len(l.scratch) < n {
 		l.scratch = make([]byte, n)
 	}
-	c.Run(dst, src, l.scratch, 0, c.Tasks())
+	return l.scratch
 }

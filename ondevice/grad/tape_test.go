@@ -13,6 +13,7 @@ import (
 	"github.com/whet-edge/whet/kernels"
 	"github.com/whet-edge/whet/ondevice/grad"
 	_ "github.com/whet-edge/whet/ondevice/grad/more"
+	_ "github.com/whet-edge/whet/runtime/more"
 )
 
 // opCase is one node whose gradients are checked with respect to all inputs.

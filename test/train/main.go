@@ -2,7 +2,7 @@
 // and batch order, the same protocols, in one run.
 //
 //		python3 -m venv /tmp/peer && /tmp/peer/bin/pip install torch   # or Debian's python3-torch
-//		go run ./test/train -python /usr/bin/python3 [-data /usr/share/datasets/fashion-mnist] [-work DIR] [-json] [parity] [speed] [gate]
+//		go run ./test/train -python /usr/bin/python3 [-data /usr/share/datasets/fashion-mnist] [-work DIR] [-only REGEXP] [-json] [parity] [speed] [gate]
 //
 //	  - parity: 500 steps of the head, the conv tail and all layers by SGD with momentum and by AdamW; loss curves
 //	    and final accuracy;
@@ -22,12 +22,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 )
 
 // config is what the flags say.
 type config struct {
 	python, peer, data, work string
+
+	only *regexp.Regexp // cases of speed and parity
 }
 
 // a check is one measured figure and its bound.
@@ -47,8 +50,10 @@ func main() {
 	flag.StringVar(&c.peer, "peer", "test/train/peer.py", "the PyTorch side")
 	flag.StringVar(&c.data, "data", "/usr/share/datasets/fashion-mnist", "folder with Fashion-MNIST")
 	flag.StringVar(&c.work, "work", filepath.Join(os.TempDir(), "whet-train"), "folder for base networks and exchange")
+	only := flag.String("only", "", "a regular expression of the cases of parity and speed, such as ^head")
 	asJSON := flag.Bool("json", false, "print JSON")
 	flag.Parse()
+	c.only = regexp.MustCompile(*only)
 	ok, err := run(context.Background(), &c, flag.Args(), *asJSON)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "train:", err)

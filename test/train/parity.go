@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/ondevice"
@@ -61,9 +62,10 @@ func parity(ctx context.Context, c *config) ([]check, error) {
 			return nil, err
 		}
 	}
-	curves, right := make([][]float64, len(parityCases)), make([]float64, len(parityCases))
-	for i := range parityCases {
-		k := &parityCases[i]
+	cases := slices.DeleteFunc(slices.Clone(parityCases), func(k parityCase) bool { return !c.only.MatchString(k.Name) })
+	curves, right := make([][]float64, len(cases)), make([]float64, len(cases))
+	for i := range cases {
+		k := &cases[i]
 		base, data, test := bases[k.Base], train, test
 		if k.Base == "base10" {
 			data, test = train.inverted(), test.inverted()
@@ -105,7 +107,7 @@ func parity(ctx context.Context, c *config) ([]check, error) {
 			return nil, err
 		}
 	}
-	b, err := json.Marshal(parityCases)
+	b, err := json.Marshal(cases)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +129,7 @@ func parity(ctx context.Context, c *config) ([]check, error) {
 		return nil, err
 	}
 	var list []check
-	for i, k := range parityCases {
+	for i, k := range cases {
 		var worst float64
 		for s, v := range peer[i].Curve {
 			worst = max(worst, math.Abs(curves[i][s]-v)/math.Abs(v))

@@ -35,9 +35,7 @@ func speedCases() []speedCase {
 		tail  ondevice.Tail
 		model func() (*format.Model, error)
 	}{{"dense", ondevice.Last(2), small}, {"tail", ondevice.Last(3), small}, {"article", ondevice.All, small}, {"mobilenet", ondevice.All, large}} {
-		for batch, bound := range map[int]float64{1: 2, 16: 2, 64: 1} {
-			list = append(list, speedCase{c.name, batch, bound, c.tail, c.model})
-		}
+		list = append(list, speedCase{c.name, 1, 2, c.tail, c.model}, speedCase{c.name, 16, 2, c.tail, c.model}, speedCase{c.name, 64, 1, c.tail, c.model})
 	}
 	return list
 }
@@ -47,11 +45,14 @@ func speedCases() []speedCase {
 func speed(ctx context.Context, c *config) ([]check, error) {
 	var list []check
 	for _, k := range speedCases() {
+		name := k.name + "/" + strconv.Itoa(k.batch)
+		if !c.only.MatchString(name) {
+			continue
+		}
 		own, err := k.measure(ctx)
 		if err != nil {
 			return nil, err
 		}
-		name := k.name + "/" + strconv.Itoa(k.batch)
 		out, err := c.run(ctx, "speed", name)
 		if err != nil {
 			return nil, err
