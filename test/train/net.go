@@ -8,7 +8,6 @@ import (
 	"os"
 
 	"github.com/whet-edge/whet/format"
-	"github.com/whet-edge/whet/quant"
 	"github.com/whet-edge/whet/runtime"
 )
 
@@ -154,22 +153,6 @@ func mobileNet(side int) (*format.Model, error) {
 	c.dense("head", 10)
 	c.weights = nil
 	return c.model()
-}
-
-// quantized returns a model in int8, calibrated on images.
-func quantized(ctx context.Context, m *format.Model, images [][]float32) (*format.Model, error) {
-	samples := func(yield func(quant.Sample, error) bool) {
-		for _, x := range images {
-			if !yield(quant.Sample{x}, nil) {
-				return
-			}
-		}
-	}
-	r, err := quant.Quantize(ctx, m, samples, quant.Options{})
-	if err != nil {
-		return nil, err
-	}
-	return r.Model, nil
 }
 
 // floats reads a raw file of float32.

@@ -2,8 +2,7 @@
 
     python3 peer.py init DIR DATA       initial weights of the networks, and the trained base, to DIR
     python3 peer.py parity DIR DATA     trains every case of DIR/cases.json in whet's batch order
-    python3 peer.py speed               seconds of a training step, on one core
-    python3 peer.py tables DIR DATA     the reference tables (domain shift, growth, requantizing)
+    python3 peer.py speed NAME/BATCH …  seconds of a training step, on one core
 
 DATA is a folder with Fashion-MNIST (Debian: dataset-fashion-mnist). Arrays go
 through DIR as raw little-endian files; weights lie as whet has them: [O][KH][KW][C].
@@ -88,15 +87,12 @@ def init(dir, data):
     torch.save(net.state_dict(), f"{dir}/article.pt")
     x, y = fashion(data, "train")
     y = torch.from_numpy(y)
-    for name, classes in ("base10", 10), ("base8", 8):
-        if os.path.exists(f"{dir}/{name}.pt"):
-            continue
+    if not os.path.exists(f"{dir}/base10.pt"):
         torch.manual_seed(0)
-        net = convnet(classes)
-        known = np.flatnonzero(y.numpy() < classes)
-        train_base(net, x[known], y[known], 3)
-        save(net, f"{dir}/{name}.f32")
-        torch.save(net.state_dict(), f"{dir}/{name}.pt")
+        net = convnet()
+        train_base(net, x, y, 3)
+        save(net, f"{dir}/base10.f32")
+        torch.save(net.state_dict(), f"{dir}/base10.pt")
 
 
 def parity(dir, data):
@@ -188,14 +184,9 @@ def speed(names):
     json.dump(result, sys.stdout)
 
 
-def tables(dir, data):
-    import tables as t
-    t.run(dir, data)
-
-
 if __name__ == "__main__":
     what = sys.argv[1]
     if what == "speed":
         speed(sys.argv[2:])
     else:
-        {"init": init, "parity": parity, "tables": tables}[what](*sys.argv[2:])
+        {"init": init, "parity": parity}[what](*sys.argv[2:])
