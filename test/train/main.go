@@ -1,15 +1,14 @@
 // Train compares on-device training with PyTorch: the same initial weights, data
 // and batch order, the same protocols, in one run.
 //
-//		python3 -m venv /tmp/peer && /tmp/peer/bin/pip install torch   # or Debian's python3-torch
-//		go run ./test/train -python /usr/bin/python3 [-data /usr/share/datasets/fashion-mnist] [-work DIR] [-only REGEXP] [-json] [parity] [speed] [gate]
+//	go run ./test/train -python /usr/bin/python3 [-data /usr/share/datasets/fashion-mnist] [-work DIR] [-only REGEXP] [-json] [parity] [speed] [gate]
 //
 //	  - parity: 500 steps of the head, the conv tail and all layers by SGD with momentum and by AdamW; loss curves
 //	    and final accuracy;
 //	  - speed: a training step on one core, whet and PyTorch in turns;
-//	  - tables: domain shift, class growth and requantizing.
+//	  - gate: 100 poisoned jobs, of which none may be published, and 100 honest ones.
 //
-// Without names it does all. The data is Fashion-MNIST, as the Debian package
+// The Python needs torch (Debian: python3-torch). Without names it does all. The data is Fashion-MNIST, as the Debian package
 // dataset-fashion-mnist has it. DIR keeps the trained base networks. The exit code
 // is 1 if something misses its bound.
 package main
@@ -54,7 +53,7 @@ func main() {
 	asJSON := flag.Bool("json", false, "print JSON")
 	flag.Parse()
 	c.only = regexp.MustCompile(*only)
-	ok, err := run(context.Background(), &c, flag.Args(), *asJSON)
+	ok, err := runAll(context.Background(), &c, flag.Args(), *asJSON)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "train:", err)
 		os.Exit(1)
@@ -64,7 +63,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, c *config, names []string, asJSON bool) (ok bool, err error) {
+func runAll(ctx context.Context, c *config, names []string, asJSON bool) (ok bool, err error) {
 	parts := []struct {
 		name string
 		run  func(ctx context.Context, c *config) ([]check, error)
@@ -105,7 +104,7 @@ func run(ctx context.Context, c *config, names []string, asJSON bool) (ok bool, 
 	return ok, nil
 }
 
-// python runs a command of the PyTorch side and returns what it printed.
+// run runs a command of the PyTorch side and returns what it printed.
 func (c *config) run(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, c.python, append([]string{c.peer}, args...)...)
 	cmd.Stderr = os.Stderr
