@@ -56,8 +56,8 @@ func (c *call) project(p string, x *format.Tensor) (y *format.Tensor, shape form
 // keys and values (Ainslie et al. 2023).
 func multiHead(c *call) any {
 	query, value := c.tensorArg("query", 0), c.tensorArg("value", 1)
-	if value == nil {
-		net.Fail("it has no value")
+	if query == nil || value == nil {
+		net.Fail("it has no query or no value")
 	}
 	key := c.tensorArg("key", 2)
 	if key == nil {
