@@ -58,7 +58,7 @@ func bindBinary(n *node, l kernels.Level) (*step, error) {
 	case !n.clamp && (a.quant == nil || a.typ == format.Int32 || a.typ == format.Int64):
 		f := plainBinary(a.typ)
 		if f == nil {
-			return nil, n.errf("no kernel for %v", a.typ)
+			return widenBinary(n, op, c)
 		}
 		s.run = func(m *mem, _ []byte, t0, t1 int) {
 			from, to := span(t0, t1, count)
@@ -72,7 +72,8 @@ func bindBinary(n *node, l kernels.Level) (*step, error) {
 
 type binaryFunc func(op kernels.BinaryOp, c *kernels.Bcast, dst, a, b []byte, from, to int)
 
-// plainBinary returns the elementwise functions on plain numbers of a type.
+// plainBinary returns the elementwise functions on plain numbers of a type, nil
+// for those that go through int64.
 func plainBinary(t format.DType) binaryFunc {
 	switch t {
 	case format.Float64:
@@ -81,20 +82,31 @@ func plainBinary(t format.DType) binaryFunc {
 		return binaryOn[int64]
 	case format.Int32:
 		return binaryOn[int32]
-	case format.Int16:
-		return binaryOn[int16]
-	case format.Int8:
-		return binaryOn[int8]
 	case format.Uint64:
 		return binaryOn[uint64]
-	case format.Uint32:
-		return binaryOn[uint32]
-	case format.Uint16:
-		return binaryOn[uint16]
-	case format.Uint8:
-		return binaryOn[uint8]
 	}
 	return nil
+}
+
+// widenBinary binds the functions on plain numbers that are rare: through int64,
+// in which all of them are exact or wrap as the smaller type does. Loops of their
+// own would make every program larger.
+func widenBinary(n *node, op kernels.BinaryOp, c *kernels.Bcast) (*step, error) {
+	a, b, y := n.in[0], n.in[1], n.out[0]
+	from, wide := numberOf(a.typ), numberOf(format.Int64)
+	if from.Size == 0 || from.Kind != kernels.Signed && from.Kind != kernels.Unsigned {
+		return nil, n.errf("no kernel for %v", a.typ)
+	}
+	na, nb, ny := 8*a.elems(), 8*b.elems(), 8*y.elems()
+	s := &step{scratch: na + nb + ny}
+	s.run = func(m *mem, scratch []byte, _, _ int) {
+		wa, wb, wy := scratch[:na], scratch[na:na+nb], scratch[na+nb:na+nb+ny]
+		kernels.Cast(wa, wide, m.bytes(a), from)
+		kernels.Cast(wb, wide, m.bytes(b), from)
+		binaryOn[int64](op, c, wy, wa, wb, 0, c.Elems)
+		kernels.Cast(m.bytes(y), from, wy, wide)
+	}
+	return s, nil
 }
 
 func binaryOn[T kernels.Float | kernels.Integer](op kernels.BinaryOp, c *kernels.Bcast, dst, a, b []byte, from, to int) {
