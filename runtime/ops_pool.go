@@ -83,11 +83,7 @@ func bindReduce(n *node, l kernels.Level) (*step, error) {
 	}
 	switch {
 	case n.op == "ReduceMax":
-		f := reduceMax(x.typ)
-		if f == nil {
-			return nil, n.errf("no kernel for %v", x.typ)
-		}
-		s.run = func(m *mem, _ []byte, _, _ int) { f(r, m.bytes(y), m.bytes(x)) }
+		return s, n.reduceBy(s, r, reduceMax(x.typ), maxOn[int64])
 	case n.op == "ReduceSum" && x.typ == format.Float32:
 		s.run = func(m *mem, _ []byte, _, _ int) { r.Sum32(m.f32(y), m.f32(x)) }
 	case n.op == "ReduceMean" && x.typ == format.Float32:
@@ -112,19 +108,18 @@ func bindReduce(n *node, l kernels.Level) (*step, error) {
 			}
 		}
 	default:
-		f := reduceSum(x.typ)
-		if n.op != "ReduceSum" || f == nil {
+		if n.op != "ReduceSum" {
 			return nil, n.errf("no kernel for %v", x.typ)
 		}
-		s.run = func(m *mem, _ []byte, _, _ int) { f(r, m.bytes(y), m.bytes(x)) }
+		return s, n.reduceBy(s, r, reduceSum(x.typ), sum64)
 	}
 	return s, nil
 }
 
 type reduceFunc func(r *kernels.Reduce, dst, src []byte)
 
-// reduceMax returns the maximum of a type; codes compare like the real numbers
-// that they stand for.
+// reduceMax returns the maximum of a type, nil for those that go through int64;
+// codes compare like the real numbers that they stand for.
 func reduceMax(t format.DType) reduceFunc {
 	switch t {
 	case format.Float64:
@@ -133,34 +128,43 @@ func reduceMax(t format.DType) reduceFunc {
 		return maxOn[float32]
 	case format.Int64:
 		return maxOn[int64]
-	case format.Int32:
-		return maxOn[int32]
-	case format.Int16:
-		return maxOn[int16]
 	case format.Int8:
 		return maxOn[int8]
-	case format.Uint8, format.Bool:
-		return maxOn[uint8]
 	}
 	return nil
 }
 
-// reduceSum returns the sum of plain numbers of a type; that of float32 is
-// bound above.
+// reduceSum returns the sum of plain numbers of a type, nil for those that go
+// through int64; that of float32 is bound above.
 func reduceSum(t format.DType) reduceFunc {
 	switch t {
 	case format.Float64:
 		return func(r *kernels.Reduce, dst, src []byte) { r.Sum64(view[float64](dst), view[float64](src)) }
 	case format.Int64:
-		return sumOn[int64]
-	case format.Int32:
-		return sumOn[int32]
-	case format.Int16:
-		return sumOn[int16]
-	case format.Int8:
-		return sumOn[int8]
-	case format.Uint8:
-		return sumOn[uint8]
+		return sum64
+	}
+	return nil
+}
+
+// reduceBy binds f, or if there is none wide, on the numbers as int64: sums wrap
+// as those of the smaller type do.
+func (n *node) reduceBy(s *step, r *kernels.Reduce, f, wide reduceFunc) error {
+	x, y := n.in[0], n.out[0]
+	if f != nil {
+		s.run = func(m *mem, _ []byte, _, _ int) { f(r, m.bytes(y), m.bytes(x)) }
+		return nil
+	}
+	from, to := numberOf(x.typ), numberOf(format.Int64)
+	if from.Size == 0 || from.Size == 8 || from.Kind == kernels.IEEE || from.Kind == kernels.Brain {
+		return n.errf("no kernel for %v", x.typ)
+	}
+	nx, ny := 8*x.elems(), 8*y.elems()
+	s.scratch = nx + ny
+	s.run = func(m *mem, scratch []byte, _, _ int) {
+		in, out := scratch[:nx], scratch[nx:nx+ny]
+		kernels.Cast(in, to, m.bytes(x), from)
+		wide(r, out, in)
+		kernels.Cast(m.bytes(y), from, out, to)
 	}
 	return nil
 }
@@ -169,6 +173,6 @@ func maxOn[T kernels.Float | kernels.Integer](r *kernels.Reduce, dst, src []byte
 	kernels.ReduceMax(r, view[T](dst), view[T](src))
 }
 
-func sumOn[T kernels.Integer](r *kernels.Reduce, dst, src []byte) {
-	kernels.ReduceSumInt(r, view[T](dst), view[T](src))
+func sum64(r *kernels.Reduce, dst, src []byte) {
+	kernels.ReduceSumInt(r, view[int64](dst), view[int64](src))
 }
