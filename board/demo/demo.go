@@ -9,14 +9,17 @@ package demo
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	_ "embed"
 	"fmt"
 	"hash"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/whet-edge/whet/format"
@@ -25,11 +28,24 @@ import (
 	"github.com/whet-edge/whet/runtime/pre"
 )
 
-//go:embed fashion8.whet
-var baseFile []byte
+//go:embed fashion8.whet.gz
+var packedBase []byte
+
+// baseFile unpacks the base network.
+var baseFile = sync.OnceValue(func() []byte {
+	z, err := gzip.NewReader(bytes.NewReader(packedBase))
+	if err != nil {
+		panic(err) // it is in the program
+	}
+	b, err := io.ReadAll(z)
+	if err != nil {
+		panic(err)
+	}
+	return b
+})
 
 // BaseFile returns the base network as a .whet file.
-func BaseFile() []byte { return bytes.Clone(baseFile) }
+func BaseFile() []byte { return bytes.Clone(baseFile()) }
 
 // Classes are the ten classes; the network knows the first Old of them.
 var Classes = []string{"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"}
@@ -125,7 +141,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if d.Progress == nil {
 		d.Progress = func(string, int, int) {}
 	}
-	d.report = &Report{Seed: o.Seed, TestImages: d.test.Len(), ModelBytes: len(baseFile), Examples: Each * (len(Classes) - Old)}
+	d.report = &Report{Seed: o.Seed, TestImages: d.test.Len(), ModelBytes: len(baseFile()), Examples: Each * (len(Classes) - Old)}
 	if err := d.load(); err != nil {
 		return nil, err
 	}
@@ -157,7 +173,7 @@ type demo struct {
 func (d *demo) load() error {
 	start := time.Now()
 	var err error
-	if d.base, err = format.FromBytes(baseFile); err != nil {
+	if d.base, err = format.FromBytes(baseFile()); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	if d.program, err = runtime.Compile(d.base, d.Runtime...); err != nil {

@@ -133,7 +133,7 @@ func TestEmbedded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(packed) + len(baseFile); n > 1<<20 {
+	if n := len(packed) + len(packedBase); n > 1<<20 {
 		t.Errorf("%d bytes are embedded", n)
 	}
 	if sets[0].Len() != 1000 || sets[1].Len() != 440 {
