@@ -15,9 +15,9 @@ func NonZero(pos []int64, x []byte, shape []int) int {
 		if v == 0 {
 			continue
 		}
-		for k := len(shape) - 1; k >= 0; k-- {
-			pos[k*len(x)+count] = int64(i % shape[k])
-			i /= shape[k]
+		for k, s := range slices.Backward(shape) {
+			pos[k*len(x)+count] = int64(i % s)
+			i /= s
 		}
 		count++
 	}

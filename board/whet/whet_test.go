@@ -469,7 +469,7 @@ func TestBadInput(t *testing.T) {
 		{"tune m.whet --data all.npz -o x.whetd --tail last:9", exitFailed, []string{"last:9", "4 layers"}},
 		{"tune m.whet --data all.npz -o x.whetd --tail bias --folds 3", exitUsage, []string{"--folds"}},
 		{"tune m.whet --data all.npz -o x.whetd --tail nose", exitUsage, []string{"--tail nose"}},
-		{"tune m.whet --data all.npz -o x.whetd --loss huber", exitUsage, []string{"--loss huber"}},
+		{"tune m.whet --data all.npz -o x.whetd --loss hinge", exitUsage, []string{"--loss hinge"}},
 		{"tune m.whet --data all.npz -o x.whetd --lr fast", exitUsage, []string{"--lr fast"}},
 		{"tune m.whet --data all.npz -o x.whetd --memory much", exitUsage, []string{"--memory much"}},
 		{"tune m.whet --data all.npz -o x.whetd --memory 64KiB", exitFailed, []string{"--memory", "MiB is enough"}},

@@ -26,7 +26,7 @@ const (
 	tailEnv       = "WHET_CRASH_TAIL"  // what it trains; head if not set
 	runEnv        = "WHET_CRASH_RUN"   // what an unbroken run takes at least; 20s if not set
 	killsPerJob   = 5
-	trainingPhase = 1                // of a job's file, see package ondevice
+	trainingPhase = 1 // of a job's file, see package ondevice
 )
 
 // TestTuneKilled kills `whet tune` at random moments, continues it with

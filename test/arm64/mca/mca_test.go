@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"testing"
 
@@ -51,6 +52,9 @@ func TestInnerLoop(t *testing.T) {
 
 // TestLoops holds the matrix kernels to what their core's pipes allow.
 func TestLoops(t *testing.T) {
+	if os.Getenv("WHET_ARM64") == "" {
+		t.Skip("skipped: WHET_ARM64=1 lets llvm-mca look at every loop (half a minute)")
+	}
 	if err := model.Installed(); errors.Is(err, model.ErrNoTool) {
 		t.Skip("NOT CHECKED: ", err)
 	}
