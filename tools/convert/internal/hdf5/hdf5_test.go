@@ -1,38 +1,21 @@
 package hdf5
 
 import (
-	"archive/zip"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/whet-edge/whet/tools/convert/internal/ziptest"
 )
 
 // files returns the files of testdata/files.zip, which testdata/make.py made
 // with h5py for several versions of the format.
-func files(t testing.TB) map[string][]byte {
-	z, err := zip.OpenReader("testdata/files.zip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	m := map[string][]byte{}
-	for _, e := range z.File {
-		r, err := e.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m[e.Name], err = io.ReadAll(r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return m
-}
+func files(t testing.TB) map[string][]byte { return ziptest.Files(t, "testdata/files.zip") }
 
 func open(t testing.TB, b []byte) *File {
 	f, err := Open(b)

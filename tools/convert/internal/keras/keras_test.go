@@ -1,10 +1,8 @@
 package keras
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
-	"io"
 	"math"
 	"path/filepath"
 	"slices"
@@ -15,28 +13,12 @@ import (
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/runtime"
 	"github.com/whet-edge/whet/runtime/pre"
+	"github.com/whet-edge/whet/tools/convert/internal/ziptest"
 )
 
 // archive returns the files of testdata/models.zip, which testdata/make.py made
 // with Keras.
-func archive(t testing.TB) map[string][]byte {
-	z, err := zip.OpenReader("testdata/models.zip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	m := map[string][]byte{}
-	for _, e := range z.File {
-		r, err := e.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m[e.Name], err = io.ReadAll(r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return m
-}
+func archive(t testing.TB) map[string][]byte { return ziptest.Files(t, "testdata/models.zip") }
 
 // vectors returns NAME.in0.npy and so on.
 func vectors(t *testing.T, files map[string][]byte, stem string) (list []*format.Tensor) {

@@ -1,10 +1,8 @@
 package tflite
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
-	"io"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -17,28 +15,12 @@ import (
 	"github.com/whet-edge/whet/runtime"
 	_ "github.com/whet-edge/whet/runtime/more"
 	"github.com/whet-edge/whet/runtime/pre"
+	"github.com/whet-edge/whet/tools/convert/internal/ziptest"
 )
 
 // archive returns the files of testdata/ops.zip, which testdata/make.py made with
 // TensorFlow's converter and LiteRT.
-func archive(t testing.TB) map[string][]byte {
-	z, err := zip.OpenReader("testdata/ops.zip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	m := map[string][]byte{}
-	for _, e := range z.File {
-		r, err := e.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m[e.Name], err = io.ReadAll(r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return m
-}
+func archive(t testing.TB) map[string][]byte { return ziptest.Files(t, "testdata/ops.zip") }
 
 // TestAgainstLiteRT compares each model with LiteRT: floats within 1e-5 of the greatest
 // number, codes within one, other numbers exactly.
