@@ -28,6 +28,7 @@ import (
 	"github.com/whet-edge/whet/board/info"
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/runtime"
+	_ "github.com/whet-edge/whet/runtime/more" // any model runs
 )
 
 func main() {
