@@ -172,7 +172,8 @@ start() {
 		printf '[Unit]\nDescription=whet\nStartLimitIntervalSec=0\n[Service]\nType=notify\nNotifyAccess=main\nExecStart=%%s\nRestart=always\nRestartSec=2\nKillMode=mixed\n[Install]\nWantedBy=default.target\n' \
 			"$PWD/bin/whet $serve $*" > ~/.config/systemd/user/whet.service
 		systemctl --user daemon-reload && systemctl --user enable whet.service >/dev/null 2>&1
-		systemctl --user restart --no-block whet.service
+		systemctl --user stop whet.service # or the old daemon might answer for the new one
+		systemctl --user start --no-block whet.service
 		by=systemd
 		return
 	fi
