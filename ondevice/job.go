@@ -528,11 +528,8 @@ func (j *Job) judge(ctx context.Context, t *trainer, c *checkpoint, s *samples, 
 			return nil, nil, err
 		}
 	}
-	switch {
-	case rep.Diverged && rep.BestEpoch == 0:
+	if rep.Diverged && rep.BestEpoch == 0 {
 		rep.Verdict = "training diverged before any epoch was better than the start: try a lower learning rate"
-	case rep.Verdict == "" && rep.BestEpoch == 0 && len(s.val) > 0 && !p.opt.Instant && len(p.New) == 0:
-		rep.Verdict = "no epoch was better than the start: nothing was learned"
 	}
 	if rep.Verdict != "" {
 		return nil, rep, nil
