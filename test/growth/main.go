@@ -12,20 +12,16 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/whet-edge/whet/board/demo"
+	"github.com/whet-edge/whet/test/fashion"
 )
 
 // The targets for the mean over the seeds.
@@ -61,7 +57,7 @@ func measure(dir string, seeds int, asJSON bool) (*result, error) {
 	if seeds < 1 {
 		return nil, fmt.Errorf("-seeds %d: at least 1 is needed", seeds)
 	}
-	test, err := load(dir, "t10k")
+	test, err := fashion.Load(dir, "t10k")
 	if err != nil {
 		return nil, fmt.Errorf("%w (apt-get install dataset-fashion-mnist, or -data)", err)
 	}
@@ -114,52 +110,4 @@ func spread(list []demo.Accuracy) (mean, dev demo.Accuracy) {
 	each(func(a *demo.Accuracy) *float64 { return &a.New })
 	each(func(a *demo.Accuracy) *float64 { return &a.All })
 	return mean, dev
-}
-
-// load reads the images and labels of one part in the idx format of MNIST.
-func load(dir, part string) (*demo.Images, error) {
-	pixels, n, err := idx(filepath.Join(dir, part+"-images-idx3-ubyte.gz"), 0x803, demo.Side*demo.Side)
-	if err != nil {
-		return nil, err
-	}
-	labels, k, err := idx(filepath.Join(dir, part+"-labels-idx1-ubyte.gz"), 0x801, 1)
-	if err != nil {
-		return nil, err
-	}
-	if n != k {
-		return nil, fmt.Errorf("%s: %d images but %d labels in %s", dir, n, k, part)
-	}
-	s := &demo.Images{}
-	for i := range n {
-		s.Label = append(s.Label, int(labels[i]))
-		s.Pixels = append(s.Pixels, pixels[i*demo.Side*demo.Side:][:demo.Side*demo.Side])
-	}
-	return s, nil
-}
-
-// idx reads a gzipped idx file of bytes: items of size elements each.
-func idx(path string, magic uint32, size int) (data []byte, items int, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, 0, fmt.Errorf("%s: %w", path, err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		return nil, 0, fmt.Errorf("%s: %w", path, err)
-	}
-	dims := int(magic & 0xff)
-	if len(b) < 4+4*dims || binary.BigEndian.Uint32(b) != magic {
-		return nil, 0, fmt.Errorf("%s: not an idx file of %d dimensions", path, dims)
-	}
-	items = int(binary.BigEndian.Uint32(b[4:]))
-	b = bytes.Clone(b[4+4*dims:])
-	if len(b) != items*size {
-		return nil, 0, fmt.Errorf("%s: %d items of %d bytes make %d, not %d", path, items, size, items*size, len(b))
-	}
-	return b, items, nil
 }

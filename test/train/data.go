@@ -1,18 +1,13 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
 	"encoding/binary"
-	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/whet-edge/whet/ondevice"
+	"github.com/whet-edge/whet/test/fashion"
 )
 
 const side = 28
@@ -112,48 +107,9 @@ func (s *images) samples(n int) ondevice.Samples {
 
 // load reads one part of the data in the idx format of MNIST.
 func load(dir, part string) (*images, error) {
-	pixels, n, err := idx(filepath.Join(dir, part+"-images-idx3-ubyte.gz"), 0x803, side*side)
+	data, err := fashion.Load(dir, part)
 	if err != nil {
 		return nil, err
 	}
-	labels, k, err := idx(filepath.Join(dir, part+"-labels-idx1-ubyte.gz"), 0x801, 1)
-	if err != nil {
-		return nil, err
-	}
-	if n != k {
-		return nil, fmt.Errorf("%s: %d images but %d labels in %s", dir, n, k, part)
-	}
-	s := &images{}
-	for i := range n {
-		s.pixels = append(s.pixels, pixels[i*side*side:][:side*side])
-		s.label = append(s.label, int(labels[i]))
-	}
-	return s, nil
-}
-
-// idx reads a gzipped idx file of bytes: items of size elements each.
-func idx(path string, magic uint32, size int) (data []byte, items int, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, 0, fmt.Errorf("%s: %w", path, err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		return nil, 0, fmt.Errorf("%s: %w", path, err)
-	}
-	dims := int(magic & 0xff)
-	if len(b) < 4+4*dims || binary.BigEndian.Uint32(b) != magic {
-		return nil, 0, fmt.Errorf("%s: not an idx file of %d dimensions", path, dims)
-	}
-	items = int(binary.BigEndian.Uint32(b[4:]))
-	b = bytes.Clone(b[4+4*dims:])
-	if len(b) != items*size {
-		return nil, 0, fmt.Errorf("%s: %d items of %d bytes make %d, not %d", path, items, size, items*size, len(b))
-	}
-	return b, items, nil
+	return &images{pixels: data.Pixels, label: data.Label}, nil
 }
