@@ -10,9 +10,10 @@ import (
 	"math"
 )
 
-// A job's file is one checkpoint, replaced atomically by the next (temporary
-// file, fsync, rename, fsync of the folder), so that after a power cut it is
-// either the old or the new one:
+// A job has two files, which take turns: each is one checkpoint, replaced atomically
+// (temporary file, fsync, rename, fsync of the folder), so that after a power cut it
+// is either the old or the new one. Two, because a disk may lose what it was told to
+// flush: a file whose checksum is wrong costs one checkpoint, not the job.
 //
 //	"WHETJOB1", u64 generation, plan[32], rows[32],
 //	u32 phase, u32 stage, u32 epoch, u32 position, u32 steps, u32 diverged,
@@ -115,19 +116,35 @@ func (c *checkpoint) encode() []byte {
 	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-func decodeCheckpoint(b []byte) (*checkpoint, error) {
-	bad := func(what string) (*checkpoint, error) {
-		return nil, fmt.Errorf("%w: its file %s; remove it to start anew", ErrJob, what)
-	}
+func badCheckpoint(what string) error {
+	return fmt.Errorf("%w: its file %s; remove it to start anew", ErrJob, what)
+}
+
+// checkpointHead checks that b is whole and returns what it begins with.
+func checkpointHead(b []byte) (generation uint64, plan [sha256.Size]byte, err error) {
 	if len(b) < len(jobMagic)+4 || !bytes.HasPrefix(b, []byte(jobMagic)) {
-		return bad("does not begin with " + jobMagic)
+		return 0, plan, badCheckpoint("does not begin with " + jobMagic)
 	}
 	body, crc := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
 	if crc32.Checksum(body, castagnoli) != crc {
-		return bad("has a wrong checksum")
+		return 0, plan, badCheckpoint("has a wrong checksum")
 	}
 	r := reader{b: body[len(jobMagic):]}
-	c := &checkpoint{generation: r.u64(), plan: [32]byte(r.bytes(32)), rows: [32]byte(r.bytes(32))}
+	generation, plan = r.u64(), [sha256.Size]byte(r.bytes(sha256.Size))
+	if r.bad {
+		return 0, plan, badCheckpoint("makes no sense")
+	}
+	return generation, plan, nil
+}
+
+func decodeCheckpoint(b []byte) (*checkpoint, error) {
+	bad := func(what string) (*checkpoint, error) { return nil, badCheckpoint(what) }
+	generation, plan, err := checkpointHead(b)
+	if err != nil {
+		return nil, err
+	}
+	r := reader{b: b[len(jobMagic)+8+sha256.Size : len(b)-4]}
+	c := &checkpoint{generation: generation, plan: plan, rows: [32]byte(r.bytes(32))}
 	for _, p := range []*uint32{&c.phase, &c.stage, &c.epoch, &c.pos, &c.steps, &c.diverged} {
 		*p = r.u32()
 	}

@@ -37,12 +37,15 @@ type Job struct {
 	err    error
 }
 
-// Start begins a job whose checkpoints go to the file at path, which it
-// replaces. The job ends early, with a last checkpoint, when ctx does.
+// Start begins a job whose checkpoints go, in turns, to the files path and path.2,
+// which it replaces. The job ends early, with a last checkpoint, when ctx does.
 func Start(ctx context.Context, p *TunePlan, path string) (*Job, error) {
 	j, err := newJob(p, path)
 	if err != nil {
 		return nil, err
+	}
+	if err := j.removeSlot(1); err != nil { // of another job
+		return nil, fmt.Errorf("ondevice: %w", err)
 	}
 	c := &checkpoint{plan: p.id}
 	if err := j.write(c); err != nil {
@@ -53,25 +56,19 @@ func Start(ctx context.Context, p *TunePlan, path string) (*Job, error) {
 }
 
 // Resume continues the job at path, or starts one if there is none. A job of
-// another plan is refused with [ErrJob].
+// another plan is refused with [ErrJob]. If the newest of its two files is damaged,
+// it goes on from the other.
 func Resume(ctx context.Context, p *TunePlan, path string) (*Job, error) {
 	j, err := newJob(p, path)
 	if err != nil {
 		return nil, err
 	}
-	b, err := vfs.ReadFile(j.fs, path)
+	c, err := j.read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return Start(ctx, p, path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ondevice: %w", err)
-	}
-	c, err := decodeCheckpoint(b)
-	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if c.plan != p.id {
-		return nil, fmt.Errorf("%s: %w: its model, classes or options are not those asked for", path, ErrJob)
 	}
 	go j.run(ctx, c)
 	return j, nil
@@ -119,8 +116,8 @@ func (j *Job) Progress() Progress {
 	return j.progress
 }
 
-// Remove removes the file of a job that has ended. The cache of features stays.
-func (j *Job) Remove() error { return j.fs.Remove(j.path) }
+// Remove removes the files of a job that has ended. The cache of features stays.
+func (j *Job) Remove() error { return errors.Join(j.removeSlot(0), j.removeSlot(1)) }
 
 func (j *Job) tell(p Progress) {
 	j.mu.Lock()
@@ -136,10 +133,55 @@ func (j *Job) write(c *checkpoint) error {
 	if j.path == "" {
 		return nil
 	}
-	if err := writeFile(j.fs, j.path, c.encode()); err != nil {
+	if err := writeFile(j.fs, j.slot(c.generation-1), c.encode()); err != nil {
 		return fmt.Errorf("ondevice: checkpoint: %w", err)
 	}
 	return nil
+}
+
+// slot returns the file that checkpoints take in their turn.
+func (j *Job) slot(turn uint64) string {
+	if turn%2 == 0 {
+		return j.path
+	}
+	return j.path + ".2"
+}
+
+func (j *Job) removeSlot(turn uint64) error {
+	if err := j.fs.Remove(j.slot(turn)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// read returns the newest checkpoint of the plan, fs.ErrNotExist if there is no file
+// of a job at all.
+func (j *Job) read() (*checkpoint, error) {
+	var newest []byte
+	refused := fs.ErrNotExist
+	for turn := range uint64(2) {
+		b, err := vfs.ReadFile(j.fs, j.slot(turn))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		var generation uint64
+		var plan [sha256.Size]byte
+		if err == nil {
+			generation, plan, err = checkpointHead(b)
+		}
+		switch {
+		case err != nil:
+			refused = err
+		case plan != j.plan.id:
+			refused = fmt.Errorf("%w: its model, classes or options are not those asked for", ErrJob)
+		case newest == nil || generation > binary.LittleEndian.Uint64(newest[len(jobMagic):]):
+			newest = b
+		}
+	}
+	if newest == nil {
+		return nil, refused
+	}
+	return decodeCheckpoint(newest)
 }
 
 func writeFile(fsys vfs.FS, path string, b []byte) error {

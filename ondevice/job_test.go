@@ -402,6 +402,86 @@ func runCut(t *testing.T, m *format.Model, d Data, o Options, fs vfs.FS, cut err
 	return err != nil
 }
 
+// TestTorn damages the newest of a job's two files, and the job goes on from the other;
+// a disk that stays full stops it without harm.
+func TestTorn(t *testing.T) {
+	labels := []string{"a", "b", "c"}
+	m := testModel(t, labels...)
+	d := testSamples(12, 2, labels...)
+	o := Options{Epochs: 2, Batch: 8, Checkpoint: -1}
+	whole := vfs.NewMem()
+	delta, _ := tune(t, m, d, o, whole)
+	want := deltaBytes(t, delta)
+	generation := func(mem *vfs.Mem, name string) uint64 {
+		b, err := vfs.ReadFile(mem, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, _, err := checkpointHead(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	resume := func(mem *vfs.Mem) (*format.Delta, error) {
+		o.fs = mem
+		p, err := Plan(m, d, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j, err := Resume(t.Context(), p, "t.job")
+		if err != nil {
+			return nil, err
+		}
+		delta, _, err := j.Wait(t.Context())
+		return delta, err
+	}
+	for n := whole.Calls() / 2; n < whole.Calls()-20; n += 7 {
+		full := errors.New("no space left on device")
+		mem := vfs.NewMem()
+		mem.Inject = func(c vfs.Call) error { // from here on nothing can be written
+			if c.N >= n && (c.Op == "write" || c.Op == "create") {
+				return full
+			}
+			return nil
+		}
+		if !runCut(t, m, d, o, mem, full) {
+			t.Fatalf("call %d: a full disk went unnoticed", n)
+		}
+		mem.Inject = nil
+		newest, other := "t.job", "t.job.2"
+		if generation(mem, other) > generation(mem, newest) {
+			newest, other = other, newest
+		}
+		damage := func(name string, keep int) {
+			b, err := vfs.ReadFile(mem, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b[keep*len(b)/8]++
+			if keep%2 == 0 {
+				b = b[:keep*len(b)/8]
+			}
+			if err := writeFile(mem, name, b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		damage(newest, n%8)
+		delta, err := resume(mem)
+		if err != nil {
+			t.Fatalf("call %d: %v", n, err)
+		}
+		if !bytes.Equal(deltaBytes(t, delta), want) {
+			t.Fatalf("call %d: the delta differs from an unbroken job's", n)
+		}
+		damage(newest, n%8)
+		damage(other, n%8)
+		if _, err := resume(mem); !errors.Is(err, ErrJob) {
+			t.Fatalf("two damaged files: %v", err)
+		}
+	}
+}
+
 // TestCancel: a job whose context ends can be continued.
 func TestCancel(t *testing.T) {
 	labels := []string{"a", "b", "c"}
