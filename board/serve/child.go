@@ -309,7 +309,7 @@ func tryModel(ctx context.Context, engine Engine, o tryOrder) error {
 	if err != nil {
 		return err
 	}
-	n, err := newInstance(ctx, m, "", 1, 0)
+	n, err := newInstance(ctx, m, "", limits{sessions: 1})
 	if err != nil {
 		return errors.Join(err, m.Close())
 	}

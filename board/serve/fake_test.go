@@ -196,7 +196,7 @@ func TestFullQueueIsRefused(t *testing.T) {
 	for range 2 { // two wait
 		go func() { replies <- ask(s, "POST", "/v2/models/m/infer", fakeInfer) }()
 	}
-	for n.waiting.Load() < 2 {
+	for n.queue.depth() < 2 {
 		goschedule()
 	}
 	rec := ask(s, "POST", "/v2/models/m/infer", fakeInfer)

@@ -12,7 +12,7 @@ import (
 
 // extensions are those of the protocol that this server has, by the names that
 // Triton gave them.
-var extensions = []string{"binary_tensor_data", "classification", "model_repository", "statistics"}
+var extensions = []string{"binary_tensor_data", "classification", "model_repository", "schedule_policy", "statistics"}
 
 func (s *Server) metadata(w http.ResponseWriter, r *http.Request) error {
 	writeJSON(w, http.StatusOK, oip.ServerMetadata{Name: "whet", Version: s.cfg.Version, Extensions: extensions})

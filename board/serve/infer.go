@@ -44,20 +44,27 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 
 // answer reads a request, computes it and returns the reply's body.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, name string, n *instance) (body []byte, jsonLen int, st stages, err error) {
+	ctx, urgency, cancel, err := s.schedule(r, n)
+	if err != nil {
+		return nil, 0, st, err
+	}
+	defer cancel()
 	req, done, err := s.inferRequest(w, r, n)
 	if err != nil {
 		return nil, 0, st, err
 	}
 	defer done()
 	st.parsed = time.Now()
-	ctx := r.Context()
 	if req.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, req.Timeout)
 		defer cancel()
 	}
+	if req.Priority > 0 {
+		urgency = min(mostUrgent+req.Priority-1, leastUrgent)
+	}
 	var out [][]byte
-	if out, st.timing, err = n.infer(ctx, req.Inputs); err != nil {
+	if out, st.timing, err = n.infer(ctx, urgency, req.Inputs); err != nil {
 		return nil, 0, st, err
 	}
 	reply := oip.Reply{Model: name, Version: n.version, ID: req.ID, Outputs: req.Outputs, Values: out, Labels: n.Labels()}

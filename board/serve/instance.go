@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -17,9 +16,7 @@ import (
 type instance struct {
 	Model
 	version string
-	maxWait int64
-	pool    chan Session
-	waiting atomic.Int64
+	queue   queue
 	stats   modelStats
 
 	mu      sync.Mutex
@@ -27,10 +24,17 @@ type instance struct {
 	retired bool
 }
 
+// limits are those of an instance.
+type limits struct {
+	sessions int           // requests that are computed at a time
+	queue    int           // that may wait
+	wait     time.Duration // that one may have to expect; 0: any
+}
+
 // newInstance makes sessions and runs each once on zeros, so that the first
 // request finds a model that is known to run, with its memory touched.
-func newInstance(ctx context.Context, m Model, version string, sessions, maxWait int) (*instance, error) {
-	n := &instance{Model: m, version: version, maxWait: int64(maxWait), pool: make(chan Session, sessions)}
+func newInstance(ctx context.Context, m Model, version string, l limits) (*instance, error) {
+	n := &instance{Model: m, version: version, queue: queue{most: l.queue, longest: l.wait, sessions: l.sessions}}
 	in := make([][]byte, len(m.Inputs()))
 	for i, s := range m.Inputs() {
 		size := s.Bytes()
@@ -39,7 +43,7 @@ func newInstance(ctx context.Context, m Model, version string, sessions, maxWait
 		}
 		in[i] = make([]byte, size)
 	}
-	for range sessions {
+	for range l.sessions {
 		s, err := m.NewSession()
 		if err != nil {
 			n.closeSessions()
@@ -50,19 +54,14 @@ func newInstance(ctx context.Context, m Model, version string, sessions, maxWait
 			n.closeSessions()
 			return nil, fmt.Errorf("warm-up: %w", err)
 		}
-		n.pool <- s
+		n.queue.put(s)
 	}
 	return n, nil
 }
 
 func (n *instance) closeSessions() {
-	for {
-		select {
-		case s := <-n.pool:
-			s.Close()
-		default:
-			return
-		}
+	for _, s := range n.queue.drain() {
+		s.Close()
 	}
 }
 
@@ -107,9 +106,9 @@ func (n *instance) close() {
 type timing struct{ queue, run time.Duration }
 
 // infer runs the model on the inputs and returns copies of the outputs.
-func (n *instance) infer(ctx context.Context, in [][]byte) (out [][]byte, t timing, err error) {
+func (n *instance) infer(ctx context.Context, urgency int, in [][]byte) (out [][]byte, t timing, err error) {
 	start := time.Now()
-	s, err := n.session(ctx)
+	s, err := n.queue.take(ctx, urgency)
 	t.queue = time.Since(start)
 	if err != nil {
 		return nil, t, err
@@ -127,32 +126,14 @@ func (n *instance) infer(ctx context.Context, in [][]byte) (out [][]byte, t timi
 		s = fresh
 	}
 	if err == nil {
+		n.queue.ran(t.run)
 		out = make([][]byte, len(vals))
 		for i, v := range vals {
 			out[i] = append([]byte(nil), v...)
 		}
 	}
-	n.pool <- s
+	n.queue.put(s)
 	return out, t, err
-}
-
-// session takes a session from the pool, waiting behind at most maxWait others.
-func (n *instance) session(ctx context.Context) (Session, error) {
-	select {
-	case s := <-n.pool:
-		return s, nil
-	default:
-	}
-	defer n.waiting.Add(-1)
-	if n.waiting.Add(1) > n.maxWait {
-		return nil, &busy{reason: "queue_full", msg: fmt.Sprintf("%d requests wait for this model already: try again later", n.maxWait), after: 1}
-	}
-	select {
-	case s := <-n.pool:
-		return s, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // panicked is a panic of a model's code, with where it happened.

@@ -102,7 +102,7 @@ func (m *metrics) collect() {
 		if n != nil {
 			version = n.version
 			m.memory.Set(float64(n.Memory()), e.name)
-			m.depth.Set(float64(n.waiting.Load()), e.name)
+			m.depth.Set(float64(n.queue.depth()), e.name)
 		}
 		m.state.Set(1, e.name, version, state)
 		m.stored.Set(float64(s.cfg.Store.Counts(e.name).Samples), e.name)

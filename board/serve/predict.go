@@ -53,6 +53,11 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 
 // predictions runs the model once for each instance; the times are those of all.
 func (s *Server) predictions(w http.ResponseWriter, r *http.Request, n *instance) (reply []byte, st stages, err error) {
+	ctx, urgency, cancel, err := s.schedule(r, n)
+	if err != nil {
+		return nil, st, err
+	}
+	defer cancel()
 	body, done, err := s.body(w, r, s.cfg.MaxBody)
 	if err != nil {
 		return nil, st, err
@@ -72,7 +77,7 @@ func (s *Server) predictions(w http.ResponseWriter, r *http.Request, n *instance
 			}
 		}
 		var t timing
-		if runs[i], t, err = n.infer(r.Context(), run.Values); err != nil {
+		if runs[i], t, err = n.infer(ctx, urgency, run.Values); err != nil {
 			return nil, st, err
 		}
 		st.queue += t.queue

@@ -30,13 +30,12 @@ const (
 // The folder is read when the server starts and when it is asked to load a
 // model, never polled: a file that is still being copied is not looked at.
 type repository struct {
-	dir      string
-	engine   Engine
-	store    *store.Store
-	log      *slog.Logger
-	trial    Trial // or nil
-	sessions int
-	maxWait  int
+	dir    string
+	engine Engine
+	store  *store.Store
+	log    *slog.Logger
+	trial  Trial // or nil
+	limits limits
 
 	mu     sync.Mutex
 	models map[string]*entry
@@ -164,7 +163,7 @@ func (r *repository) open(ctx context.Context, name, version string) (n *instanc
 	if v.Base != "" && v.Base != m.Digest() {
 		return nil, errors.Join(fmt.Errorf("version %s was tuned from another %s%s (digest %.12s, now %.12s)", version, name, modelSuffix, v.Base, m.Digest()), m.Close())
 	}
-	n, err = newInstance(ctx, m, version, r.sessions, r.maxWait)
+	n, err = newInstance(ctx, m, version, r.limits)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", r.path(name), err), m.Close())
 	}

@@ -36,6 +36,7 @@ type Config struct {
 
 	Sessions  int           // of a model, that is how many requests it computes at a time; 1
 	MaxQueue  int           // requests that may wait for a model; 64
+	MaxWait   time.Duration // a request that would wait longer is refused at once; 0: none is for that
 	MaxBody   int64         // bytes of one request; 64 MiB
 	MaxBodies int64         // bytes of all requests being read or computed; 128 MiB
 	Timeout   time.Duration // of a request, unless it names a shorter one; 30 s
@@ -88,7 +89,7 @@ func New(cfg Config) (*Server, error) {
 	s.buffers.New = func() any { return new(bytes.Buffer) }
 	s.repo = &repository{
 		dir: cfg.Models, engine: cfg.Engine, store: cfg.Store, log: cfg.Log,
-		trial: cfg.Trial, sessions: cfg.Sessions, maxWait: cfg.MaxQueue, models: map[string]*entry{},
+		trial: cfg.Trial, limits: limits{cfg.Sessions, cfg.MaxQueue, cfg.MaxWait}, models: map[string]*entry{},
 	}
 	if err := s.repo.scan(); err != nil {
 		return nil, err

@@ -38,6 +38,8 @@ type serveFlags struct {
 	deltas        []string
 	threads       int
 	sessions      int
+	queue         int
+	wait, timeout time.Duration
 	quota         string
 	childMemory   string
 	warm          time.Duration
@@ -85,6 +87,9 @@ the unix socket the file's permissions decide instead.`,
 	cmd.Flags().StringArrayVar(&f.deltas, "delta", nil, "a .whetd made by whet tune to serve over its model")
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads that share one inference (default: all cores)")
 	cmd.Flags().IntVar(&f.sessions, "sessions", 1, "inferences of one model at a time")
+	cmd.Flags().IntVar(&f.queue, "queue", 64, "requests that may wait for one model; others are answered with 503")
+	cmd.Flags().DurationVar(&f.wait, "max-wait", 0, "refuse at once a request that would wait longer than this for its turn (default: none)")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "most time that a request may take")
 	cmd.Flags().StringVar(&f.quota, "quota", "1GiB", "most bytes of samples")
 	cmd.Flags().StringVar(&f.childMemory, "child-memory", "", "most memory of training, and of a model's first run (default: half of the board's or the control group's)")
 	cmd.Flags().DurationVar(&f.warm, "warm-up-limit", 20*time.Second, "most time that loading a model and its first run may take")
@@ -101,8 +106,11 @@ func runServe(cmd *cobra.Command, f *serveFlags) error {
 	if f.threads < 0 || f.threads > 1024 || f.sessions < 1 || f.sessions > 1024 {
 		return usagef("--threads and --sessions: 1 to 1024 are possible")
 	}
-	if f.warm <= 0 {
-		return usagef("--warm-up-limit must be positive")
+	if f.queue < 1 || f.queue > 1<<20 {
+		return usagef("--queue: 1 to %d are possible", 1<<20)
+	}
+	if f.warm <= 0 || f.timeout <= 0 || f.wait < 0 {
+		return usagef("--warm-up-limit and --timeout must be positive, --max-wait not negative")
 	}
 	if f.state == "" {
 		if f.state, err = defaultState(); err != nil {
@@ -171,7 +179,8 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 	}
 	srv, err := serve.New(serve.Config{
 		Models: f.models, Store: st, Engine: engine(f.threads), Trainer: child, Trial: child,
-		Log: log, Version: buildVersion(), Access: access, Sessions: f.sessions,
+		Log: log, Version: buildVersion(), Access: access,
+		Sessions: f.sessions, MaxQueue: f.queue, MaxWait: f.wait, Timeout: f.timeout,
 	})
 	if err != nil {
 		return err

@@ -19,11 +19,12 @@ import (
 // A Request is an inference request (or a sample, which has the same form and a
 // label besides) checked against the tensors of a model.
 type Request struct {
-	ID      string
-	Inputs  [][]byte // little-endian and row-major, in the order of the model's inputs; may alias the body
-	Outputs []Output // what to answer with, in this order
-	Timeout time.Duration
-	Label   *string // nil when absent
+	ID       string
+	Inputs   [][]byte      // little-endian and row-major, in the order of the model's inputs; may alias the body
+	Outputs  []Output      // what to answer with, in this order
+	Timeout  time.Duration // 0: none is given
+	Priority int           // 1 is the highest; 0: the server's usual one
+	Label    *string       // nil when absent
 }
 
 // An Output is one tensor of the reply, in the form the client asked for.
@@ -122,7 +123,7 @@ func Parse(body []byte, jsonLen int, in, out []Spec, label bool) (*Request, erro
 			return nil, bad("label must be a string")
 		}
 	}
-	if err := r.Parameters.only("request", "binary_data_output", "timeout"); err != nil {
+	if err := r.Parameters.only("request", "binary_data_output", "timeout", "priority"); err != nil {
 		return nil, err
 	}
 	us, err := r.Parameters.int("timeout", min(math.MaxInt, math.MaxInt32*1000))
@@ -132,6 +133,10 @@ func Parse(body []byte, jsonLen int, in, out []Spec, label bool) (*Request, erro
 	if us > 0 {
 		req.Timeout = time.Duration(us) * time.Microsecond
 	}
+	if req.Priority, err = r.Parameters.int("priority", math.MaxInt32); err != nil {
+		return nil, err
+	}
+	req.Priority = max(req.Priority, 0)
 	if req.Inputs, err = parseInputs(r.Inputs, tail, in); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,173 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// The urgency of a request as the header Priority gives it (RFC 9218): the most
+// urgent is 0, what says nothing is 3.
+const (
+	mostUrgent  = 0
+	usualUrgent = 3
+	leastUrgent = 7
+)
+
+// A queue hands out the sessions of an instance: to the most urgent request
+// first, among equals to the one that came first. It holds a bounded number of
+// requests; one that finds it full takes the place of a less urgent one, or is
+// refused, as is one that would wait beyond its deadline.
+type queue struct {
+	most    int           // requests that may wait
+	longest time.Duration // that a request may have to expect to wait; 0: any
+
+	mu       sync.Mutex
+	free     []Session
+	sessions int
+	waiters  []*waiter // in the order in which they get a session
+	service  time.Duration
+}
+
+// A waiter is a request in the queue.
+type waiter struct {
+	urgency int
+	session chan Session // gets one session, or is closed when another takes its place
+}
+
+// take returns a session, waiting for one if it must.
+func (q *queue) take(ctx context.Context, urgency int) (Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	q.mu.Lock()
+	if n := len(q.free); n > 0 {
+		s := q.free[n-1]
+		q.free = q.free[:n-1]
+		q.mu.Unlock()
+		return s, nil
+	}
+	if err := q.refusal(ctx, urgency); err != nil {
+		q.mu.Unlock()
+		return nil, err
+	}
+	w := &waiter{urgency, make(chan Session, 1)}
+	q.waiters = slices.Insert(q.waiters, q.place(urgency), w)
+	if n := len(q.waiters); n > q.most {
+		close(q.waiters[n-1].session)
+		q.waiters = q.waiters[:n-1]
+	}
+	q.mu.Unlock()
+	select {
+	case s, ok := <-w.session:
+		if !ok {
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			return nil, q.full()
+		}
+		return s, nil
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	if i := slices.Index(q.waiters, w); i >= 0 {
+		q.waiters = slices.Delete(q.waiters, i, i+1)
+		q.mu.Unlock()
+		return nil, ctx.Err()
+	}
+	q.mu.Unlock()
+	if s, ok := <-w.session; ok { // it came at the same moment
+		q.put(s)
+	}
+	return nil, ctx.Err()
+}
+
+// put gives a session back.
+func (q *queue) put(s Session) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiters) == 0 {
+		q.free = append(q.free, s)
+		return
+	}
+	w := q.waiters[0]
+	q.waiters = slices.Delete(q.waiters, 0, 1)
+	w.session <- s // has room for one and gets only one
+}
+
+// ran notes how long a run took: an average that forgets, 7/8 of it being old.
+func (q *queue) ran(took time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.service == 0 {
+		q.service = took
+	}
+	q.service += (took - q.service) / 8
+}
+
+// depth is how many requests wait.
+func (q *queue) depth() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiters)
+}
+
+// crowded says beforehand whether a request of that urgency would be refused,
+// so that its body need not be read.
+func (q *queue) crowded(ctx context.Context, urgency int) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.free) > 0 {
+		return nil
+	}
+	return q.refusal(ctx, urgency)
+}
+
+// place is where a request of that urgency stands. The caller holds mu.
+func (q *queue) place(urgency int) int {
+	i := len(q.waiters)
+	for i > 0 && q.waiters[i-1].urgency > urgency {
+		i--
+	}
+	return i
+}
+
+// refusal says why a request cannot wait, or is nil. The caller holds mu.
+func (q *queue) refusal(ctx context.Context, urgency int) error {
+	at := q.place(urgency)
+	if at >= q.most {
+		return q.full()
+	}
+	wait := q.expected(at + 1)
+	if q.longest > 0 && wait > q.longest {
+		return &busy{reason: "queue_full", msg: fmt.Sprintf("the request would wait %v, which is longer than is wanted here: try again later", wait.Round(time.Millisecond)), after: seconds(wait)}
+	}
+	if d, ok := ctx.Deadline(); ok && ctx.Err() == nil && time.Until(d) < wait {
+		return &busy{reason: "deadline", msg: fmt.Sprintf("the request would wait %v and have to end in %v: try again later", wait.Round(time.Millisecond), time.Until(d).Round(time.Millisecond)), after: seconds(wait)}
+	}
+	return nil
+}
+
+// full is the refusal of a request for which there is no place. The caller
+// holds mu.
+func (q *queue) full() error {
+	return &busy{reason: "queue_full", msg: fmt.Sprintf("%d requests wait for this model already: try again later", q.most), after: seconds(q.expected(q.most))}
+}
+
+// expected is how long n runs take from now on. The caller holds mu.
+func (q *queue) expected(n int) time.Duration {
+	return q.service * time.Duration(n) / time.Duration(max(1, q.sessions))
+}
+
+// seconds is a time for Retry-After, which has whole ones.
+func seconds(d time.Duration) int { return int(max(1, (d+time.Second-1)/time.Second)) }
+
+// drain takes all the sessions that wait.
+func (q *queue) drain() []Session {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := q.free
+	q.free = nil
+	return s
+}
