@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/whet-edge/whet/tools/convert/internal/bounded"
 	"github.com/whet-edge/whet/tools/convert/internal/ziptest"
 )
 
@@ -212,9 +213,11 @@ func FuzzOpen(f *testing.F) {
 	for _, b := range files(f) {
 		f.Add(b)
 	}
-	f.Fuzz(func(_ *testing.T, b []byte) {
-		if h, err := Open(b); err == nil {
-			everything(h.Object, map[*Object]bool{})
-		}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		bounded.Check(t, len(b), func() {
+			if h, err := Open(b); err == nil {
+				everything(h.Object, map[*Object]bool{})
+			}
+		})
 	})
 }

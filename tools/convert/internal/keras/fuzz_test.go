@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/tools/convert/internal/bounded"
 	"github.com/whet-edge/whet/tools/convert/internal/hdf5"
 	"github.com/whet-edge/whet/tools/convert/internal/net"
 )
@@ -19,7 +20,10 @@ func FuzzImport(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if m, err := importBytes(b, Options{}); err == nil {
+		var m *format.Model
+		var err error
+		bounded.Check(t, len(b), func() { m, err = importBytes(b, Options{}) })
+		if err == nil {
 			if err := format.Check(m); err != nil {
 				t.Error(err)
 			}
@@ -47,7 +51,8 @@ func FuzzConfig(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := fromConfig(conf, &h5Weights{group})
+		var m *format.Model
+		bounded.Check(t, len(conf)+len(weights), func() { m, err = fromConfig(conf, &h5Weights{group}) })
 		if err == nil {
 			if err := format.Check(m); err != nil {
 				t.Error(err)

@@ -3,14 +3,12 @@ package onnx
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +18,7 @@ import (
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/runtime"
+	"github.com/whet-edge/whet/tools/convert/internal/bounded"
 	"github.com/whet-edge/whet/tools/convert/internal/build"
 )
 
@@ -402,24 +401,12 @@ func seeds() [][]byte {
 	}
 }
 
-// limits makes take measure, which only a quiet machine should be asked for.
-var limits = flag.Bool("limits", false, "imports may take a second and the memory that the package states, and no more")
-
-// take imports and, where that succeeds, compiles and runs a model; only a panic,
-// what the limits forbid, or a model that does not pass the check is an error.
+// take imports and, where that succeeds, compiles and runs a model; only a panic, what
+// package bounded forbids, or a model that does not pass the check is an error.
 func take(t *testing.T, b []byte) {
-	var before, after goruntime.MemStats
-	goruntime.ReadMemStats(&before)
-	start := time.Now()
-	m, err := Import("m", b, Options{})
-	if *limits {
-		goruntime.ReadMemStats(&after)
-		// Constants are made of others, with copies between.
-		most := uint64(4 * (minBudget + (budgetFactor+64)*int64(len(b))))
-		if took, used := time.Since(start), after.TotalAlloc-before.TotalAlloc; took > time.Second || used > most {
-			t.Errorf("%v and %d MiB: %v", took, used>>20, err)
-		}
-	}
+	var m *format.Model
+	var err error
+	bounded.Check(t, len(b), func() { m, err = Import("m", b, Options{}) })
 	if err != nil {
 		if strings.Contains(err.Error(), "corrupt file: ") {
 			t.Errorf("panic: %v", err)

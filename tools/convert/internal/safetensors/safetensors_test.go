@@ -14,6 +14,7 @@ import (
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/runtime"
+	"github.com/whet-edge/whet/tools/convert/internal/bounded"
 )
 
 // file makes a .safetensors file of float32 tensors.
@@ -239,7 +240,9 @@ func FuzzImport(f *testing.F) {
 	f.Add(file(tensors, shapes), []byte(tinyConfig))
 	f.Add(join(map[string]any{}, nil), []byte(`{"model_type": "llama"}`))
 	f.Fuzz(func(t *testing.T, b, config []byte) {
-		m, err := Import("f", b, Options{Config: config})
+		var m *format.Model
+		var err error
+		bounded.Check(t, len(b)+len(config), func() { m, err = Import("f", b, Options{Config: config}) })
 		if err == nil {
 			if err := format.Check(m); err != nil {
 				t.Error(err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/tools/convert/internal/bounded"
 )
 
 // samples are small models that together use most of the reader.
@@ -148,7 +149,10 @@ func FuzzTFLite(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if m, err := importBytes(b, Options{}); err == nil {
+		var m *format.Model
+		var err error
+		bounded.Check(t, len(b), func() { m, err = importBytes(b, Options{}) })
+		if err == nil {
 			// What Check refuses is reported to the user like any other error.
 			_ = format.Check(m)
 		}
