@@ -33,19 +33,19 @@ func Check(t TB, size int, f func()) {
 
 func check(t TB, size int, limit time.Duration, f func()) {
 	t.Helper()
-	bytes, took := measure(f, limit)
+	bytes, took := measure(f)
 	if most := uint64(Fixed + PerByte*size); bytes > most {
 		t.Errorf("%d MiB allocated for a file of %d bytes, want at most %d MiB", bytes>>20, size, most>>20)
 	}
 	if took > limit {
 		// Collecting another test's garbage counts, too: once more, to be sure.
-		if _, took = measure(f, limit); took > limit {
+		if _, took = measure(f); took > limit {
 			t.Errorf("%v for a file of %d bytes, want at most %v", took, size, limit)
 		}
 	}
 }
 
-func measure(f func(), limit time.Duration) (bytes uint64, took time.Duration) {
+func measure(f func()) (bytes uint64, took time.Duration) {
 	before, start := allocated(), processTime()
 	done := make(chan struct{})
 	defer close(done)
@@ -57,7 +57,7 @@ func measure(f func(), limit time.Duration) (bytes uint64, took time.Duration) {
 			case <-done:
 				return
 			case <-tick.C:
-				if processTime()-start > 10*limit {
+				if processTime()-start > 10*Time {
 					panic("bounded: the import does not come back")
 				}
 			}

@@ -9,21 +9,22 @@ var kept []byte
 
 func TestCheck(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		f    func()
-		want int
+		name  string
+		limit time.Duration
+		f     func()
+		want  int
 	}{
-		{"nothing", func() {}, 0},
-		{"memory", func() {
+		{"nothing", Time, func() {}, 0},
+		{"memory", 1 << 60, func() {
 			kept = make([]byte, Fixed+1)
 		}, 1},
-		{"time", func() {
+		{"time", 100 * time.Millisecond, func() {
 			for start := processTime(); processTime()-start < 120*time.Millisecond; {
 			}
 		}, 1},
 	} {
 		c := faults(0)
-		if check(&c, 0, 100*time.Millisecond, tt.f); int(c) != tt.want {
+		if check(&c, 0, tt.limit, tt.f); int(c) != tt.want {
 			t.Errorf("%s: %d faults, want %d", tt.name, c, tt.want)
 		}
 	}
