@@ -130,9 +130,9 @@ func digest() map[string]uint64 {
 	sy, sn := make([]float32, 10), make([]float32, 140)
 	sv.Run(sy, sn, x[800:830], x[900:1040], alignedBytes(sv.Scratch()))
 	add("svdf", append(sy, sn...))
-	cv, _ := NewConv16(&Conv16Params{Shape: GemmShape(4, 6, 600), Weights: a8[:3600], Scale: []float64{1e-5}, Lo: -32768, Hi: 32767})
+	cv, _ := NewConv16(Generic, &Conv16Params{Shape: GemmShape(4, 6, 600), Weights: a8[:3600], Scale: []float64{1e-5}, Lo: -32768, Hi: 32767})
 	cy := make([]int16, 24)
-	cv.Run(cy, q16[:2400], 0, cv.Tasks())
+	cv.Run(cy, q16[:2400], alignedBytes(cv.Scratch()), 0, cv.Tasks())
 	add("conv16", cy)
 	ws := square("", 9, 16, 24, 3, 1, 1).ConvShape
 	wc, _ := NewConv(Generic, &ConvParams{Shape: ws, Weights: randFloats(r, ws.WeightLen(), 1), Bias: x[:24], Lo: -9, Hi: 9})

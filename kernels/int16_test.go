@@ -2,71 +2,128 @@ package kernels
 
 import (
 	"math"
-	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
-func TestConv16(t *testing.T) {
-	r := rand.New(rand.NewPCG(21, 22))
-	shapes := []ConvShape{GemmShape(3, 5, 700), GemmShape(1, 1, 1), GemmShape(2, 3, 513),
-		{N: 1, H: 5, W: 6, C: 4, O: 4, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, Top: 1, Left: 1, OH: 5, OW: 6, Groups: 4},
-		{N: 2, H: 7, W: 5, C: 6, O: 4, KH: 3, KW: 2, SH: 2, SW: 1, DH: 2, DW: 1, Top: 0, Left: 0, OH: 2, OW: 4, Groups: 2}}
-	for _, s := range shapes {
-		x, w, b := make([]int16, s.InLen()), randInt8s(r, s.WeightLen()), make([]int64, s.O)
-		for i := range x {
-			x[i] = int16(r.IntN(1<<16) - 1<<15)
+func TestConv16(t *testing.T)      { eachLevel(t, productShapes, checkConv16) }
+func TestDepthwise16(t *testing.T) { eachLevel(t, depthwiseShapes, checkConv16) }
+
+// TestConv16Deep has the greatest sums there are, which no int32 holds.
+func TestConv16Deep(t *testing.T) {
+	deep := func(*rand.Rand) []ConvShape {
+		return []ConvShape{GemmShape(1, 33, 513), GemmShape(13, 5, 700), GemmShape(2, 3, 1024), GemmShape(3, 2, 5000),
+			square("", 3, 400, 3, 3, 1, 1).ConvShape, square("", 4, 600, 2, 3, 1, 1).ConvShape, square("", 30, 4, 4, 24, 1, 4).ConvShape}
+	}
+	eachLevel(t, deep, func(t *testing.T, l Level, m *memory, s ConvShape) {
+		p := randomParams16(m.r, s)
+		for i := range p.Weights {
+			p.Weights[i] = -128
 		}
-		if s.C == 700 { // the greatest sums there are
-			for i := range x {
-				x[i] = math.MinInt16
+		x := make([]int16, s.InLen())
+		setAll(x, math.MinInt16)
+		runConv16(t, l, m, p, x)
+	})
+}
+
+func checkConv16(t *testing.T, l Level, m *memory, s ConvShape) {
+	x := make([]int16, s.InLen())
+	for i := range x {
+		x[i] = int16(m.r.Int())
+	}
+	runConv16(t, l, m, randomParams16(m.r, s), x)
+}
+
+func randomParams16(r *rand.Rand, s ConvShape) *Conv16Params {
+	p := &Conv16Params{Shape: s, Weights: randomInt8(r, s.WeightLen()), Lo: math.MinInt16, Hi: math.MaxInt16}
+	p.Scale = make([]float64, []int{1, s.O}[r.IntN(2)])
+	for i := range p.Scale {
+		p.Scale[i] = math.Exp(r.NormFloat64()) / (100 * math.Sqrt(float64(s.KH*s.KW*s.C/s.Groups)))
+	}
+	if r.IntN(20) == 0 { // products beyond int32
+		p.Scale[0] = math.Exp2(r.Float64() * 40)
+	}
+	if r.IntN(3) == 0 {
+		p.Lo, p.Hi = int32(r.IntN(20)), int32(100+r.IntN(30000))
+	}
+	if r.IntN(4) != 0 {
+		p.Bias = make([]int64, s.O)
+		for i := range p.Bias {
+			p.Bias[i] = r.Int64N(1<<20) - 1<<19
+		}
+		if r.IntN(10) == 0 {
+			p.Bias[0] = r.Int64() >> r.IntN(40)
+		}
+	}
+	return p
+}
+
+func runConv16(t *testing.T, l Level, m *memory, p *Conv16Params, x []int16) {
+	t.Helper()
+	s := &p.Shape
+	c, err := NewConv16(l, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.dw != nil {
+		c.dw.packed, c.dw.pad = m.packed(c.dw.packed), taken(m, c.dw.pad)
+	} else {
+		c.packed, c.pad = m.packed(c.packed), taken(m, c.pad)
+	}
+	src, dst := taken(m, x), take[int16](m, s.OutLen())
+	runTasks(t, m, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scratch, t0, t1) })
+	if want := conv16Ref(p, src); !slices.Equal(dst, want) {
+		for i, w := range want {
+			if dst[i] != w {
+				t.Fatalf("element %d is %d, want %d", i, dst[i], w)
 			}
-			for i := range w {
-				w[i] = -128
+		}
+	}
+}
+
+// conv16Ref is the convolution as its definition reads.
+func conv16Ref(p *Conv16Params, src []int16) []int16 {
+	s := &p.Shape
+	dst := make([]int16, 0, s.OutLen())
+	cg, og := s.C/s.Groups, s.O/s.Groups
+	for i := range s.N * s.OH * s.OW {
+		for o := range s.O {
+			var acc int64
+			if p.Bias != nil {
+				acc = p.Bias[o]
 			}
+			s.window(i/s.OW/s.OH, i/s.OW%s.OH, i%s.OW, func(tap, pixel int) {
+				if pixel < 0 {
+					return
+				}
+				w := p.Weights[(o*s.KH*s.KW+tap)*cg:][:cg]
+				for c, x := range src[pixel*s.C+o/og*cg:][:cg] {
+					acc += int64(x) * int64(w[c])
+				}
+			})
+			y := float64(acc) * p.Scale[o%len(p.Scale)]
+			dst = append(dst, int16(math.RoundToEven(min(max(y, float64(p.Lo)), float64(p.Hi)))))
 		}
-		scale := make([]float64, s.O)
-		for i := range b {
-			b[i] = r.Int64N(1<<40) - 1<<39
-			scale[i] = math.Ldexp(1+r.Float64(), -26)
-		}
-		p := &Conv16Params{Shape: s, Weights: w, Bias: b, Scale: scale, Lo: -30000, Hi: 31000}
-		c, err := NewConv16(p)
-		if err != nil {
+	}
+	return dst
+}
+
+func TestConv16Refuses(t *testing.T) {
+	for name, change := range map[string]func(p *Conv16Params){
+		"weights": func(p *Conv16Params) { p.Weights = p.Weights[1:] },
+		"bias":    func(p *Conv16Params) { p.Bias = make([]int64, 3) },
+		"scales":  func(p *Conv16Params) { p.Scale = make([]float64, 3) },
+		"scale":   func(p *Conv16Params) { p.Scale = []float64{math.NaN()} },
+		"clamp":   func(p *Conv16Params) { p.Hi = 40000 },
+	} {
+		p := &Conv16Params{Shape: GemmShape(1, 2, 3), Weights: make([]int8, 6), Scale: []float64{1}, Hi: 1}
+		if _, err := NewConv16(Generic, p); err != nil {
 			t.Fatal(err)
 		}
-		y := make([]int16, s.OutLen())
-		inPieces(r, c.Tasks(), func(from, to int) { c.Run(y, x, from, to) })
-		cg := s.C / s.Groups
-		for i := range y {
-			o, ox := i%s.O, i/s.O%s.OW
-			oy, n := i/s.O/s.OW%s.OH, i/s.O/s.OW/s.OH
-			acc := big.NewInt(b[o])
-			for ky := range s.KH {
-				for kx := range s.KW {
-					iy, ix := oy*s.SH-s.Top+ky*s.DH, ox*s.SW-s.Left+kx*s.DW
-					if iy < 0 || iy >= s.H || ix < 0 || ix >= s.W {
-						continue
-					}
-					for k := range cg {
-						xv := int64(x[((n*s.H+iy)*s.W+ix)*s.C+o/(s.O/s.Groups)*cg+k])
-						acc.Add(acc, big.NewInt(xv*int64(w[((o*s.KH+ky)*s.KW+kx)*cg+k])))
-					}
-				}
-			}
-			f, _ := new(big.Float).SetInt(acc).Float64()
-			want := int16(min(max(math.RoundToEven(f*scale[o]), -30000), 31000))
-			if y[i] != want {
-				t.Fatalf("%+v [%d] = %d, want %d", s, i, y[i], want)
-			}
+		change(p)
+		if _, err := NewConv16(Generic, p); err == nil {
+			t.Errorf("wrong %s accepted", name)
 		}
-	}
-	bad := &Conv16Params{Shape: GemmShape(1, 2, 3), Weights: make([]int8, 5), Scale: []float64{1}, Hi: 1}
-	if _, err := NewConv16(bad); err == nil {
-		t.Error("5 weights for 2x3 were accepted")
-	}
-	bad.Weights, bad.Hi = make([]int8, 6), 40000
-	if _, err := NewConv16(bad); err == nil {
-		t.Error("a clamp beyond int16 was accepted")
 	}
 }

@@ -37,6 +37,15 @@ type qGemmArgs struct {
 	Left uintptr
 }
 
+// The same struct describes a tile of a 16x8 product, whose KR counts int16 and whose
+// KC still counts bytes; Corr, Zero, Step, Next and Left are zero:
+//
+//	acc[r][n] = bias[n] + Σ over taps t, k of A[Off[t][r]+k] · W[t][k][n]    int32, which every sum fits
+//	C[r][n]   = int16(clamp(rne(float64(acc)·scale[n]), Lo, Hi))             the product fits int32
+//
+// There W is [NR]float64 scale, [NR]int32 bias, [Taps][KC/2/KR][NR][KR]int8, and Raw
+// gives the sums.
+
 // A qTile is what one tile of a list reads: A and Off of [qGemmArgs]. They are
 // plain numbers, for the list lies in scratch: what they point at is kept alive
 // by the caller's slices and the plan.
@@ -71,6 +80,10 @@ type gemmArgs struct {
 // with zeros to whole blocks; dwShape.pairs packs the weights as pairs of taps.
 // C is a multiple of CB unless the level's dwShape says that its kernels mask
 // the tail.
+//
+// For int16 codes (16x8) the scales are float64 and Zero is 0:
+//
+//	Out[p][c] = int16(clamp(rne(float64(acc)·scale[c]), Lo, Hi))             the product fits int32
 type qDWArgs struct {
 	A      unsafe.Pointer // base of the input, int8
 	Pad    unsafe.Pointer // C bytes of the input's zero point

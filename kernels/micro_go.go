@@ -12,6 +12,9 @@ var (
 	fgemmShapeGo = gemmShape{mr: 1, nr: 4, kr: 1}
 	qdwShapeGo   = dwShape{cb: 4, mask: true}
 	fdwShapeGo   = dwShape{cb: 4, mask: true}
+
+	gemm16ShapeGo = gemmShape{mr: 2, nr: 4, kr: 1}
+	dw16ShapeGo   = dwShape{cb: 4, mask: true}
 )
 
 // at returns the n elements that lie off bytes behind p, or pad if off is -1.
@@ -198,6 +201,72 @@ func dwGo(a *dwArgs) {
 				out[c+i] = clampFloat(sums[i]+bias[i], a.Lo, a.Hi)
 			}
 			w = unsafe.Add(w, 4*cb*(1+taps))
+		}
+	}
+}
+
+func gemm16Go(a *qGemmArgs) {
+	const mr, nr = 2, 4
+	scale, sums := (*[nr]float64)(a.W), [mr][nr]int32{}
+	sums[0] = *(*[nr]int32)(unsafe.Add(a.W, 8*nr))
+	sums[1] = sums[0]
+	w := unsafe.Add(a.W, 12*nr)
+	for _, off := range unsafe.Slice((*[mr]int32)(unsafe.Pointer(a.Off)), a.Taps) {
+		row0 := at[int16](a.A, a.Pad, off[0], a.KC/2)
+		row1 := at[int16](a.A, a.Pad, off[1], a.KC/2)[:len(row0)]
+		ws := unsafe.Slice((*[nr]int8)(w), len(row0))
+		for k, v := range row0 {
+			x0, x1, y := int32(v), int32(row1[k]), &ws[k]
+			y0, y1, y2, y3 := int32(y[0]), int32(y[1]), int32(y[2]), int32(y[3])
+			sums[0][0] += x0 * y0
+			sums[1][0] += x1 * y0
+			sums[0][1] += x0 * y1
+			sums[1][1] += x1 * y1
+			sums[0][2] += x0 * y2
+			sums[1][2] += x1 * y2
+			sums[0][3] += x0 * y3
+			sums[1][3] += x1 * y3
+		}
+		w = unsafe.Add(w, nr*len(row0))
+	}
+	for r := range a.Rows {
+		c := unsafe.Add(a.C, r*a.LDC)
+		if a.Raw != 0 {
+			copy(unsafe.Slice((*int32)(c), a.Cols), sums[r][:])
+			continue
+		}
+		for n := range unsafe.Slice((*int16)(c), a.Cols) {
+			*(*int16)(unsafe.Add(c, 2*n)) = int16(requantize64(int64(sums[r][n]), scale[n], 0, int32(a.Lo), int32(a.Hi)))
+		}
+	}
+}
+
+func dw16Go(a *qDWArgs) {
+	const cb = 4
+	taps := int(a.Taps)
+	offs := unsafe.Slice(a.Off, int(a.Pixels)*taps)
+	for p := range int(a.Pixels) {
+		off := offs[p*taps:][:taps]
+		out := unsafe.Slice((*int16)(unsafe.Add(a.Out, p*int(a.LDC))), a.C)
+		w := a.W
+		for c := 0; c < len(out); c += cb {
+			sums := *(*[cb]int32)(w)
+			ws := unsafe.Slice((*[cb]int16)(unsafe.Add(w, 4*cb)), taps)
+			scale := (*[cb]float64)(unsafe.Add(w, 4*cb+2*cb*taps))
+			n := min(cb, len(out)-c)
+			for t, o := range off {
+				x := unsafe.Add(a.Pad, 2*c)
+				if o >= 0 {
+					x = unsafe.Add(a.A, int(o)+2*c)
+				}
+				for i, v := range unsafe.Slice((*int16)(x), n) {
+					sums[i] += int32(v) * int32(ws[t][i])
+				}
+			}
+			for i := range n {
+				out[c+i] = int16(requantize64(int64(sums[i]), scale[i], 0, int32(a.Lo), int32(a.Hi)))
+			}
+			w = unsafe.Add(w, (12+2*taps)*cb)
 		}
 	}
 }

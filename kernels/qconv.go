@@ -82,7 +82,7 @@ func NewQConv(l Level, p *QConvParams) (*QConv, error) {
 		return nil, err
 	}
 	if p.Shape.depthwise() {
-		return &QConv{dw: newQDepthwise(l, p)}, nil
+		return &QConv{dw: newQDepthwise(l, p, nil)}, nil
 	}
 	tile := qgemmShape(l)
 	if tile.below1 && slices.Max(p.Scale) >= 1 {
@@ -139,7 +139,7 @@ func (c *QConv) PackedBytes() int {
 // panics if a buffer is shorter than the shape says.
 func (c *QConv) Run(dst, src []int8, scratch []byte, t0, t1 int) {
 	if c.dw != nil {
-		c.dw.run(dst, src, scratch, t0, t1)
+		c.dw.run(asBytes(dst), asBytes(src), scratch, t0, t1)
 		return
 	}
 	p := c.plan

@@ -9,7 +9,7 @@ import (
 
 // bindConvS16 binds int16 activations with int8 weights (16x8), multipliers in
 // float64.
-func bindConvS16(n *node, _ kernels.Level, s kernels.ConvShape, bias *value) (*step, error) {
+func bindConvS16(n *node, l kernels.Level, s kernels.ConvShape, bias *value) (*step, error) {
 	x, w, y := n.in[0], n.in[1], n.out[0]
 	if y.typ != format.Int16 || x.quant == nil || w.quant == nil || y.quant == nil || x.zero() != 0 || y.zero() != 0 {
 		return nil, n.errf("16x8 needs int16 input and output with zero point 0 and quantized weights")
@@ -31,10 +31,10 @@ func bindConvS16(n *node, _ kernels.Level, s kernels.ConvShape, bias *value) (*s
 			}
 		}
 	}
-	c, err := kernels.NewConv16(p)
+	c, err := kernels.NewConv16(l, p)
 	if err != nil {
 		return nil, n.errf("%v", err)
 	}
-	return &step{kernel: "portable 16x8", weights: len(p.Weights), tasks: c.Tasks(),
-		run: func(m *mem, _ []byte, t0, t1 int) { c.Run(m.i16(y), m.i16(x), t0, t1) }}, nil
+	return &step{kernel: productKernel(l, s) + " 16x8", asm: kernels.Conv16Asm(l), weights: c.PackedBytes(), packed: true, tasks: c.Tasks(), scratch: c.Scratch(),
+		run: func(m *mem, scratch []byte, t0, t1 int) { c.Run(m.i16(y), m.i16(x), scratch, t0, t1) }}, nil
 }
