@@ -91,11 +91,8 @@ func (tl *tail) readsOnly(part *format.Model, name string) bool {
 // check refuses tails of types that are not known, and those whose insides are
 // seen from elsewhere.
 func (tl *tail) check(m *format.Model, h *head) error {
-	switch q := tl.cut.Quant; {
-	case tl.cut.Type == format.Float32:
-	case (tl.cut.Type == format.Int8 || tl.cut.Type == format.Uint8) && q != nil && len(q.Scale) == 1:
-	default:
-		return &HeadError{Reason: fmt.Sprintf("tail: inputs %q of type %v are not known", tl.cut.Name, tl.cut.Type)}
+	if err := tl.checkCut(); err != nil {
+		return err
 	}
 	readers := map[string]int{}
 	for _, n := range m.Main().Nodes {
@@ -136,6 +133,14 @@ func (tl *tail) check(m *format.Model, h *head) error {
 	return nil
 }
 
+// checkCut refuses values at the cut that are not known as real numbers.
+func (tl *tail) checkCut() error {
+	if _, _, ok := realRange(tl.cut); !ok && tl.cut.Type != format.Float32 {
+		return &HeadError{Reason: fmt.Sprintf("tail: inputs %q of type %v are not known", tl.cut.Name, tl.cut.Type)}
+	}
+	return nil
+}
+
 // The names that a float tail gives to what it adds.
 const (
 	nodeCut   = "tail/q"
@@ -151,6 +156,12 @@ const (
 // and Courville, 2013). So it computes what the integers do, up to rounding. The
 // head of m is float32 already; m is shared, not changed.
 func (tl *tail) float(m *format.Model) (*format.Model, error) {
+	f, _, err := tl.real(m)
+	return f, err
+}
+
+// real is [tail.float]; it says too which of its tensors stand for the model's.
+func (tl *tail) real(m *format.Model) (f *format.Model, names map[string]string, err error) {
 	out := &format.Model{Header: m.Header, Symbols: m.Symbols, States: m.States}
 	g := *m.Main()
 	g.Nodes = nil
@@ -163,7 +174,7 @@ func (tl *tail) float(m *format.Model) (*format.Model, error) {
 			shared[in] = shared[in] || !inTail(n)
 		}
 	}
-	names := map[string]string{} // of the base's tensors in the tail
+	names = map[string]string{} // of the base's tensors in the tail
 	real := map[string]*format.Tensor{}
 	add := func(t *format.Tensor) {
 		if real[t.Name] == nil {
@@ -199,7 +210,7 @@ func (tl *tail) float(m *format.Model) (*format.Model, error) {
 			if names[in] == "" {
 				c, err := tl.constant(m, n, i)
 				if err != nil {
-					return nil, err
+					return nil, nil, err
 				}
 				if shared[in] && c.Type != m.Tensor(in).Type {
 					c.Name += tailFloat
@@ -241,7 +252,7 @@ func (tl *tail) float(m *format.Model) (*format.Model, error) {
 		}
 	}
 	out.Graphs = append([]*format.Graph{&g}, m.Graphs[1:]...)
-	return out, nil
+	return out, names, nil
 }
 
 // clip bounds the result of a layer to what its quantized form could hold.

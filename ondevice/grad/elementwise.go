@@ -20,7 +20,7 @@ func (b *bound[T]) unary() (rule, error) {
 		u.Op, slope = kernels.Relu, func(_, y T) T { return where(y > 0, T(1), 0) }
 	case "Clip":
 		u = kernels.Unary{Op: kernels.Clip, A: float64(lo), B: float64(hi)}
-		slope = func(x, _ T) T { return where(x >= lo && x <= hi, T(1), 0) }
+		slope = func(_, y T) T { return where(y > lo && y < hi, T(1), 0) }
 	case "LeakyRelu":
 		u.Op, u.A = kernels.LeakyRelu, float64(alpha)
 		slope = func(x, _ T) T { return where(x < 0, alpha, 1) }
@@ -67,7 +67,7 @@ func (b *bound[T]) unary() (rule, error) {
 			u.Op, slope = kernels.GeluTanh, geluTanhSlope[T]
 		}
 	}
-	if b.Op == "Relu" { // a clamp, of which the result says enough
+	if b.Op == "Relu" || b.Op == "Clip" { // a clamp, of which the result says enough
 		b.keeps = []*Tensor[T]{y}
 	}
 	return b.elementwise(kernels.UnaryFunc[T](u), slope), nil

@@ -85,6 +85,7 @@ type bound[T Float] struct {
 	index   int // among the nodes
 	lo, hi  T   // what a layer's results are clamped to
 
+	given bool         // its output's values come from elsewhere: see Given
 	keeps []*Tensor[T] // whose Data the way back reads
 	fresh []bool       // inputs whose Grad nothing was added to before
 	sets  bool         // fresh gradients are written, not added to
@@ -272,17 +273,37 @@ func (t *Tape[T]) Forward() {
 // Backward takes f for the identity (the straight-through estimator: Bengio,
 // Léonard and Courville, 2013, arXiv:1308.3432), so f should be near it.
 func (t *Tape[T]) Through(name string, f func(x []T)) error {
-	x := t.tensors[name]
-	if x == nil || x.made < 0 {
-		return fmt.Errorf("grad: no node of the tape computes %q", name)
+	x, b, err := t.maker(name)
+	if err != nil {
+		return err
 	}
-	b := t.nodes[x.made]
 	forward := b.forward
 	b.forward = func() {
 		forward()
 		f(x.Data)
 	}
 	return nil
+}
+
+// Given makes Forward take a computed tensor's values from f, which knows them from
+// elsewhere: from an integer network that has run. Backward goes through the node at
+// these values; a clamp passes a gradient on where they lie between its bounds.
+// What a layer with weights would compute is not computed then.
+func (t *Tape[T]) Given(name string, f func(x []T)) error {
+	_, b, err := t.maker(name)
+	if err != nil {
+		return err
+	}
+	b.given = len(b.out) == 1
+	return t.Through(name, f)
+}
+
+func (t *Tape[T]) maker(name string) (*Tensor[T], *bound[T], error) {
+	x := t.tensors[name]
+	if x == nil || x.made < 0 {
+		return nil, nil, fmt.Errorf("grad: no node of the tape computes %q", name)
+	}
+	return x, t.nodes[x.made], nil
 }
 
 // Backward adds the gradient of what is trained; it is complete after [Tape.Flush],
