@@ -19,6 +19,7 @@ type headNet struct {
 	x      []float32 // [block, dim] rows as real numbers
 	logits []float32 // [batch, classes]
 	delta  []float32 // [batch, classes]
+	other  []float32 // [dim] of the row that is mixed in
 	panel  []float32 // [batch, panel] columns of the batch, where it is more than a block
 }
 
@@ -28,6 +29,9 @@ func newHeadNet(p *TunePlan, s *samples, batch int) *headNet {
 		plan: p, rows: s.rows, codes: s.rows[0].codes(), lin: grad.NewLinear(p.level, dim, c),
 		x:      make([]float32, p.Block*dim),
 		logits: make([]float32, batch*c), delta: make([]float32, batch*c),
+	}
+	if p.opt.Mixup > 0 {
+		h.other = make([]float32, dim)
 	}
 	if batch > p.Block {
 		h.panel = make([]float32, batch*p.Panel)
@@ -52,27 +56,44 @@ func (h *headNet) input(dst []float32, i int32) {
 	f.decode(dst, f.Row(r), h.codes)
 }
 
+// feed writes what the head reads of sample k of a batch, the columns from on.
+func (h *headNet) feed(dst []float32, b *batch, k, from int) {
+	f, r := h.rows.at(b.rows[k])
+	f.decode(dst, f.Row(r)[f.Type.Bytes(from):], h.codes)
+	if b.other != nil {
+		f, r := h.rows.at(b.other[k])
+		other := h.other[:len(dst)]
+		f.decode(other, f.Row(r)[f.Type.Bytes(from):], h.codes)
+		b.mix(dst, other)
+	}
+	b.drop.apply(dst, k, from)
+}
+
 func (h *headNet) forward(logits []float32, idx []int32) error {
+	return h.run(logits, &batch{rows: idx})
+}
+
+func (h *headNet) run(logits []float32, b *batch) error {
 	c, dim := len(h.plan.Classes), h.plan.Dim
-	for k := 0; k < len(idx); k += h.plan.Block {
-		part := idx[k:min(k+h.plan.Block, len(idx))]
-		for j, i := range part {
-			h.input(h.x[j*dim:][:dim], i)
+	for k := 0; k < len(b.rows); k += h.plan.Block {
+		n := min(h.plan.Block, len(b.rows)-k)
+		for j := range n {
+			h.feed(h.x[j*dim:][:dim], b, k+j, 0)
 		}
-		if err := h.lin.Forward(logits[k*c:], h.x, len(part)); err != nil {
+		if err := h.lin.Forward(logits[k*c:], h.x, n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (h *headNet) learn(gradient []float32, idx []int32, loss lossFunc) (float64, error) {
-	c, dim, n := len(h.plan.Classes), h.plan.Dim, len(idx)
-	if err := h.forward(h.logits, idx); err != nil {
+func (h *headNet) learn(gradient []float32, b *batch, loss lossFunc) (float64, error) {
+	c, dim, n := len(h.plan.Classes), h.plan.Dim, len(b.rows)
+	if err := h.run(h.logits, b); err != nil {
 		return 0, err
 	}
 	delta := h.delta[:n*c]
-	sum := loss(delta, h.logits, idx)
+	sum := loss(delta, h.logits, 0, n)
 	if math.IsNaN(sum) || math.IsInf(sum, 0) {
 		return sum, nil
 	}
@@ -86,9 +107,8 @@ func (h *headNet) learn(gradient []float32, idx []int32, loss lossFunc) (float64
 	} else {
 		for k := 0; k < dim; k += h.plan.Panel {
 			w := min(h.plan.Panel, dim-k)
-			for j, i := range idx {
-				f, r := h.rows.at(i)
-				f.decode(h.panel[j*w:][:w], f.Row(r)[f.Type.Bytes(k):], h.codes)
+			for j := range n {
+				h.feed(h.panel[j*w:][:w], b, j, k)
 			}
 			if err := h.lin.WeightGrad(gradient, h.panel, delta, k, w, n); err != nil {
 				return 0, err

@@ -166,12 +166,18 @@ type Options struct {
 	WeightDecay float32 // of the weights, not the biases (L2)
 	L1          float32 // adds L1 times the sum of the weights' magnitudes to the loss of a batch
 	ClipNorm    float32 // largest norm of a gradient; 0: no limit
-	LR          float32 // learning rate; 0: derived from the features, for a tail then tried out on validation samples
-	Schedule    Schedule
-	Warmup      int // steps over which the rate rises to what the schedule says
-	Epochs      int // 0: as many as make 600 steps, but at least 10; an instant head has none
-	Batch       int // 0: 32
-	Patience    int // epochs without a better validation after which to stop; 0: never
+	Dropout     float32 // chance of an element that the head reads to be dropped in a step, in [0, 1)
+
+	// Mixup is the α of Beta(α, α), from which every step draws how much of another
+	// sample is mixed into each, values and labels, where the trained part begins; 0:
+	// none, at most 4. 0.2 is usual.
+	Mixup    float32
+	LR       float32 // learning rate; 0: derived from the features, for a tail then tried out on validation samples
+	Schedule Schedule
+	Warmup   int // steps over which the rate rises to what the schedule says
+	Epochs   int // 0: as many as make 600 steps, but at least 10; an instant head has none
+	Batch    int // 0: 32
+	Patience int // epochs without a better validation after which to stop; 0: never
 
 	// Val is the fraction of the samples of every class that is held out to
 	// choose the best epoch and to judge the result; 0: 0.2, negative: none.
@@ -265,6 +271,12 @@ func (o Options) withDefaults() (Options, error) {
 		return bad("label smoothing %v: it must be at least 0 and below 1", o.Smoothing)
 	case !(o.WeightDecay >= 0) || !(o.L1 >= 0) || !(o.ClipNorm >= 0):
 		return bad("weight decay %v, L1 %v and gradient norm %v must not be negative", o.WeightDecay, o.L1, o.ClipNorm)
+	case !(o.Dropout >= 0 && o.Dropout < 1):
+		return bad("dropout %v: it must be at least 0 and below 1", o.Dropout)
+	case !(o.Mixup == 0 || o.Mixup >= 0.05 && o.Mixup <= 4):
+		return bad("mixup %v: 0.05 to 4 are possible, or 0 for none", o.Mixup)
+	case o.Instant && (o.Dropout > 0 || o.Mixup > 0):
+		return bad("an instant head is not trained: dropout and mixup have no place")
 	case !(o.Val < 1):
 		return bad("validation part %v: it must be below 1", o.Val)
 	case o.Folds < 0 || o.Folds == 1 || o.Folds > 100:

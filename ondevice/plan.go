@@ -249,10 +249,10 @@ func (p *TunePlan) labels() []string {
 func (p *TunePlan) identity(digest [32]byte) [sha256.Size]byte {
 	o := p.opt
 	h := sha256.New()
-	fmt.Fprintf(h, "%x %q %q %v %v %x %v %x %x %x %x %v %d %d %d %x %d %v %d %d %v %v %x %x",
+	fmt.Fprintf(h, "%x %q %q %v %v %x %v %x %x %x %x %v %d %d %d %x %d %v %d %d %v %v %x %x %x %x",
 		digest, p.Feature, p.Classes, o.Tail, o.Loss, o.Smoothing, o.Optimizer, o.Momentum, o.WeightDecay,
 		o.ClipNorm, o.LR, o.Schedule, o.Epochs, o.Batch, o.Patience, o.Val, o.Folds, o.Replay != nil, o.Seed,
-		o.Warmup, o.Balanced, o.Instant, p.weightsOfClasses(), o.L1)
+		o.Warmup, o.Balanced, o.Instant, p.weightsOfClasses(), o.L1, o.Dropout, o.Mixup)
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
@@ -349,6 +349,9 @@ func (p *TunePlan) account(weights, arena int64) {
 		{"the head as kernels hold it", 2 * 4 * (dim + 1) * ((classes + 31) / 32 * 32)},
 		{"a block of rows and of the gradient", 4 * (int64(p.Block)*(dim+classes) + int64(p.Panel)*(batch+classes) + 2*batch*classes)},
 		{"a checkpoint", p.checkpointBytes() * 2},
+	}
+	if p.opt.Mixup > 0 {
+		training[2].Bytes += 4 * (dim + batch*classes)
 	}
 	if p.tail != nil {
 		training[0].Name = "weights, gradient, optimizer state and best weights of the tail"

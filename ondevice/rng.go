@@ -29,6 +29,7 @@ const (
 	streamInit
 	streamOrder
 	streamReservoir
+	streamStep // and the number of the step
 )
 
 func (r *rng) uint64() uint64 {

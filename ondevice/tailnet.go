@@ -2,6 +2,7 @@ package ondevice
 
 import (
 	"math"
+	"slices"
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/kernels"
@@ -19,7 +20,9 @@ type tailNet struct {
 	row     *grad.Tensor[float32]   // what the head reads
 	logits  *grad.Tensor[float32]   // what it gives
 	trained []*grad.Tensor[float32] // in the order of the parameters
+	mask    *grad.Tensor[float32]   // what multiplies the head's input; nil: no dropout
 	delta   []float32
+	other   []float32 // what the cut gives of the sample that is mixed in
 }
 
 // startModel returns the model with a float tail and a head at its start.
@@ -42,6 +45,9 @@ func (p *TunePlan) newTape(m *format.Model, level kernels.Level) (*tailNet, erro
 	gemm := nodeNamed(m, nodeGemm)
 	names, _ := p.tail.trained(m)
 	part := cut(m, []format.Input{{Tensor: source}}, gemm.Outputs[0])
+	if p.opt.Dropout > 0 {
+		gemm = maskHead(part)
+	}
 	tape, err := grad.NewTape(part, names, grad.OnLevel(level))
 	if err != nil {
 		return nil, err
@@ -50,6 +56,13 @@ func (p *TunePlan) newTape(m *format.Model, level kernels.Level) (*tailNet, erro
 	t := &tailNet{
 		plan: p, tape: tape, source: tape.Tensor(source), row: tape.Tensor(gemm.Inputs[0]), logits: tape.Tensor(gemm.Outputs[0]),
 		delta: make([]float32, len(p.Classes)),
+	}
+	if p.opt.Dropout > 0 {
+		t.mask = tape.Tensor(tensorMask)
+		ones(t.mask.Data)
+	}
+	if p.opt.Mixup > 0 {
+		t.other = make([]float32, len(t.source.Data))
 	}
 	for _, name := range names {
 		t.trained = append(t.trained, tape.Tensor(name))
@@ -105,10 +118,54 @@ func (t *tailNet) set([]float32) { // they are bound
 	}
 }
 
-func (t *tailNet) run(i int32) {
+func (t *tailNet) decode(dst []float32, i int32) {
 	f, r := t.rows.at(i)
-	f.decode(t.source.Data, f.Row(r), t.codes)
+	f.decode(dst, f.Row(r), t.codes)
+}
+
+func (t *tailNet) run(i int32) {
+	t.decode(t.source.Data, i)
 	t.tape.Forward()
+}
+
+// runSample is run for sample k of a batch.
+func (t *tailNet) runSample(b *batch, k int) {
+	t.decode(t.source.Data, b.rows[k])
+	if b.other != nil {
+		t.decode(t.other, b.other[k])
+		b.mix(t.source.Data, t.other)
+	}
+	if t.mask != nil {
+		ones(t.mask.Data)
+		b.drop.apply(t.mask.Data, k, 0)
+	}
+	t.tape.Forward()
+}
+
+// tensorMask is what dropout multiplies the head's input by.
+const tensorMask = "head/m"
+
+// maskHead puts a product with the mask before the head of a part of a model, which it
+// changes, and returns the new head.
+func maskHead(part *format.Model) *format.Node {
+	g := part.Main()
+	i := slices.IndexFunc(g.Nodes, func(n *format.Node) bool { return n.Name == nodeGemm })
+	gemm := *g.Nodes[i]
+	x := part.Tensor(gemm.Inputs[0])
+	masked := &format.Tensor{Name: tensorMask + "/y", Type: format.Float32, Shape: x.Shape}
+	part.Tensors = append(part.Tensors, masked, &format.Tensor{Name: tensorMask, Type: format.Float32, Shape: x.Shape})
+	g.Inputs = append(g.Inputs, format.Input{Tensor: tensorMask})
+	gemm.Inputs = slices.Clone(gemm.Inputs)
+	gemm.Inputs[0] = masked.Name
+	g.Nodes[i] = &gemm
+	g.Nodes = slices.Insert(g.Nodes, i, &format.Node{Name: tensorMask, Op: "Mul", Inputs: []string{x.Name, tensorMask}, Outputs: []string{masked.Name}})
+	return &gemm
+}
+
+func ones(x []float32) {
+	for i := range x {
+		x[i] = 1
+	}
 }
 
 func (t *tailNet) input(dst []float32, i int32) {
@@ -124,11 +181,14 @@ func (t *tailNet) forward(logits []float32, idx []int32) error {
 	return nil
 }
 
-func (t *tailNet) learn(gradient []float32, idx []int32, loss lossFunc) (sum float64, err error) {
+func (t *tailNet) learn(gradient []float32, b *batch, loss lossFunc) (sum float64, err error) {
 	clear(gradient)
-	for k, i := range idx {
-		t.run(i)
-		sum += loss(t.delta, t.logits.Data, idx[k:k+1])
+	if t.mask != nil {
+		defer ones(t.mask.Data) // what is judged is whole
+	}
+	for k := range b.rows {
+		t.runSample(b, k)
+		sum += loss(t.delta, t.logits.Data, k, 1)
 		if math.IsNaN(sum) || math.IsInf(sum, 0) {
 			t.tape.Flush() // what the samples before have left
 			return sum, nil

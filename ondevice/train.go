@@ -46,14 +46,14 @@ type net interface {
 	forward(logits []float32, idx []int32) error
 	// learn writes the gradient of the loss of a batch, which it returns. What
 	// it writes for a loss that is not finite does not matter.
-	learn(gradient []float32, idx []int32, loss lossFunc) (float64, error)
+	learn(gradient []float32, b *batch, loss lossFunc) (float64, error)
 	// input writes what the last layer reads for row i, as real numbers.
 	input(dst []float32, i int32)
 }
 
-// A lossFunc returns the loss of rows from their logits, summed, and writes its
-// gradient, that of the mean over the batch, to delta.
-type lossFunc func(delta, logits []float32, idx []int32) float64
+// A lossFunc returns the loss of n samples of a batch, the first of them at from, from
+// their logits, summed, and writes its gradient, that of the mean over the batch, to delta.
+type lossFunc func(delta, logits []float32, from, n int) float64
 
 // trainer is a net in training. Parameters lie in one vector, weights first,
 // then biases.
@@ -73,6 +73,7 @@ type trainer struct {
 	logits  []float32 // [block, classes]
 	labels  []int
 	wanted  []float32 // [batch, classes] targets of a batch
+	mixed   []float32 // [batch, classes] gradients by what is mixed in
 	lossSum float64   // of the epoch so far
 	seen    int       // samples of the epoch so far
 }
@@ -98,6 +99,9 @@ func newTrainer(p *TunePlan, s *samples, train []int32) (*trainer, error) {
 	}
 	if p.opt.Loss != CrossEntropy {
 		t.wanted = make([]float32, max(batch, p.Block)*c)
+	}
+	if p.opt.Mixup > 0 {
+		t.mixed = make([]float32, batch*c)
 	}
 	t.opt = p.newOptimizer()
 	t.sampler = p.newSampler(train, s)
@@ -247,6 +251,21 @@ func (t *trainer) weighted(delta, logits []float32, idx []int32, scale float32) 
 	return sum
 }
 
+// batchLoss is the loss of n samples of a batch, by its share of both that are mixed.
+func (t *trainer) batchLoss(b *batch, delta, logits []float32, from, n int) float64 {
+	scale := 1 / float32(len(b.rows))
+	if b.other == nil {
+		return t.weighted(delta, logits, b.rows[from:from+n], scale)
+	}
+	own := t.weighted(delta, logits, b.rows[from:from+n], float32(scale*b.share))
+	mixed := t.mixed[:n*len(t.plan.Classes)]
+	other := t.weighted(mixed, logits, b.other[from:from+n], float32(scale*(1-b.share)))
+	for i, v := range mixed {
+		delta[i] += v
+	}
+	return float64(own*float64(b.share)) + float64(other*float64(1-b.share))
+}
+
 // weighClasses returns the weights of the classes, 1 on average over the training
 // samples; nil if all are 1.
 func (t *trainer) weighClasses(train []int32) []float32 {
@@ -276,10 +295,10 @@ func (t *trainer) weighClasses(train []int32) []float32 {
 // batch whose loss is not leaves the weights alone.
 func (t *trainer) step() (ok bool, err error) {
 	idx := t.sampler.take(min(t.plan.opt.Batch, len(t.sampler.order)))
-	scale := 1 / float32(len(idx))
+	b := t.plan.newBatch(idx, t.opt.Steps())
 	t.net.set(t.params)
-	sum, err := t.net.learn(t.gradient, idx, func(delta, logits []float32, idx []int32) float64 {
-		v := t.weighted(delta, logits, idx, scale)
+	sum, err := t.net.learn(t.gradient, b, func(delta, logits []float32, from, n int) float64 {
+		v := t.batchLoss(b, delta, logits, from, n)
 		if !grad.Finite(delta) {
 			return math.NaN()
 		}
