@@ -53,6 +53,7 @@ var routeTable = []route{
 	{"GET /v2/models/{model}/train", scopeTrain, (*Server).trainingStatus},
 	{"DELETE /v2/models/{model}/train", scopeTrain, (*Server).cancelTraining},
 	{"POST /v2/models/{model}/train/plan", scopeTrain, (*Server).planTraining},
+	{"POST /v2/models/{model}/versions", scopeTrain, (*Server).publishVersion},
 	{"POST /v2/models/{model}/promote", scopeTrain, (*Server).promote},
 	{"POST /v2/models/{model}/rollback", scopeTrain, (*Server).rollback},
 
