@@ -12,6 +12,8 @@ import (
 type ConvParams struct {
 	Shape   ConvShape
 	Weights []float32 // [O][KH][KW][C/Groups], finite
+	Blocks  *Blocks   // unless nil, Codes are the weights, in blocks along C/Groups
+	Codes   []byte
 	Bias    []float32 // [O]; nil is +0
 	Lo, Hi  float32   // -Inf, +Inf for no clamp; 0, +Inf is relu
 }
@@ -21,7 +23,16 @@ func (p *ConvParams) check() error {
 	if err := s.check(4); err != nil {
 		return err
 	}
-	if err := checkLen("weights", len(p.Weights), s.WeightLen()); err != nil {
+	if b := p.Blocks; b != nil {
+		blocks := s.O * s.KH * s.KW * ceilDiv(b.Inner, max(b.Block, 1))
+		if b.Block < 1 || b.Inner != s.C/s.Groups || b.Bits != 4 && b.Bits != 8 || len(b.Scale) != blocks || len(b.Zero) > 0 && len(b.Zero) != blocks {
+			return fmt.Errorf("kernels: convolution: blocks of %d weights of %d bits, %d scales and %d zero points for weights [%d %d %d %d]",
+				b.Block, b.Bits, len(b.Scale), len(b.Zero), s.O, s.KH, s.KW, s.C/s.Groups)
+		}
+		if err := checkLen("bytes of codes", len(p.Codes), ceilDiv(s.WeightLen()*b.Bits, 8)); err != nil {
+			return err
+		}
+	} else if err := checkLen("weights", len(p.Weights), s.WeightLen()); err != nil {
 		return err
 	}
 	if p.Bias != nil {
@@ -40,9 +51,10 @@ func (p *ConvParams) check() error {
 type Conv struct {
 	level  Level
 	plan   *convPlan
-	row    bool // tiles are one row and done by gemv
+	row    bool // tiles are one row and done by gemv, of blocks by gemvBlocks
 	packed []byte
-	pad    []float32 // a tap's worth of zeros
+	blocks *blockPanels // instead of packed
+	pad    []float32    // a tap's worth of zeros
 	lo, hi float32
 	dw     *depthwise // set for depthwise shapes; the rest is then unused
 	wino   *winograd  // the same for Winograd's algorithm
@@ -52,6 +64,12 @@ type Conv struct {
 func NewConv(l Level, p *ConvParams) (*Conv, error) {
 	if err := p.check(); err != nil {
 		return nil, err
+	}
+	if p.Blocks != nil {
+		if c := newBlocked(l, p); c != nil {
+			return c, nil
+		}
+		p = p.dequantized()
 	}
 	if p.Shape.depthwise() {
 		return &Conv{dw: newDepthwise(l, p)}, nil
@@ -85,6 +103,34 @@ func newDirect(l Level, p *ConvParams) *Conv {
 	}
 }
 
+// dequantized returns p with its codes as weights.
+func (p *ConvParams) dequantized() *ConvParams {
+	q := *p
+	q.Blocks, q.Codes, q.Weights = nil, nil, make([]float32, p.Shape.WeightLen())
+	DequantizeBlocks(p.Blocks, q.Weights, p.Codes)
+	return &q
+}
+
+// newBlocked makes a convolution that keeps its weights in blocks, or returns nil
+// if there is none of its kind.
+func newBlocked(l Level, p *ConvParams) *Conv {
+	if p.Shape.depthwise() || p.Shape.Winograd() {
+		return nil
+	}
+	tile, row := fgemmShape(l), false
+	if s := &p.Shape; s.pointwise() && s.N*s.OH*s.OW == 1 && s.Groups == 1 {
+		if t, ok := blocksGemvShape(l); ok {
+			tile, row = t, true
+		}
+	}
+	plan := newConvPlan(p.Shape, tile, 4)
+	b := newBlockPanels(p, plan)
+	if b == nil {
+		return nil
+	}
+	return &Conv{level: l, plan: plan, row: row, blocks: b, pad: make([]float32, plan.kc), lo: p.Lo + 0, hi: p.Hi + 0}
+}
+
 // Tasks returns the number of independent pieces of the work.
 func (c *Conv) Tasks() int {
 	switch {
@@ -104,6 +150,9 @@ func (c *Conv) Scratch() int {
 	case c.wino != nil:
 		return c.wino.scratchBytes()
 	}
+	if c.blocks != nil && !c.row {
+		return c.plan.scratchBytes(c.plan.panelBytes())
+	}
 	return c.plan.scratchBytes(0)
 }
 
@@ -114,8 +163,18 @@ func (c *Conv) PackedBytes() int {
 		return len(c.dw.packed)
 	case c.wino != nil:
 		return len(c.wino.packed)
+	case c.blocks != nil:
+		return len(c.blocks.packed)
 	}
 	return len(c.packed)
+}
+
+// Bits is the size of the codes that the weights are kept as, 0 for float32.
+func (c *Conv) Bits() int {
+	if c.blocks == nil {
+		return 0
+	}
+	return c.blocks.bits
 }
 
 // Run does tasks [t0, t1). dst and src are the whole output and input. It
@@ -140,8 +199,18 @@ func (c *Conv) Run(dst, src []float32, scratch []byte, t0, t1 int) {
 		}
 		out := dst[t.image*p.rows*p.s.O+t.group*p.og:]
 		for n := t.pan0; n < t.pan1; n++ {
-			a.W = unsafe.Pointer(&c.packed[(t.group*p.panels+n)*p.panelBytes()])
 			a.Cols = uintptr(min(p.tile.nr, p.og-n*p.tile.nr))
+			switch i := t.group*p.panels + n; {
+			case c.blocks == nil:
+				a.W = unsafe.Pointer(&c.packed[i*p.panelBytes()])
+			case c.row:
+				c.blocks.gemv(c.level, &a, rows.base, out[n*p.tile.nr:], i)
+				continue
+			default:
+				panel := view[float32](rows.rest, 0, p.panelBytes()/4)
+				c.blocks.unpack(c.level, panel, i)
+				a.W = unsafe.Pointer(&panel[0])
+			}
 			for m := t.tile0; m < t.tile1; m++ {
 				a.A, a.Off = p.tileSource(&rows, &t, m)
 				a.Rows = uintptr(p.tileRows(m))

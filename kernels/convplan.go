@@ -256,7 +256,8 @@ func prepareRows(p *convPlan, t *convTask, src []byte, zero byte, scratch []byte
 	if p.gathered {
 		first := t.tile0 * p.tile.mr
 		p.gather(scratch, src, first, min(t.tile1*p.tile.mr, p.rows)-first)
-		return convRows{base: unsafe.Pointer(&scratch[0]), step: p.tile.mr * p.rowBytes}
+		rest := scratch[roundUp(p.copyLen*p.elem, cacheLine):]
+		return convRows{base: unsafe.Pointer(&scratch[0]), step: p.tile.mr * p.rowBytes, rest: rest}
 	}
 	if p.direct {
 		return convRows{

@@ -142,7 +142,11 @@ func (g *graph) bind() ([]*step, error) {
 	bind := func(i int) {
 		bound[i], errs[i] = g.nodes[i].bind(g.level)
 		if s := bound[i]; s != nil && s.packed {
-			g.model.Release(g.nodes[i].in[1].root().data)
+			w := g.nodes[i].in[1].root()
+			if codes := w.stored(); codes != nil {
+				w = codes.root()
+			}
+			g.model.Release(w.data)
 		}
 	}
 	var next atomic.Int64

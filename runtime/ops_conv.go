@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"encoding/binary"
+	"strconv"
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/kernels"
@@ -86,7 +87,17 @@ func bindProduct(n *node, l kernels.Level, s kernels.ConvShape) (*step, error) {
 
 func bindConvF32(n *node, l kernels.Level, s kernels.ConvShape, bias *value) (*step, error) {
 	x, w, y := n.in[0], n.in[1], n.out[0]
-	p := &kernels.ConvParams{Shape: s, Weights: w.constF32()}
+	p := &kernels.ConvParams{Shape: s}
+	var err error
+	if codes := w.stored(); codes != nil {
+		p.Codes = codes.root().data
+		p.Blocks, err = codes.blocks(n)
+	} else {
+		p.Weights = w.constF32()
+	}
+	if err != nil {
+		return nil, err
+	}
 	p.Lo, p.Hi = n.clampF32()
 	if bias != nil {
 		p.Bias = bias.constF32()
@@ -96,8 +107,11 @@ func bindConvF32(n *node, l kernels.Level, s kernels.ConvShape, bias *value) (*s
 		return nil, n.errf("%v", err)
 	}
 	kernel := productKernel(l, s)
-	if s.Winograd() {
+	switch {
+	case s.Winograd():
 		kernel = l.String() + " winograd"
+	case c.Bits() > 0:
+		kernel += " int" + strconv.Itoa(c.Bits()) + " blocks"
 	}
 	return &step{kernel: kernel, asm: l != kernels.Generic, weights: c.PackedBytes(), packed: true, tasks: c.Tasks(), scratch: c.Scratch(),
 		run: func(m *mem, scratch []byte, t0, t1 int) { c.Run(m.f32(y), m.f32(x), scratch, t0, t1) }}, nil

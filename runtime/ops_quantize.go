@@ -70,20 +70,41 @@ func bindDequantize(n *node, l kernels.Level) (*step, error) {
 // They are constants, so this runs once, when the graph is folded.
 func bindDequantizeBlocks(n *node) (*step, error) {
 	x, y := n.in[0], n.out[0]
-	q := x.quant
-	b := &kernels.Blocks{Bits: x.typ.Bits(), Unsigned: x.typ == format.Uint4, Block: q.Block, Scale: q.Scale, Zero: q.Zero}
-	switch {
-	case b.Bits != 4 && b.Bits != 8:
-		return nil, n.errf("blocks of %v have no kernel", x.typ)
-	case q.Block > 0:
-		b.Inner = x.shape[len(x.shape)-1]
-	case q.Axis == 0:
-		b.Inner = x.elems() / len(q.Scale)
-		b.Block = b.Inner
-	default:
-		return nil, n.errf("%v with a scale a channel of axis %d has no kernel; quantize it in blocks", x.typ, q.Axis)
+	b, err := x.blocks(n)
+	if err != nil {
+		return nil, err
 	}
 	return &step{run: func(m *mem, _ []byte, _, _ int) { kernels.DequantizeBlocks(b, m.f32(y), m.bytes(x)) }}, nil
+}
+
+// blocks returns the quantization of weights of 4 bits or in blocks, which n reads.
+func (v *value) blocks(n *node) (*kernels.Blocks, error) {
+	q := v.quant
+	b := &kernels.Blocks{Bits: v.typ.Bits(), Unsigned: v.typ == format.Uint4, Block: q.Block, Scale: q.Scale, Zero: q.Zero}
+	switch {
+	case b.Bits != 4 && b.Bits != 8:
+		return nil, n.errf("blocks of %v have no kernel", v.typ)
+	case q.Block > 0:
+		b.Inner = v.shape[len(v.shape)-1]
+	case q.Axis == 0:
+		b.Inner = v.elems() / len(q.Scale)
+		b.Block = b.Inner
+	default:
+		return nil, n.errf("%v with a scale a channel of axis %d has no kernel; quantize it in blocks", v.typ, q.Axis)
+	}
+	return b, nil
+}
+
+// stored returns the weights in blocks that v, the float32 operand of a product,
+// is computed from, or nil.
+func (v *value) stored() *value {
+	if v.later == nil || v.later.node.op != "DequantizeLinear" {
+		return nil
+	}
+	if w := v.later.in[0]; w.quant.Block > 0 && w.shape[len(w.shape)-1] == v.shape[len(v.shape)-1] {
+		return w
+	}
+	return nil
 }
 
 // bindRequantize binds Requantize: codes of one quantization to another's.
