@@ -17,7 +17,7 @@ import (
 // sequence for lstm, and name=NAME. A size n stands for classes.
 func Parse(line string, classes int) ([]Layer, error) {
 	var list []Layer
-	for _, part := range strings.Split(line, "+") {
+	for part := range strings.SplitSeq(line, "+") {
 		l, err := parseLayer(strings.TrimSpace(part), classes)
 		if err != nil {
 			return nil, fmt.Errorf("build: layer %q: %w", strings.TrimSpace(part), err)

@@ -43,6 +43,10 @@ type Options struct {
 	// weights.
 	Patience int
 
+	// Ordered takes the samples of every epoch in the data's order; else it is drawn
+	// anew.
+	Ordered bool
+
 	Seed     uint64      // of order, split, dropout and augmentation
 	Progress func(Epoch) // is told every epoch
 }

@@ -169,7 +169,9 @@ func (t *trainer) train(ctx context.Context, train, val *Data) (*Result, error) 
 	}
 	steps := t.o.Epochs * ((train.Len() + t.o.Batch - 1) / t.o.Batch)
 	for epoch := 1; epoch <= t.o.Epochs; epoch++ {
-		r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		if !t.o.Ordered {
+			r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		}
 		e := Epoch{Number: epoch, Train: train.Len(), Samples: train.Len()}
 		right := 0
 		for batch := range slices.Chunk(order, t.o.Batch) {
