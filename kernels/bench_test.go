@@ -83,6 +83,9 @@ func BenchmarkQDepthwise(b *testing.B) { benchLevels(b, benchDepthwise, benchQCo
 func BenchmarkConv(b *testing.B)       { benchLevels(b, benchShapes, benchConv) }
 func BenchmarkDepthwise(b *testing.B)  { benchLevels(b, benchDepthwise, benchConv) }
 
+func BenchmarkConv16(b *testing.B)      { benchLevels(b, benchShapes, benchConv16) }
+func BenchmarkDepthwise16(b *testing.B) { benchLevels(b, benchDepthwise, benchConv16) }
+
 func benchQConv(b *testing.B, l Level, s ConvShape) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	c, err := NewQConv(l, &QConvParams{
@@ -93,6 +96,26 @@ func benchQConv(b *testing.B, l Level, s ConvShape) {
 	}
 	src, dst, scratch := alignedSlice[int8](s.InLen()), alignedSlice[int8](s.OutLen()), alignedBytes(c.Scratch())
 	copy(src, randomInt8(rng, len(src)))
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Run(dst, src, scratch, 0, c.Tasks())
+	}
+}
+
+func benchConv16(b *testing.B, l Level, s ConvShape) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	weights := randomInt8(rng, s.WeightLen())
+	for i := range weights { // as far from 0 as those of networks
+		weights[i] /= 3
+	}
+	c, err := NewConv16(l, &Conv16Params{Shape: s, Weights: weights, Scale: []float64{1e-4}, Lo: math.MinInt16, Hi: math.MaxInt16})
+	if err != nil {
+		b.Fatal(err)
+	}
+	src, dst, scratch := alignedSlice[int16](s.InLen()), alignedSlice[int16](s.OutLen()), alignedBytes(c.Scratch())
+	for i := range src {
+		src[i] = int16(rng.Int())
+	}
 	b.ReportAllocs()
 	for b.Loop() {
 		c.Run(dst, src, scratch, 0, c.Tasks())
@@ -132,6 +155,6 @@ func benchConv(b *testing.B, l Level, s ConvShape) {
 }
 
 // alignedSlice returns n elements on a cache line, as a session's arena has them.
-func alignedSlice[T int8 | float32](n int) []T {
+func alignedSlice[T int8 | int16 | float32](n int) []T {
 	return view[T](alignedBytes(n*int(unsafe.Sizeof(*new(T)))), 0, n)
 }

@@ -2,10 +2,33 @@
 
 package kernels
 
-func gemm16Shape(Level) gemmShape      { return gemm16ShapeGo }
-func gemm16(_ Level, a *qGemmArgs)     { gemm16Go(a) }
+import "github.com/whet-edge/whet/kernels/amd64"
+
+func gemm16Shape(l Level) gemmShape {
+	switch l {
+	case AVX512, AVX512VNNI:
+		return gemmShape{mr: 12, nr: 32, kr: 2}
+	case AVX2, AVXVNNI:
+		return gemmShape{mr: 6, nr: 16, kr: 2}
+	}
+	return gemm16ShapeGo
+}
+
+func gemm16(l Level, a *qGemmArgs) {
+	switch l {
+	case AVX512VNNI:
+		amd64.Q16Gemm12x32VNNI((*amd64.QGemmArgs)(a))
+	case AVX512:
+		amd64.Q16Gemm12x32AVX512((*amd64.QGemmArgs)(a))
+	case AVX2, AVXVNNI:
+		amd64.Q16Gemm6x16AVX2((*amd64.QGemmArgs)(a))
+	default:
+		gemm16Go(a)
+	}
+}
+
 func dw16Shape(Level) dwShape          { return dw16ShapeGo }
 func dw16(_ Level, _ bool, a *qDWArgs) { dw16Go(a) }
 
 // Conv16Asm reports whether the level has assembly for 16x8 products.
-func Conv16Asm(Level) bool { return false }
+func Conv16Asm(l Level) bool { return l != Generic }
