@@ -220,7 +220,10 @@ func (t *ConvTrainer) ForwardTasks() int { return t.ahead.Tasks() }
 
 // InputGradTasks is told with [ConvTrainer.ForwardTasks].
 func (t *ConvTrainer) InputGradTasks() int {
-	if t.back == nil {
+	switch {
+	case t.thin:
+		return ceilDiv(t.s.C, tileCols)
+	case t.back == nil || t.spread() > 0: // dy is spread once
 		return 1
 	}
 	return t.back.Tasks()
@@ -237,8 +240,8 @@ func (t *ConvTrainer) InputGrad(dx, dy []float32, scratch []byte, t0, t1 int) {
 	switch {
 	case t.thin:
 		var sums [tileCols]float32
-		clear(dx[:s.C])
-		for c := 0; c < s.C; c += tileCols {
+		clear(dx[t0*tileCols : min(t1*tileCols, s.C)])
+		for c := t0 * tileCols; c < min(t1*tileCols, s.C); c += tileCols {
 			a := outerArgs{
 				A: unsafe.Pointer(&dy[0]), B: unsafe.Pointer(&t.w[c]), ACol: 4, BCol: uintptr(4 * s.C),
 				M: 1, N: uintptr(min(tileCols, s.C-c)), S: unsafe.Pointer(&sums[0]), C: unsafe.Pointer(&dx[c]),
@@ -260,6 +263,9 @@ func (t *ConvTrainer) InputGrad(dx, dy []float32, scratch []byte, t0, t1 int) {
 			copy(wide[((img*((s.OH-1)*s.SH+1)+y*s.SH)*w+x*s.SW)*s.O:][:s.O], dy[p*s.O:])
 		}
 		dy, scratch = wide, aligned[roundUp(4*len(wide), cacheLine):]
+	}
+	if t.spread() > 0 {
+		t0, t1 = 0, t.back.Tasks()
 	}
 	t.back.Run(dx, dy, scratch, t0, t1)
 }

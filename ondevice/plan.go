@@ -8,6 +8,7 @@ import (
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/kernels"
+	"github.com/whet-edge/whet/ondevice/grad"
 	"github.com/whet-edge/whet/runtime"
 )
 
@@ -43,6 +44,7 @@ type TunePlan struct {
 	tapeBytes  int64    // what one sample takes in training, with the tail's weights
 	known      []string // the model's own classes
 	level      kernels.Level
+	threads    int
 	regression bool
 	id         [sha256.Size]byte
 }
@@ -99,6 +101,11 @@ func Plan(m *format.Model, data Data, options Options) (*TunePlan, error) {
 	if p.kind, err = newFeatures(m, feature); err != nil {
 		return nil, err
 	}
+	prog, err := runtime.Compile(m, append(slices.Clone(opt.Runtime), runtime.WithOutputs(p.Feature))...)
+	if err != nil {
+		return nil, err
+	}
+	p.level, p.threads = prog.Level(), prog.Threads()
 	if opt.Replay != nil && !p.kind.sameKind(opt.Replay) {
 		return nil, fmt.Errorf("ondevice: the replayed features were not made by this model's %q: make them anew", p.Feature)
 	}
@@ -135,7 +142,7 @@ func Plan(m *format.Model, data Data, options Options) (*TunePlan, error) {
 		return nil, err
 	}
 	p.id = p.identity(digest)
-	return p, p.budget()
+	return p, p.budget(int64(prog.WeightBytes()), int64(prog.ArenaBytes()))
 }
 
 // classNames are the model's labels, with numbers for those that it lacks.
@@ -272,15 +279,11 @@ func (p *TunePlan) weightsOfClasses() []float32 {
 // code, runtime, stacks.
 const processBytes = 8 << 20
 
-// budget predicts the peak, with blocks as large as the budget allows.
-func (p *TunePlan) budget() error {
-	prog, err := runtime.Compile(p.model, append(slices.Clone(p.opt.Runtime), runtime.WithOutputs(p.Feature))...)
-	if err != nil {
-		return err
-	}
-	p.level = prog.Level()
+// budget predicts the peak, with blocks as large as the budget allows, from what
+// the frozen part takes.
+func (p *TunePlan) budget(weights, arena int64) error {
 	for p.Block, p.Panel = 32, 256; ; {
-		p.account(int64(prog.WeightBytes()), int64(prog.ArenaBytes()))
+		p.account(weights, arena)
 		if p.opt.Memory == 0 || p.PeakBytes <= p.opt.Memory {
 			return nil
 		}
@@ -306,7 +309,7 @@ func (p *TunePlan) countTail() error {
 			p.weights += n
 		}
 	}
-	t, err := p.newTape(m, kernels.Generic)
+	t, err := p.newTape(m, grad.OnThreads(p.level, p.threads))
 	if err != nil {
 		return fmt.Errorf("ondevice: tail %v: %w", p.Tail, err)
 	}

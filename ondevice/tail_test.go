@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -296,8 +297,9 @@ func TestTailBits(t *testing.T) {
 	m := convModel(t, labels...)
 	d := pictures(12, 2, labels...)
 	var want []byte
+	defer goruntime.GOMAXPROCS(goruntime.GOMAXPROCS(4)) // also where there are fewer cores
 	for _, level := range kernels.Levels() {
-		for _, threads := range []int{1, 2} {
+		for _, threads := range []int{1, 2, 4} {
 			o := Options{Tail: Last(3), Epochs: 2, Runtime: []runtime.Option{runtime.WithLevel(level), runtime.WithThreads(threads)}}
 			o.Gate = Gate{MinGain: -1, MaxClassDrop: 1}
 			delta, rep := tune(t, m, d, o, vfs.NewMem())

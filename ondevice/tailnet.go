@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/whet-edge/whet/format"
-	"github.com/whet-edge/whet/kernels"
 	"github.com/whet-edge/whet/ondevice/grad"
 )
 
@@ -37,7 +36,7 @@ func (p *TunePlan) startModel() (*format.Model, error) {
 }
 
 // newTape makes the tape of a float tail, from the cut to the logits.
-func (p *TunePlan) newTape(m *format.Model, level kernels.Level) (*tailNet, error) {
+func (p *TunePlan) newTape(m *format.Model, product grad.Product[float32]) (*tailNet, error) {
 	source := p.Feature
 	if p.tail.cut.Type != format.Float32 {
 		source = tensorCut
@@ -48,7 +47,7 @@ func (p *TunePlan) newTape(m *format.Model, level kernels.Level) (*tailNet, erro
 	if p.opt.Dropout > 0 {
 		gemm = maskHead(part)
 	}
-	tape, err := grad.NewTape(part, names, grad.OnLevel(level))
+	tape, err := grad.NewTape(part, names, product)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +76,7 @@ func newTailNet(p *TunePlan, s *samples, params, gradient []float32) (*tailNet, 
 	if err != nil {
 		return nil, err
 	}
-	t, err := p.newTape(m, p.level)
+	t, err := p.newTape(m, grad.OnThreads(p.level, p.threads))
 	if err != nil {
 		return nil, err
 	}

@@ -134,8 +134,15 @@ type team struct {
 
 func (t *team) init(s *Session) {
 	t.session = s
-	t.threads = min(s.prog.threads, goruntime.GOMAXPROCS(0), maxThreads)
-	if t.threads < 2 || !slices.ContainsFunc(s.prog.steps, func(st *step) bool { return st.shared }) {
+	if slices.ContainsFunc(s.prog.steps, func(st *step) bool { return st.shared }) {
+		t.hire(s.prog.threads)
+	}
+}
+
+// hire makes sure that the pool has workers for so many threads.
+func (t *team) hire(threads int) {
+	t.threads = min(threads, goruntime.GOMAXPROCS(0), maxThreads)
+	if t.threads < 2 {
 		return
 	}
 	pool.start.Lock()

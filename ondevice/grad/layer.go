@@ -35,9 +35,8 @@ func (b *bound[T]) newLayer(s kernels.ConvShape, back bool) layer[T] {
 	if err != nil {
 		panic(fmt.Sprintf("grad: node %q: %v", b.Name, err)) // the shape rules have checked the sizes
 	}
-	b.tape.bytes += int64(c.Bytes() + max(0, c.Scratch()-len(p.scratch)))
-	p.room(c.Scratch())
-	return any(&levelLayer{p, c}).(layer[T])
+	b.tape.bytes += int64(c.Bytes() + p.room(c.Scratch()))
+	return any(&levelLayer{p, c, s.N * s.OH * s.OW * s.O * s.KH * s.KW * (s.C / s.Groups)}).(layer[T])
 }
 
 // portableLayer is the layer that defines the bits of all.
@@ -64,19 +63,22 @@ func (l *portableLayer[T]) weightGrad(dw, x, dy []T) { kernels.ConvWeightGrad(&l
 type levelLayer struct {
 	p *leveled
 	*kernels.ConvTrainer
+	macs int // of each of the three
 }
 
 func (l *levelLayer) set(w, b []float32) { l.SetWeights(w, b) }
 
 func (l *levelLayer) forward(y, x []float32) {
-	l.p.run(l.Scratch(), l.ForwardTasks(), l.ConvTrainer.Forward, y, x)
+	l.p.run(l.macs, l.ForwardTasks(), l.ConvTrainer.Forward, y, x)
 }
 
 func (l *levelLayer) inputGrad(dx, dy []float32) {
-	l.p.run(l.Scratch(), l.InputGradTasks(), l.InputGrad, dx, dy)
+	l.p.run(l.macs, l.InputGradTasks(), l.InputGrad, dx, dy)
 }
 
-func (l *levelLayer) weightGrad(dw, x, dy []float32) { l.p.weightGrad(l.WeightGrad(), dw, x, dy) }
+func (l *levelLayer) weightGrad(dw, x, dy []float32) {
+	l.p.weightGrad(l.WeightGrad(), l.macs, dw, x, dy)
+}
 
 // unbounded are the bounds of results that nothing clamps.
 func unbounded[T Float]() (lo, hi T) { return T(math.Inf(-1)), T(math.Inf(1)) }

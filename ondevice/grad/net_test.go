@@ -3,6 +3,7 @@ package grad_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/whet-edge/whet/format"
@@ -96,5 +97,39 @@ func TestNets(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Threads do not show in the bits: a net whose layers are worth sharing.
+func TestThreads(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4)) // also where there are fewer cores
+	c := articleTail()
+	m := c.model()
+	run := func(p grad.Product[float32]) *grad.Tape[float32] {
+		tape, err := grad.NewTape(m, append(c.params, "x"), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tape.Reserve(3)
+		r := rand.New(rand.NewPCG(7, 8))
+		for range 3 {
+			copy(tape.Tensor("x").Data, randoms[float32](r, 13*13*32))
+			tape.Forward()
+			tape.Backward(randoms[float32](r, 10))
+		}
+		tape.Flush()
+		return tape
+	}
+	want := run(grad.OnLevel(kernels.Best()))
+	for _, l := range kernels.Levels() {
+		for _, threads := range []int{1, 2, 4} {
+			if l == kernels.Generic && threads < 4 { // it is slow
+				continue
+			}
+			got := run(grad.OnThreads(l, threads))
+			for _, p := range append(c.params, "x") {
+				same(t, fmt.Sprint(l, " ", threads, " threads ", p), got.Tensor(p).Grad, want.Tensor(p).Grad)
+			}
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/whet-edge/whet/kernels"
+	"github.com/whet-edge/whet/runtime"
 )
 
 // A Product is what the costly rules compute with: [Portable], or the kernels of a
@@ -16,6 +17,8 @@ type Product[T Float] interface {
 	// denseGrad adds dyᵀ x of n samples to dw [out, in], one chain over the samples.
 	denseGrad(dw, x, dy []T, n, in, out int)
 
+	begin() // of many products: threads are taken until end
+	end()
 	add(dst, src []T) // dst += src
 	level() kernels.Level
 	sumRows(dst, src []T, rows, n int) // dst[j] += Σ over the rows, ascending from +0, of src[r,j]
@@ -33,6 +36,10 @@ func (Portable[T]) denseGrad(dw, x, dy []T, n, in, out int) {
 	kernels.ConvWeightGrad(&s, dw, x, dy)
 }
 
+func (Portable[T]) begin() {}
+
+func (Portable[T]) end() {}
+
 func (Portable[T]) level() kernels.Level { return kernels.Generic }
 
 func (Portable[T]) add(dst, src []T) { addTo(dst, src) }
@@ -48,25 +55,49 @@ func (Portable[T]) within(dy, y []T, lo, hi T) {
 }
 
 // OnLevel returns the product on the matrix kernels of a level.
-func OnLevel(level kernels.Level) Product[float32] { return &leveled{l: level} }
+func OnLevel(level kernels.Level) Product[float32] { return OnThreads(level, 1) }
+
+// OnThreads returns the product on the matrix kernels of a level, which at most so
+// many threads of package runtime's pool share. The threads do not show in the bits.
+func OnThreads(level kernels.Level, threads int) Product[float32] {
+	return &leveled{l: level, crew: runtime.NewCrew(threads)}
+}
 
 type leveled struct {
-	l       kernels.Level
-	scratch []byte
-	turned  []float32
+	l      kernels.Level
+	crew   *runtime.Crew
+	bytes  int // of a thread's scratch
+	turned []float32
 }
 
-// room returns scratch of n bytes.
-func (l *leveled) room(n int) []byte {
-	if len(l.scratch) < n {
-		l.scratch = make([]byte, n)
+func (l *leveled) begin() { l.crew.Begin() }
+
+func (l *leveled) end() { l.crew.End() }
+
+// room makes scratch of n bytes for every thread, and returns how many bytes that
+// are more than before.
+func (l *leveled) room(n int) int {
+	more := max(0, n-l.bytes)
+	l.bytes += more
+	l.crew.Room(n)
+	return more * l.crew.Threads()
+}
+
+// worth is how many multiply-adds make up for what it costs to share them: a few
+// microseconds' worth.
+const worth = 1 << 17
+
+// run does all tasks of a kernel of so many multiply-adds.
+func (l *leveled) run(macs, tasks int, kernel func(dst, src []float32, scratch []byte, t0, t1 int), dst, src []float32) {
+	l.share(macs, tasks, func(scratch []byte, t0, t1 int) { kernel(dst, src, scratch, t0, t1) })
+}
+
+func (l *leveled) share(macs, tasks int, f func(scratch []byte, t0, t1 int)) {
+	if macs < worth {
+		l.crew.Alone(tasks, f)
+		return
 	}
-	return l.scratch
-}
-
-// run does all tasks of a kernel.
-func (l *leveled) run(scratch, tasks int, kernel func(dst, src []float32, scratch []byte, t0, t1 int), dst, src []float32) {
-	kernel(dst, src, l.room(scratch), 0, tasks)
+	l.crew.Run(tasks, f)
 }
 
 func (l *leveled) pack(b []float32, m, n, k int) *kernels.Conv {
@@ -75,6 +106,7 @@ func (l *leveled) pack(b []float32, m, n, k int) *kernels.Conv {
 	if err != nil {
 		panic(fmt.Sprintf("grad: product of %d x %d x %d: %v", m, n, k, err)) // the tape has checked the sizes
 	}
+	l.room(c.Scratch())
 	return c
 }
 
@@ -83,19 +115,19 @@ func (l *leveled) pack(b []float32, m, n, k int) *kernels.Conv {
 func (l *leveled) Multiply(dst, a, b []float32, m, n, k int) {
 	if m >= n {
 		c := l.pack(b, m, n, k)
-		l.run(c.Scratch(), c.Tasks(), c.Run, dst, a)
+		l.run(m*n*k, c.Tasks(), c.Run, dst, a)
 		return
 	}
 	c := l.pack(a, n, m, k)
 	if len(l.turned) < n*m {
 		l.turned = make([]float32, n*m)
 	}
-	l.run(c.Scratch(), c.Tasks(), c.Run, l.turned, b)
+	l.run(m*n*k, c.Tasks(), c.Run, l.turned, b)
 	transposed(dst, l.turned[:n*m], n, m)
 }
 
-func (l *leveled) weightGrad(g *kernels.WeightGrad, dw, x, dy []float32) {
-	g.Run(dw, x, dy, l.room(g.Scratch()), 0, g.Tasks())
+func (l *leveled) weightGrad(g *kernels.WeightGrad, macs int, dw, x, dy []float32) {
+	l.share(macs, g.Tasks(), func(scratch []byte, t0, t1 int) { g.Run(dw, x, dy, scratch, t0, t1) })
 }
 
 func (l *leveled) denseGrad(dw, x, dy []float32, n, in, out int) {
@@ -103,7 +135,8 @@ func (l *leveled) denseGrad(dw, x, dy []float32, n, in, out int) {
 	if err != nil {
 		panic(fmt.Sprintf("grad: dense layer of %d x %d x %d: %v", n, in, out, err)) // the tape has checked the sizes
 	}
-	l.weightGrad(g, dw, x, dy)
+	l.room(g.Scratch())
+	l.weightGrad(g, n*in*out, dw, x, dy)
 }
 
 func (l *leveled) level() kernels.Level { return l.l }

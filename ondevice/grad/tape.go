@@ -20,6 +20,7 @@ import (
 // gradients last from the first that adds to them to the one that made the value
 // (see plan.go): between the two runs a sample keeps little.
 type Tape[T Float] struct {
+	product Product[T]
 	tensors map[string]*Tensor[T]
 	outputs []*Tensor[T]
 	nodes   []*bound[T]
@@ -114,7 +115,7 @@ func (b *bound[T]) input(i int) *Tensor[T] {
 // compute, the graph's outputs last until the next run; others may be gone
 // when Forward returns.
 func NewTape[T Float](m *format.Model, train []string, product Product[T]) (*Tape[T], error) {
-	t := &Tape[T]{tensors: map[string]*Tensor[T]{}}
+	t := &Tape[T]{product: product, tensors: map[string]*Tensor[T]{}}
 	g := m.Main()
 	trained := map[string]bool{}
 	for _, name := range train {
@@ -264,6 +265,8 @@ func (t *Tape[T]) Outputs() []*Tensor[T] { return t.outputs }
 
 // Forward computes the outputs from the inputs and constants.
 func (t *Tape[T]) Forward() {
+	t.product.begin()
+	defer t.product.end()
 	for _, b := range t.nodes {
 		b.forward()
 	}
@@ -318,6 +321,8 @@ func (t *Tape[T]) Backward(seed ...[]T) {
 			addTo(y.Grad, seed[i])
 		}
 	}
+	t.product.begin()
+	defer t.product.end()
 	for _, b := range slices.Backward(t.nodes) {
 		if b.backward == nil {
 			continue
@@ -339,6 +344,8 @@ func (t *Tape[T]) Backward(seed ...[]T) {
 // Flush completes the gradients of the samples that went backward since the last
 // one.
 func (t *Tape[T]) Flush() {
+	t.product.begin()
+	defer t.product.end()
 	for _, b := range t.nodes {
 		if b.flush != nil {
 			b.flush()

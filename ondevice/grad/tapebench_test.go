@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/whet-edge/whet/format"
@@ -141,7 +142,8 @@ func mobileNet(side int) *chain {
 	return c
 }
 
-// BenchmarkStep is a step of SGD with momentum: forward, loss, backward, update.
+// BenchmarkStep is a step of SGD with momentum: forward, loss, backward, update; -cpu
+// says on how many threads.
 func BenchmarkStep(b *testing.B) {
 	for _, net := range []struct {
 		name string
@@ -150,7 +152,7 @@ func BenchmarkStep(b *testing.B) {
 	}{{"article", articleNet(), 784}, {"tail", articleTail(), 13 * 13 * 32}, {"mobilenet", mobileNet(224), 224 * 224 * 3}} {
 		for _, batch := range []int{1, 16, 64} {
 			b.Run(fmt.Sprint(net.name, "/", batch), func(b *testing.B) {
-				tape, err := grad.NewTape(net.c.model(), net.c.params, grad.OnLevel(kernels.Best()))
+				tape, err := grad.NewTape(net.c.model(), net.c.params, grad.OnThreads(kernels.Best(), runtime.GOMAXPROCS(0)))
 				if err != nil {
 					b.Fatal(err)
 				}
