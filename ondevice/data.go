@@ -32,6 +32,11 @@ type Sample struct {
 	// Samples of one source are alike, so a split never puts them on both sides.
 	// Empty: the sample is a source of its own.
 	Source string
+
+	// ViewOf marks a changed copy of an earlier sample (package augment makes such): the
+	// number of that sample, counted from 1; 0: it is none. A view is trained on where
+	// its sample is, and nothing is ever judged by it.
+	ViewOf int
 }
 
 // Samples is Data in memory.

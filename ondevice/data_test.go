@@ -295,6 +295,63 @@ func TestNoLeak(t *testing.T) {
 }
 
 // TestReservoir: every row is kept with the same probability.
+// Views follow their samples: never judged by, never on the other side, gone with a
+// sample that the validation data has too.
+func TestViews(t *testing.T) {
+	labels := []string{"a", "b"}
+	m := testModel(t, labels...)
+	d := testSamples(10, 2, labels...)
+	n := len(d)
+	for i := range 2 * n {
+		v := d[i%n]
+		v.Input, v.Source, v.ViewOf = slices.Clone(v.Input), "", i%n+1
+		v.Input[i%testIn] ^= 1
+		d = append(d, v)
+	}
+	prepare := func(o Options) *samples {
+		o.fs = vfs.NewMem()
+		p, err := Plan(m, d, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j, err := newJob(p, "t.job")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := j.prepare(t.Context(), &Report{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := prepare(Options{})
+	if len(s.val) != 4 || len(s.train) != 3*(n-4) {
+		t.Errorf("%d validation and %d training samples of %d and %d views", len(s.val), len(s.train), n, 2*n)
+	}
+	for _, i := range s.train {
+		if slices.Contains(s.val, i%int32(n)) {
+			t.Errorf("row %d, of validation sample %d, is trained on", i, i%int32(n))
+		}
+	}
+	if s := prepare(Options{Folds: 4}); len(s.judged()) != n {
+		t.Errorf("%d samples are judged by folds of %d", len(s.judged()), n)
+	}
+	if s := prepare(Options{ValData: d[:3]}); len(s.train) != 3*(n-3) {
+		t.Errorf("%d rows are left of %d when three samples are validation data too", len(s.train), 3*n)
+	}
+	d[2].ViewOf = 3
+	if _, err := Plan(m, d, Options{}); err == nil {
+		t.Error("a view of a later sample was taken")
+	}
+	if _, err := Plan(m, testSamples(10, 3, labels...), Options{ValData: d[1:2:2]}); err != nil {
+		t.Error(err)
+	}
+	d[1].ViewOf = 1
+	if _, err := Plan(m, testSamples(10, 3, labels...), Options{ValData: d[:2]}); err == nil {
+		t.Error("a view was taken to judge by")
+	}
+}
+
 func TestReservoir(t *testing.T) {
 	const n, keep, rounds = 20, 5, 2000
 	count := [n]int{}

@@ -272,7 +272,7 @@ func (j *Job) fold(ctx context.Context, s *samples, c *checkpoint, rep *Report) 
 		if err != nil {
 			return err
 		}
-		m, err := j.serve(ctx, tuned[0], j.plan.Classes, s, held, nil)
+		m, err := j.serve(ctx, tuned[0], j.plan.Classes, s, s.originals(held), nil)
 		if err != nil {
 			return err
 		}
@@ -290,6 +290,7 @@ type samples struct {
 	rows       rowSet
 	class      []int32     // of each row
 	targets    [][]float32 // of each row; nil: by class
+	viewOf     []int32     // of each row, the row that it is a view of; -1: none
 	train, val []int32     // ascending
 	folds      [][]int32   // of train, ascending
 }
@@ -299,7 +300,17 @@ func (s *samples) judged() []int32 {
 	if len(s.folds) == 0 {
 		return s.val
 	}
-	return slices.Concat(s.folds...)
+	return s.originals(slices.Concat(s.folds...))
+}
+
+// originals returns the samples among idx that are not views of others.
+func (s *samples) originals(idx []int32) (list []int32) {
+	for _, i := range idx {
+		if s.viewOf[i] < 0 {
+			list = append(list, i)
+		}
+	}
+	return list
 }
 
 // prepare gets the features of all samples and divides them.
@@ -317,7 +328,12 @@ func (j *Job) prepare(ctx context.Context, rep *Report) (*samples, error) {
 		if x.Source == "" {
 			src = "id " + string(id[:]) // equal inputs are one source
 		}
-		source = append(source, src)
+		of := int32(-1)
+		if x.ViewOf > 0 {
+			of = int32(x.ViewOf - 1)
+			src = source[of]
+		}
+		source, s.viewOf = append(source, src), append(s.viewOf, of)
 		s.class = append(s.class, int32(max(0, slices.Index(p.Classes, x.Label))))
 		s.targets = append(s.targets, x.Target)
 	}
@@ -338,6 +354,7 @@ func (j *Job) prepare(ctx context.Context, rep *Report) (*samples, error) {
 			s.folds = g.folds(k, p.opt.Seed)
 		} else {
 			s.train, s.val = g.split(p.opt.Val, p.opt.Seed)
+			s.val = s.originals(s.val)
 		}
 		return s, nil
 	}
@@ -353,7 +370,11 @@ func (j *Job) prepare(ctx context.Context, rep *Report) (*samples, error) {
 		inVal[held.ids[i]] = true
 	}
 	for i := range int32(n) {
-		if f, k := s.rows.at(i); inVal[f.ids[k]] {
+		f, k := s.rows.at(i)
+		if of := s.viewOf[i]; of >= 0 {
+			f, k = s.rows.at(of)
+		}
+		if inVal[f.ids[k]] {
 			rep.Repeats++
 			continue
 		}

@@ -171,6 +171,9 @@ func (p *TunePlan) chooseClasses() error {
 	look := func(d Data) error {
 		for i := range d.Len() {
 			s := d.Sample(i)
+			if s.ViewOf < 0 || s.ViewOf > i || s.ViewOf > 0 && d.Sample(s.ViewOf-1).ViewOf > 0 {
+				return fmt.Errorf("ondevice: sample %d is said to be a view of sample number %d, counted from 1: that must be an earlier one, and no view itself", i, s.ViewOf)
+			}
 			if s.Target == nil {
 				see(s.Label)
 				continue
@@ -191,6 +194,11 @@ func (p *TunePlan) chooseClasses() error {
 	if v := p.opt.ValData; v != nil {
 		if err := look(v); err != nil {
 			return err
+		}
+		for i := range v.Len() {
+			if v.Sample(i).ViewOf > 0 {
+				return fmt.Errorf("ondevice: validation sample %d is a changed view of another: only samples as they came judge", i)
+			}
 		}
 	}
 	if r := p.opt.Replay; r != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/ondevice"
+	"github.com/whet-edge/whet/ondevice/augment"
 	_ "github.com/whet-edge/whet/ondevice/grad/more" // any tail trains
 	"github.com/whet-edge/whet/runtime/pre"
 )
@@ -57,6 +58,9 @@ type tuneFlags struct {
 	schedule, optimizer                    string
 	decay, l1, clip, smoothing             float32
 	batch                                  int
+	augment                                string
+	views                                  int
+	mixup, dropout                         float32
 	epochs, folds, warmup, patience        int
 	balance, instant                       bool
 	seed                                   uint64
@@ -104,6 +108,10 @@ TUNED.whetd.job.features is a cache and may be deleted.`,
 	fl.Float32Var(&f.l1, "l1", 0, "what the weights' magnitudes add to the loss")
 	fl.Float32Var(&f.clip, "clip", 0, "largest norm of a gradient (default: no limit)")
 	fl.Float32Var(&f.smoothing, "smoothing", 0, "of labels, for --loss ce, such as 0.1")
+	fl.StringVar(&f.augment, "augment", "", "train on changed views too, such as shift=0.1,flip,brightness=0.2 or slide=0.1,scale=0.3,noise=0.02,mask=0.15 ("+strings.Join(augment.Names(), ", ")+")")
+	fl.IntVar(&f.views, "views", 4, "changed views of each sample, for --augment")
+	fl.Float32Var(&f.mixup, "mixup", 0, "mix each sample with another, by shares from Beta(α, α), such as 0.2")
+	fl.Float32Var(&f.dropout, "dropout", 0, "chance of each element that the head reads to be dropped in a step, such as 0.3")
 	fl.IntVar(&f.warmup, "warmup", 0, "steps over which the learning rate rises at the start")
 	fl.IntVar(&f.patience, "patience", 0, "stop after so many epochs without a better validation (default: never)")
 	fl.BoolVar(&f.balance, "balance", false, "weigh classes by the inverse of their number of samples")
@@ -162,10 +170,17 @@ func (f *tuneFlags) options() (ondevice.Options, error) {
 		return o, usagef("--batch %d: 1 to %d are possible, or 0 for 32", f.batch, 1<<16)
 	case !(f.decay >= 0) || !(f.l1 >= 0) || !(f.clip >= 0):
 		return o, usagef("--weight-decay %v, --l1 %v and --clip %v must not be negative", f.decay, f.l1, f.clip)
+	case !(f.dropout >= 0 && f.dropout < 1) || f.mixup != 0 && !(f.mixup >= 0.05 && f.mixup <= 4):
+		return o, usagef("--dropout %v, at least 0 and below 1, and --mixup %v, 0.05 to 4, are needed", f.dropout, f.mixup)
+	case f.instant && (f.dropout > 0 || f.mixup > 0):
+		return o, usagef("--instant trains nothing: without --dropout and --mixup")
+	case f.views < 1 || f.views > 1000:
+		return o, usagef("--views %d: 1 to 1000 are possible", f.views)
 	case !(f.smoothing >= 0 && f.smoothing < 1) || f.smoothing > 0 && f.loss != "ce":
 		return o, usagef("--smoothing %v is for --loss ce: at least 0 and below 1", f.smoothing)
 	}
 	o.Batch, o.WeightDecay, o.L1, o.ClipNorm, o.Smoothing = f.batch, f.decay, f.l1, f.clip, f.smoothing
+	o.Mixup, o.Dropout = f.mixup, f.dropout
 	switch f.schedule {
 	case "linear":
 		o.Schedule = ondevice.Linear
@@ -248,7 +263,17 @@ func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
 		}
 		bar.set(p.Done)
 	}
-	plan, err := ondevice.Plan(m, tuneData{data}, opt)
+	samples := ondevice.Data(tuneData{data})
+	if f.augment != "" {
+		changes, err := augment.Parse(f.augment)
+		if err != nil {
+			return usagef("--augment: %v", err)
+		}
+		if samples, err = augment.Views(samples, m, changes, f.views, f.seed); err != nil {
+			return fileError(model, err)
+		}
+	}
+	plan, err := ondevice.Plan(m, samples, opt)
 	if budget := (*ondevice.BudgetError)(nil); errors.As(err, &budget) {
 		mib := (budget.Need + 1<<20 - 1) >> 20
 		return fmt.Errorf("%s: %w; --memory %dMiB is enough", model, err, mib)

@@ -162,26 +162,20 @@ func TestJobKilled(t *testing.T) {
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
-				exit := make(chan error, 1)
-				go func() { exit <- cmd.Wait() }()
-				select {
-				case err := <-exit:
-					switch {
-					case err == nil:
-						over = true
-					case ballast != "":
-						filled++
-					case bytes.Contains(cmd.Stderr.(*bytes.Buffer).Bytes(), []byte("file too large")):
-						short++
-					default:
-						t.Fatalf("%s after %d kills: %v\n%s", kind, killed, err, cmd.Stderr)
-					}
-				case <-time.After(after):
-					if err := cmd.Process.Kill(); err != nil {
-						t.Fatal(err)
-					}
-					<-exit // that it was killed
+				stop := time.AfterFunc(after, func() { _ = cmd.Process.Kill() }) // it may have ended by itself
+				err := cmd.Wait()
+				stop.Stop()
+				switch {
+				case err == nil:
+					over = true
+				case cmd.ProcessState.ExitCode() < 0: // by the signal
 					killed++
+				case ballast != "":
+					filled++
+				case bytes.Contains(cmd.Stderr.(*bytes.Buffer).Bytes(), []byte("file too large")):
+					short++
+				default:
+					t.Fatalf("%s after %d kills: %v\n%s", kind, killed, err, cmd.Stderr)
 				}
 				if ballast != "" {
 					if err := os.Remove(ballast); err != nil {
