@@ -1,10 +1,8 @@
 package pre
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,29 +69,6 @@ func (d *Data) Input(i int, dst []byte) error {
 		return fmt.Errorf("%s: %w", d.Names[i], err)
 	}
 	return nil
-}
-
-// InputOf is Input of sample i after change was at its sound, which are channels values
-// at a time in [-1, 1). It reports false, and leaves dst alone, if the sample is no sound.
-func (d *Data) InputOf(i int, dst []byte, change func(sound []float32, channels int)) (bool, error) {
-	a, err := d.sample(i)
-	if err != nil || a.Rate == 0 || len(a.Shape) != 2 || a.Type != format.Float32 {
-		return false, err
-	}
-	sound, err := a.Float32s()
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", d.Names[i], err)
-	}
-	change(sound, a.Shape[1])
-	changed := *a
-	changed.Data = nil
-	for _, v := range sound {
-		changed.Data = binary.LittleEndian.AppendUint32(changed.Data, math.Float32bits(v))
-	}
-	if err := d.pipe.Put(dst, &changed); err != nil {
-		return false, fmt.Errorf("%s: %w", d.Names[i], err)
-	}
-	return true, nil
 }
 
 // name gives every sample's label its class.
@@ -186,6 +161,17 @@ func (d *Data) table(path string, labels []string) error {
 		return err
 	}
 	defer f.Close()
+	if c := d.pipe.columns; c != nil {
+		rows, of, err := c.read(f)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(of, "") {
+			return fmt.Errorf("a row has no label in column %q", c.label)
+		}
+		d.rows(path, of, labels, func(i int) (*Array, error) { return Text(rows[i]), nil })
+		return nil
+	}
 	if d.pipe.takesText {
 		texts, of, err := readTexts(f)
 		if err != nil {

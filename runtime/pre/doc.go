@@ -53,6 +53,14 @@
 //	bytes      a file's bytes: the first and the last ones
 //	  begin, end  ints, together the input's number of elements; pad int
 //	  strip    bool, white space off both ends before
+//	columns    a row of a table to numbers, cell by cell
+//	  names    texts, of the columns; a table without a header has 1, 2, 3 and so on
+//	  label    text, the name of the column of classes
+//	  values   texts COLUMN=VALUE, the values of a column that is not a number: it
+//	           becomes as many numbers, 1 for the value that it has, else 0
+//	  missing  texts that stand for no value, beside the empty one
+//	  fill     floats, one a column: what to put in its place; default: an error
+//	  mean, scale  floats, one a column: (x - mean) * scale; default 0 and 1
 //	stream     how a long sound is fed piece by piece, for Pieces
 //	  hop      int, rows (frames, or samples) from one piece to the next
 //	  lead     int, rows of zeros before the first; default: the input's less hop

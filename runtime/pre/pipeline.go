@@ -28,6 +28,7 @@ type Pipeline struct {
 	planar    bool             // the input is [1,c,h,w] or [c,h,w]
 	tokens    *token.Tokenizer // the model's, or nil
 	takesText bool             // there is a step tokens or bytes
+	columns   *Columns         // of the step columns, or nil
 	geometry  func(h, w int) Placement
 	hop, lead int // of the step stream; hop 0: there is none
 }
@@ -292,7 +293,7 @@ func (p *Pipeline) Put(dst []byte, a *Array) error {
 		}
 		copy(dst, a.Data)
 		return nil
-	case a.text && !p.takesText:
+	case a.text && !p.takesText && p.columns == nil:
 		return fmt.Errorf("input %q takes no text: the model has no tokenizer; convert it again with --tokenizer", p.in.Name)
 	case a.image && len(steps) == 0:
 		if p.picture == nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -31,11 +32,12 @@ func init() {
 		"mel": {stage.Kinds{"rate": stage.Int, "fft": stage.Int, "window": stage.Int, "hop": stage.Int, "shape": stage.Text, "center": stage.Bool, "pad": stage.Text,
 			"power": stage.Float, "mels": stage.Int, "low": stage.Float, "high": stage.Float, "htk": stage.Bool, "norm": stage.Text,
 			"log": stage.Text, "add": stage.Float, "floor": stage.Float, "ref": stage.Float, "range": stage.Float, "mfcc": stage.Int, "lifter": stage.Float}, (*Pipeline).melStep},
-		"micro":  {stage.Kinds{"rate": stage.Int, "window": stage.Int, "step": stage.Int, "channels": stage.Int, "low": stage.Float, "high": stage.Float}, (*Pipeline).microStep},
-		token.Op: {nil, func(*Pipeline, format.Attrs) (step, error) { return nil, nil }},
-		"tokens": {stage.Kinds{"give": stage.Text, "length": stage.Int, "pad": stage.Int}, (*Pipeline).tokensStep},
-		"bytes":  {stage.Kinds{"begin": stage.Int, "end": stage.Int, "pad": stage.Int, "strip": stage.Bool}, (*Pipeline).bytesStep},
-		"stream": {stage.Kinds{"hop": stage.Int, "lead": stage.Int}, (*Pipeline).streamStep},
+		"micro":   {stage.Kinds{"rate": stage.Int, "window": stage.Int, "step": stage.Int, "channels": stage.Int, "low": stage.Float, "high": stage.Float}, (*Pipeline).microStep},
+		token.Op:  {nil, func(*Pipeline, format.Attrs) (step, error) { return nil, nil }},
+		"tokens":  {stage.Kinds{"give": stage.Text, "length": stage.Int, "pad": stage.Int}, (*Pipeline).tokensStep},
+		"bytes":   {stage.Kinds{"begin": stage.Int, "end": stage.Int, "pad": stage.Int, "strip": stage.Bool}, (*Pipeline).bytesStep},
+		"columns": {columnsAttrs, (*Pipeline).columnsStep},
+		"stream":  {stage.Kinds{"hop": stage.Int, "lead": stage.Int}, (*Pipeline).streamStep},
 	}
 }
 
@@ -195,6 +197,9 @@ func (p *Pipeline) Text() bool { return p.takesText }
 // ReadFile reads a sample for this input: the text of a .txt file for one that
 // takes tokens, all of a file for one that takes bytes, else as [ReadFile].
 func (p *Pipeline) ReadFile(path string) (*Array, error) {
+	if ext := strings.ToLower(filepath.Ext(path)); p.columns != nil && (ext == ".csv" || ext == ".txt") {
+		return p.columns.readFile(path)
+	}
 	if !p.takesText {
 		return ReadFile(path)
 	}

@@ -20,6 +20,7 @@ const (
 	Floats             // []float64
 	Text               // string
 	Bool               // bool
+	Texts              // []string
 )
 
 // Kinds are the attributes of a step of pre- or postprocessing.
@@ -45,6 +46,8 @@ func (k Kinds) Check(a format.Attrs) error {
 			ok = kind == Text
 		case bool:
 			ok = kind == Bool
+		case []string:
+			ok = kind == Texts
 		default:
 			ok = false
 		}
@@ -79,6 +82,8 @@ func (k Kind) parse(text string) (any, error) {
 		return text, nil
 	case Bool:
 		return strconv.ParseBool(text)
+	case Texts:
+		return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '/' }), nil
 	}
 	var ints []int64
 	var floats []float64
