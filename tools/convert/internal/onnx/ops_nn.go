@@ -610,7 +610,7 @@ func (o *op) flat(k int, s format.Shape, n int) *tensor {
 		return nil
 	}
 	v := o.in[k]
-	if v.t.shape.Elems() != n {
+	if v.t.shape.Elems() != n && v.rank() <= len(s) {
 		v = o.expand(v, dims(s[len(s)-max(v.rank(), 1):]))
 	}
 	if v.t.shape.Elems() != n {
