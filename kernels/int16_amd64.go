@@ -27,8 +27,29 @@ func gemm16(l Level, a *qGemmArgs) {
 	}
 }
 
-func dw16Shape(Level) dwShape          { return dw16ShapeGo }
-func dw16(_ Level, _ bool, a *qDWArgs) { dw16Go(a) }
+func dw16Shape(l Level) dwShape {
+	switch l {
+	case AVX512VNNI:
+		return dwShape{cb: 32, mask: true, pairs: true, columns: true}
+	case AVX2, AVXVNNI, AVX512:
+		return dwShape{cb: 16, pairs: true}
+	}
+	return dw16ShapeGo
+}
+
+func dw16(l Level, columns bool, a *qDWArgs) {
+	b := (*amd64.QDWArgs)(a)
+	switch {
+	case columns:
+		amd64.Q16DepthwiseColumns32VNNI(b)
+	case l == AVX512VNNI:
+		amd64.Q16Depthwise32VNNI(b)
+	case l >= AVX2:
+		amd64.Q16Depthwise16AVX2(b)
+	default:
+		dw16Go(a)
+	}
+}
 
 // Conv16Asm reports whether the level has assembly for 16x8 products.
 func Conv16Asm(l Level) bool { return l != Generic }
