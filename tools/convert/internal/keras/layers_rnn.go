@@ -147,17 +147,12 @@ func (c *call) rnn(l *layer, x *format.Tensor, initial []*format.Tensor) (y *for
 		}
 		copy(bias, v)
 	}
+	var write []func(*format.Tensor) // keep the final states for the next call
 	if len(initial) == 0 && l.cfg.bool("stateful", false) {
-		var write []func(*format.Tensor)
 		for range l.states() {
 			read, w := c.net.State("state", format.Float32, format.Shape{n, h})
 			initial, write = append(initial, read), append(write, w)
 		}
-		defer func() {
-			for i, w := range write {
-				w(states[i])
-			}
-		}()
 	}
 	if len(initial) != 0 && len(initial) != l.states() {
 		net.Fail("%d initial states", len(initial))
@@ -172,6 +167,9 @@ func (c *call) rnn(l *layer, x *format.Tensor, initial []*format.Tensor) (y *for
 		y, states = cell.op(x, initial, order)
 	} else {
 		y, states = cell.unrolled(x, initial)
+	}
+	for i, w := range write {
+		w(states[i])
 	}
 	if !l.cfg.bool("return_sequences", false) {
 		y = states[0]

@@ -3,6 +3,8 @@ package keras
 import (
 	"strings"
 	"testing"
+
+	"github.com/whet-edge/whet/tools/convert/internal/hdf5"
 )
 
 // noneStored is a source of models without weights.
@@ -50,5 +52,21 @@ func TestRefusals(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v, want %q", tt.name, err, tt.want)
 		}
+	}
+}
+
+// TestStatefulRefused: what goes wrong within a layer that keeps states is still said by name.
+func TestStatefulRefused(t *testing.T) {
+	h, err := hdf5.Open(archive(t)["3/stateful.h5"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	group, err := h.Lookup("model_weights")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := strings.ReplaceAll(attr(h.Object, "model_config"), `"tanh"`, `"zigzag"`)
+	if _, err := fromConfig([]byte(conf), &h5Weights{group}); err == nil || !strings.Contains(err.Error(), "zigzag") {
+		t.Errorf("error %v", err)
 	}
 }
