@@ -19,8 +19,3 @@ func newSmallDisk(t *testing.T) string {
 	})
 	return dir
 }
-
-// limitFiles makes writes beyond a size fail, in the middle of what is written.
-func limitFiles(n uint64) error {
-	return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: n})
-}

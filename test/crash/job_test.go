@@ -2,7 +2,6 @@ package crash
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,89 +13,23 @@ import (
 	"strconv"
 	"testing"
 	"time"
-
-	"github.com/whet-edge/whet/board/demo"
-	"github.com/whet-edge/whet/format"
-	"github.com/whet-edge/whet/ondevice"
 )
 
 const (
-	jobKillsEnv = "WHET_CRASH_JOB_KILLS" // how often a job is killed; 1000 takes ten minutes
-	jobEnv      = "WHET_CRASH_JOB"       // set in the process that runs a job: its folder
-	jobKindEnv  = "WHET_CRASH_JOB_KIND"
-	fileLimit   = "WHET_CRASH_FILE_LIMIT" // largest file that the process may write, in bytes
+	jobKillsEnv = "WHET_CRASH_JOB_KILLS"  // how often a job is killed; 1000 takes ten minutes
+	fileLimit   = "WHET_CRASH_FILE_LIMIT" // of test/crash/job
 )
 
-// TestMain is the process that runs a job, too.
-func TestMain(m *testing.M) {
-	dir := os.Getenv(jobEnv)
-	if dir == "" {
-		os.Exit(m.Run())
+// buildJob builds test/crash/job, for a guest too: without the C library.
+func buildJob(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "job")
+	cmd := exec.Command("go", "build", "-o", path, "./job")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	if err := runJob(dir, os.Getenv(jobKindEnv)); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-// jobKinds are the jobs that are killed. Each is long enough for a checkpoint after
-// every one of its steps to be hit.
-var jobKinds = map[string]ondevice.Options{
-	"sgd":   {Epochs: 30, Batch: 32, LR: 0.01},
-	"adamw": {Epochs: 30, Batch: 32, LR: 0.001, Optimizer: ondevice.AdamW, Schedule: ondevice.Cosine, ClipNorm: 1},
-	"folds": {Epochs: 8, Batch: 32, LR: 0.01, Folds: 3},
-	"bias":  {Epochs: 8, Batch: 16, LR: 0.001, Tail: ondevice.Bias},
-}
-
-// runJob resumes the job in a folder until its delta is written.
-func runJob(dir, kind string) error {
-	if v := os.Getenv(fileLimit); v != "" {
-		n, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
-			return err
-		}
-		if err := limitFiles(n); err != nil {
-			return err
-		}
-	}
-	model, err := format.FromBytes(demo.BaseFile())
-	if err != nil {
-		return err
-	}
-	sets, err := demo.Embedded()
-	if err != nil {
-		return err
-	}
-	var data ondevice.Samples
-	for i, c := range sets[0].Label {
-		if c >= demo.Old || len(data) == 160 {
-			continue
-		}
-		x := bytes.Clone(sets[0].Pixels[i])
-		for k := range x {
-			x[k] ^= 0x80 // the input's zero point is -128
-		}
-		data = append(data, ondevice.Sample{Input: x, Label: demo.Classes[c]})
-	}
-	opt := jobKinds[kind]
-	opt.Checkpoint = -1
-	opt.Gate = ondevice.Gate{MinGain: -1, MaxClassDrop: 1} // what the weights are is all that counts
-	plan, err := ondevice.Plan(model, data, opt)
-	if err != nil {
-		return err
-	}
-	job, err := ondevice.Resume(context.Background(), plan, filepath.Join(dir, "job"))
-	if err != nil {
-		return err
-	}
-	delta, report, err := job.Wait(context.Background())
-	if err != nil {
-		return err
-	}
-	if delta == nil {
-		return errors.New(report.Verdict)
-	}
-	return format.WriteDeltaFile(filepath.Join(dir, "delta"), delta)
+	return path
 }
 
 // TestJobKilled kills training jobs at random moments, a checkpoint being written after
@@ -111,13 +44,10 @@ func TestJobKilled(t *testing.T) {
 	if err != nil || kills < 1 {
 		t.Skipf("set %s=1000 to kill training jobs 1000 times (ten minutes)", jobKillsEnv)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := buildJob(t)
 	run := func(dir, kind string, limit int64) *exec.Cmd {
-		cmd := exec.Command(self)
-		cmd.Env = append(os.Environ(), jobEnv+"="+dir, jobKindEnv+"="+kind, "GOMAXPROCS=1")
+		cmd := exec.Command(program, dir, kind)
+		cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 		if limit > 0 {
 			cmd.Env = append(cmd.Env, fmt.Sprint(fileLimit, "=", limit))
 		}
@@ -129,7 +59,7 @@ func TestJobKilled(t *testing.T) {
 		took  time.Duration
 	}
 	want := map[string]unbroken{}
-	for kind := range jobKinds {
+	for _, kind := range []string{"sgd", "adamw", "folds", "bias"} {
 		dir := t.TempDir()
 		start := time.Now()
 		finish(t, run(dir, kind, 0))
