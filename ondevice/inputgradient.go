@@ -141,18 +141,9 @@ func decoder(t *format.Tensor) (func(x []float32, raw []byte), error) {
 // the gradient of one of them, of the highest if class is negative, by the input's
 // real numbers, in the order of its elements. The next Run overwrites both.
 func (g *InputGradient) Run(ctx context.Context, input []byte, class int) (scores, gradient []float32, err error) {
-	in := g.session.Input(0)
-	if len(input) != len(in.Bytes()) {
-		return nil, nil, fmt.Errorf("ondevice: an input of %d bytes; the model takes %d", len(input), len(in.Bytes()))
-	}
-	copy(in.Bytes(), input)
-	g.session.Reset()
-	if err := g.session.Run(ctx); err != nil {
+	if scores, err = g.Scores(ctx, input); err != nil {
 		return nil, nil, err
 	}
-	g.decode(g.input.Data, input)
-	g.tape.Forward()
-	scores = g.tape.Outputs()[0].Data
 	if class < 0 {
 		class = argmax(scores)
 	}
@@ -161,7 +152,42 @@ func (g *InputGradient) Run(ctx context.Context, input []byte, class int) (score
 	}
 	clear(g.seed)
 	g.seed[class] = 1
+	return scores, g.back(), nil
+}
+
+// Loss is Run for the cross-entropy of the scores and a class: what an attacker
+// makes larger.
+func (g *InputGradient) Loss(ctx context.Context, input []byte, class int) (loss float64, gradient []float32, err error) {
+	scores, err := g.Scores(ctx, input)
+	if err != nil {
+		return 0, nil, err
+	}
+	if class < 0 || class >= len(scores) {
+		return 0, nil, fmt.Errorf("ondevice: class %d of %d", class, len(scores))
+	}
+	loss = grad.SoftmaxCrossEntropy(g.seed, scores, []int{class}, 1, len(scores), 0, 1)
+	return loss, g.back(), nil
+}
+
+// Scores returns the scores of an input alone.
+func (g *InputGradient) Scores(ctx context.Context, input []byte) ([]float32, error) {
+	in := g.session.Input(0)
+	if len(input) != len(in.Bytes()) {
+		return nil, fmt.Errorf("ondevice: an input of %d bytes; the model takes %d", len(input), len(in.Bytes()))
+	}
+	copy(in.Bytes(), input)
+	g.session.Reset()
+	if err := g.session.Run(ctx); err != nil {
+		return nil, err
+	}
+	g.decode(g.input.Data, input)
+	g.tape.Forward()
+	return g.tape.Outputs()[0].Data, nil
+}
+
+// back takes the seed to the input.
+func (g *InputGradient) back() []float32 {
 	clear(g.input.Grad)
 	g.tape.Backward(g.seed)
-	return scores, g.input.Grad, nil
+	return g.input.Grad
 }
