@@ -122,6 +122,35 @@ func benchConv16(b *testing.B, l Level, s ConvShape) {
 	}
 }
 
+// BenchmarkBlocks compares weights of 4 and 8 bits in blocks of 32 with float32 ones.
+func BenchmarkBlocks(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for _, l := range Levels()[1:] {
+		for _, m := range []int{1, 2, 4, 16, 64} {
+			for _, bits := range []int{4, 8, 32} {
+				b.Run(fmt.Sprintf("%v/%dx2048x2048/%d", l, m, bits), func(b *testing.B) {
+					p := ConvParams{Shape: GemmShape(m, 2048, 2048), Lo: 0, Hi: float32(math.Inf(1))}
+					if bits == 32 {
+						p.Weights = randomFloats(rng, p.Shape.WeightLen(), false)
+					} else {
+						p.Blocks = &Blocks{Bits: bits, Inner: 2048, Block: 32, Scale: randomFloats(rng, 2048*64, false)}
+						p.Codes = asBytes(randomInt8(rng, 2048*2048*bits/8))
+					}
+					c, err := NewConv(l, &p)
+					if err != nil {
+						b.Fatal(err)
+					}
+					src, dst, scratch := randomFloats(rng, m*2048, false), alignedSlice[float32](m*2048), alignedBytes(c.Scratch())
+					for b.Loop() {
+						c.Run(dst, src, scratch, 0, c.Tasks())
+					}
+					report(b, &p.Shape)
+				})
+			}
+		}
+	}
+}
+
 // BenchmarkPackQConv measures what loading a model pays for packing.
 func BenchmarkPackQConv(b *testing.B) {
 	s := square("", 14, 512, 512, 3, 1, 1).ConvShape

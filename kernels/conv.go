@@ -111,6 +111,9 @@ func (p *ConvParams) dequantized() *ConvParams {
 	return &q
 }
 
+// fewRows is how many rows are still faster one by one than with unpacked weights.
+const fewRows = 2
+
 // newBlocked makes a convolution that keeps its weights in blocks, or returns nil
 // if there is none of its kind.
 func newBlocked(l Level, p *ConvParams) *Conv {
@@ -118,7 +121,7 @@ func newBlocked(l Level, p *ConvParams) *Conv {
 		return nil
 	}
 	tile, row := fgemmShape(l), false
-	if s := &p.Shape; s.pointwise() && s.N*s.OH*s.OW == 1 && s.Groups == 1 {
+	if s := &p.Shape; s.pointwise() && s.N*s.OH*s.OW <= fewRows && s.Groups == 1 {
 		if t, ok := blocksGemvShape(l); ok {
 			tile, row = t, true
 		}
@@ -204,8 +207,7 @@ func (c *Conv) Run(dst, src []float32, scratch []byte, t0, t1 int) {
 			case c.blocks == nil:
 				a.W = unsafe.Pointer(&c.packed[i*p.panelBytes()])
 			case c.row:
-				c.blocks.gemv(c.level, &a, rows.base, out[n*p.tile.nr:], i)
-				continue
+				a.W = unsafe.Pointer(&c.blocks.packed[i*c.blocks.panelBytes])
 			default:
 				panel := view[float32](rows.rest, 0, p.panelBytes()/4)
 				c.blocks.unpack(c.level, panel, i)
@@ -215,9 +217,12 @@ func (c *Conv) Run(dst, src []float32, scratch []byte, t0, t1 int) {
 				a.A, a.Off = p.tileSource(&rows, &t, m)
 				a.Rows = uintptr(p.tileRows(m))
 				a.C = unsafe.Pointer(&out[m*p.tile.mr*p.s.O+n*p.tile.nr])
-				if c.row {
+				switch {
+				case c.row && c.blocks != nil:
+					c.blocks.gemv(c.level, &a)
+				case c.row:
 					gemv(c.level, &a)
-				} else {
+				default:
 					gemm(c.level, &a)
 				}
 			}

@@ -213,6 +213,21 @@ func productShapes(rng *rand.Rand) []ConvShape {
 	return list
 }
 
+// fewShapes are every third edge and fewer random shapes, for kernels whose tiles are cut
+// as those of others.
+func fewShapes(rng *rand.Rand) []ConvShape {
+	var list []ConvShape
+	for i, s := range edgeShapes() {
+		if i%3 == 0 || *long {
+			list = append(list, s)
+		}
+	}
+	for range rounds(60) {
+		list = append(list, randomShape(rng, false))
+	}
+	return list
+}
+
 // depthwiseShapes have a window for each channel.
 func depthwiseShapes(rng *rand.Rand) []ConvShape {
 	var list []ConvShape

@@ -6,8 +6,8 @@ import (
 )
 
 // blockPanels are the weights of a float32 product as codes of 4 or 8 bits in
-// blocks ([Blocks]), packed panel by panel for one level. A product of one row reads
-// the codes themselves, which are a fraction of the bytes; of more rows a task
+// blocks ([Blocks]), packed panel by panel for one level. A product of one row
+// or two reads the codes themselves, which are a fraction of the bytes; of more rows a task
 // unpacks a panel to its scratch and multiplies all of its rows with that. Either
 // way a weight is float32(code-zero) * scale, rounded once, as [DequantizeBlocks] has it.
 //
@@ -123,10 +123,9 @@ func unpackBlockGo(bits, nr int, dst []float32, block []byte) {
 	}
 }
 
-// gemv does the columns of panel i of a product whose only row is at x.
-func (b *blockPanels) gemv(l Level, a *gemmArgs, x unsafe.Pointer, dst []float32, i int) {
+// gemv does one row of a panel.
+func (b *blockPanels) gemv(l Level, a *gemmArgs) {
 	gemvBlocks(l, b.bits, &blockArgs{
-		A: x, W: unsafe.Pointer(&b.packed[i*b.panelBytes]), C: unsafe.Pointer(&dst[0]),
-		K: uintptr(b.inner), Block: uintptr(b.block), Cols: a.Cols, Lo: a.Lo, Hi: a.Hi,
+		A: a.A, W: a.W, C: a.C, K: uintptr(b.inner), Block: uintptr(b.block), Cols: a.Cols, Lo: a.Lo, Hi: a.Hi,
 	})
 }

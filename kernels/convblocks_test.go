@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestConvBlocks(t *testing.T) { eachLevel(t, productShapes, checkConvBlocks) }
+func TestConvBlocks(t *testing.T) { eachLevel(t, fewShapes, checkConvBlocks) }
 
 // randomBlocks draws n weights as codes in blocks; rarely in ones that no kernel takes.
 func randomBlocks(r *rand.Rand, n, inner int) (*Blocks, []byte) {
