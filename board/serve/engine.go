@@ -110,7 +110,8 @@ type TrainOptions struct {
 	Classes []string `json:"classes,omitempty"`
 	Forget  bool     `json:"allow_forgetting,omitempty"`
 
-	Promote bool `json:"promote,omitempty"` // serve the result at once if the gate passes it
+	Promote bool    `json:"promote,omitempty"` // serve the result at once if the gate passes it
+	Canary  float64 `json:"canary,omitempty"`  // or put it on trial with this share of the requests, and serve it if it passes that, too
 }
 
 // Progress is how far a task is.

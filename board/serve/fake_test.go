@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,9 +32,10 @@ type fakeEngine struct {
 }
 
 type fakeModel struct {
-	e     *fakeEngine
-	text  string
-	delta string
+	e      *fakeEngine
+	text   string
+	delta  string
+	closed *fakeEngine // that counts; nil: e
 }
 
 func (e *fakeEngine) Open(path string, delta []byte) (Model, error) {
@@ -45,7 +47,7 @@ func (e *fakeEngine) Open(path string, delta []byte) (Model, error) {
 		return nil, fmt.Errorf("%s: torn", path)
 	}
 	e.open.Add(1)
-	return &fakeModel{e, string(b), string(delta)}, nil
+	return &fakeModel{e: e, text: string(b), delta: string(delta)}, nil
 }
 
 func (m *fakeModel) Digest() string { return "digest of " + m.text }
@@ -56,11 +58,14 @@ func (m *fakeModel) Outputs() []oip.Spec {
 	return []oip.Spec{{Name: "y", Type: format.Uint8, Shape: format.Shape{len(m.answer())}}}
 }
 func (m *fakeModel) answer() string               { return m.text + "+" + m.delta }
-func (m *fakeModel) Labels() []string             { return []string{"a", "b"} }
+func (m *fakeModel) Labels() []string             { return []string{"a", "b", "c"} }
 func (m *fakeModel) Memory() int64                { return 7 }
 func (m *fakeModel) Sense() Sense                 { return Sense{Kind: "numbers", Elements: 1} }
 func (m *fakeModel) NewSession() (Session, error) { return &fakeSession{m: m}, nil }
-func (m *fakeModel) Close() error                 { m.e.open.Add(-1); return nil }
+func (m *fakeModel) Close() error {
+	cmp.Or(m.closed, m.e).open.Add(-1)
+	return nil
+}
 func (m *fakeModel) Decode(media string, body []byte) ([][]byte, error) {
 	if len(body) != 1 {
 		return nil, errors.New("one byte is a picture")
@@ -125,10 +130,9 @@ func startServer(t testing.TB, cfg Config) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		s.jobs.stop()
-		s.repo.close()
-		if e, ok := cfg.Engine.(*fakeEngine); ok && e.open.Load() != 0 {
-			t.Errorf("%d models were not closed", e.open.Load())
+		s.stop()
+		if e, ok := cfg.Engine.(interface{ left() int64 }); ok && e.left() != 0 {
+			t.Errorf("%d models were not closed", e.left())
 		}
 	})
 	return s
@@ -292,8 +296,8 @@ func TestSwapsLoseNoRequest(t *testing.T) {
 			}
 		})
 	}
-	for i := range 60 {
-		for had := count.Load(); count.Load() < had+3; { // let some requests meet each version
+	for i := range 100 {
+		for had := count.Load(); count.Load() < had+100; { // let some requests meet each version
 			goschedule()
 		}
 		switch i % 3 {
@@ -307,6 +311,7 @@ func TestSwapsLoseNoRequest(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
+	t.Logf("%d requests during 100 swaps", count.Load())
 }
 
 func TestFallsBackToTheLastGoodVersion(t *testing.T) {
@@ -363,3 +368,6 @@ func TestAddDelta(t *testing.T) {
 		t.Error("a delta of no model was added")
 	}
 }
+
+// left is how many models were not closed.
+func (e *fakeEngine) left() int64 { return e.open.Load() }

@@ -19,6 +19,9 @@ import (
 
 var update = flag.Bool("update", false, "write the golden exchanges anew")
 
+// long lets simulations run until their figures are steady.
+var long = flag.Bool("long", false, "simulate more runs")
+
 const goldenFile = "testdata/exchanges.txt"
 
 // shownHeaders are the reply headers that the exchanges show.

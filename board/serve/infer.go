@@ -13,17 +13,18 @@ import (
 func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 	begin := time.Now()
 	name := r.PathValue("model")
-	n, err := s.repo.hold(name, r.PathValue("version"))
+	n, turn, err := s.repo.choose(name, r.PathValue("version"))
 	if err != nil {
 		return err
 	}
-	defer n.release()
+	defer func() { n.release() }() // n may become another
 	answeredBy(w, name, n.version)
-	body, jsonLen, st, err := s.answer(w, r, name, n)
+	body, jsonLen, st, err := s.answer(w, r, name, &n, turn)
 	if err != nil {
 		n.stats.failed(time.Since(begin))
 		return err
 	}
+	answeredBy(w, name, n.version)
 	st.begin, st.answered = begin, time.Now()
 	n.stats.succeeded(st)
 	s.metrics.queue.Observe(st.queue, name)
@@ -42,14 +43,15 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// answer reads a request, computes it and returns the reply's body.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, name string, n *instance) (body []byte, jsonLen int, st stages, err error) {
-	ctx, urgency, cancel, err := s.schedule(r, n)
+// answer reads a request, computes it and returns the reply's body. What has
+// answered is at n then.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, name string, n **instance, t *turn) (body []byte, jsonLen int, st stages, err error) {
+	ctx, urgency, cancel, err := s.schedule(r, *n)
 	if err != nil {
 		return nil, 0, st, err
 	}
 	defer cancel()
-	req, done, err := s.inferRequest(w, r, n)
+	req, done, err := s.inferRequest(w, r, *n)
 	if err != nil {
 		return nil, 0, st, err
 	}
@@ -63,12 +65,13 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, name string, n *
 	if req.Priority > 0 {
 		urgency = min(mostUrgent+req.Priority-1, leastUrgent)
 	}
-	var out [][]byte
-	if out, st.timing, err = n.infer(ctx, urgency, req.Inputs); err != nil {
+	var out [][][]byte
+	out, st.timing, err = s.compute(ctx, name, n, t, urgency, 1, func(int) ([][]byte, error) { return req.Inputs, nil })
+	if err != nil {
 		return nil, 0, st, err
 	}
-	reply := oip.Reply{Model: name, Version: n.version, ID: req.ID, Outputs: req.Outputs, Values: out, Labels: n.Labels()}
-	body, jsonLen, err = reply.Append(nil, n.Outputs())
+	reply := oip.Reply{Model: name, Version: (*n).version, ID: req.ID, Outputs: req.Outputs, Values: out[0], Labels: (*n).Labels()}
+	body, jsonLen, err = reply.Append(nil, (*n).Outputs())
 	return body, jsonLen, st, err
 }
 

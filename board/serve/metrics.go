@@ -19,7 +19,7 @@ type metrics struct {
 
 	requests, duration, queue, infer *prom.Family
 	rejected, samples, fsync         *prom.Family
-	trainRuns, gate                  *prom.Family
+	trainRuns, gate, canaries        *prom.Family
 
 	// Read off the server when Prometheus asks.
 	state, memory, depth, stored, bytes, running, loss *prom.Family
@@ -41,7 +41,8 @@ func newMetrics(s *Server) *metrics {
 	m.fsync = r.Histogram("whet_store_fsync_duration_seconds", "Time that the sample log's fsync took.", latencies)
 	m.trainRuns = r.Counter("whet_train_runs_total", "Training jobs by result, and rollbacks.", "result")
 	m.gate = r.Gauge("whet_gate_accuracy_ratio", "Accuracy on held-back samples of the latest training job, before and after.", "set")
-	m.state = r.Gauge("whet_model_state", "1 for the state that a model is in.", "model", "version", "state")
+	m.canaries = r.Counter("whet_canary_total", "Trials of versions by how they ended.", "result")
+	m.state = r.Gauge("whet_model_state", "1 for the state that a version is in; its label is stable or canary.", "model", "version", "label", "state")
 	m.memory = r.Gauge("whet_model_memory_bytes", "Weights and one session of the version that serves.", "model")
 	m.depth = r.Gauge("whet_queue_depth", "Requests that wait for a model.", "model")
 	m.stored = r.Gauge("whet_samples", "Samples kept.", "model")
@@ -96,7 +97,7 @@ func (m *metrics) collect() {
 	s := m.server
 	for _, e := range s.repo.entries() {
 		e.mu.Lock()
-		n, state := e.live, e.state
+		n, c, state := e.live, e.canary, e.state
 		e.mu.Unlock()
 		version := ""
 		if n != nil {
@@ -104,7 +105,10 @@ func (m *metrics) collect() {
 			m.memory.Set(float64(n.Memory()), e.name)
 			m.depth.Set(float64(n.queue.depth()), e.name)
 		}
-		m.state.Set(1, e.name, version, state)
+		m.state.Set(1, e.name, version, labelStable, state)
+		if c != nil {
+			m.state.Set(1, e.name, c.version, labelCanary, stateReady)
+		}
 		m.stored.Set(float64(s.cfg.Store.Counts(e.name).Samples), e.name)
 		if st := s.jobs.latest(e.name); st != nil {
 			m.loss.Set(st.Progress.Loss, e.name)

@@ -137,8 +137,7 @@ func testServer(t testing.TB, change func(*Config)) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		s.jobs.stop()
-		s.repo.close()
+		s.stop()
 	})
 	return s
 }

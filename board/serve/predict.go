@@ -31,17 +31,18 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n, err := s.repo.hold(name, version)
+	n, turn, err := s.repo.choose(name, version)
 	if err != nil {
 		return err
 	}
-	defer n.release()
+	defer func() { n.release() }() // n may become another
 	answeredBy(w, name, n.version)
-	reply, st, err := s.predictions(w, r, n)
+	reply, st, err := s.predictions(w, r, name, &n, turn)
 	if err != nil {
 		n.stats.failed(time.Since(begin))
 		return err
 	}
+	answeredBy(w, name, n.version)
 	st.begin, st.answered = begin, time.Now()
 	n.stats.succeeded(st)
 	s.metrics.queue.Observe(st.queue, name)
@@ -52,8 +53,9 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 }
 
 // predictions runs the model once for each instance; the times are those of all.
-func (s *Server) predictions(w http.ResponseWriter, r *http.Request, n *instance) (reply []byte, st stages, err error) {
-	ctx, urgency, cancel, err := s.schedule(r, n)
+// What has answered is at n then.
+func (s *Server) predictions(w http.ResponseWriter, r *http.Request, name string, n **instance, t *turn) (reply []byte, st stages, err error) {
+	ctx, urgency, cancel, err := s.schedule(r, *n)
 	if err != nil {
 		return nil, st, err
 	}
@@ -63,27 +65,28 @@ func (s *Server) predictions(w http.ResponseWriter, r *http.Request, n *instance
 		return nil, st, err
 	}
 	defer done()
-	p, err := oip.ParsePredict(body, n.Inputs())
+	p, err := oip.ParsePredict(body, (*n).Inputs())
 	if err != nil {
 		return nil, st, err
 	}
 	st.parsed = time.Now()
-	runs := make([][][]byte, len(p.Runs))
-	for i, run := range p.Runs {
-		if run.Media != nil {
-			media := http.DetectContentType(run.Media)
-			if run.Values, err = s.decode(n, media, run.Media); err != nil {
-				return nil, st, refuse(http.StatusBadRequest, "the b64 data (%s) cannot be used: %v", media, err)
-			}
+	var runs [][][]byte
+	runs, st.timing, err = s.compute(ctx, name, n, t, urgency, len(p.Runs), func(i int) ([][]byte, error) {
+		run := p.Runs[i]
+		if run.Media == nil {
+			return run.Values, nil
 		}
-		var t timing
-		if runs[i], t, err = n.infer(ctx, urgency, run.Values); err != nil {
-			return nil, st, err
+		media := http.DetectContentType(run.Media)
+		in, err := s.decode(*n, media, run.Media)
+		if err != nil {
+			return nil, refuse(http.StatusBadRequest, "the b64 data (%s) cannot be used: %v", media, err)
 		}
-		st.queue += t.queue
-		st.run += t.run
+		return in, nil
+	})
+	if err != nil {
+		return nil, st, err
 	}
-	reply, err = p.AppendPrediction(nil, n.Outputs(), runs)
+	reply, err = p.AppendPrediction(nil, (*n).Outputs(), runs)
 	return reply, st, err
 }
 

@@ -49,6 +49,9 @@ type entry struct {
 	live   *instance // nil unless ready
 	state  string
 	reason string
+
+	canary    *canary       // or nil
+	lastTrial *CanaryStatus // that has ended; nil: none since the start
 }
 
 const modelSuffix = ".whet"
@@ -97,8 +100,8 @@ func (r *repository) entry(name string) (*entry, error) {
 	return nil, errNoModel(name)
 }
 
-// hold returns the instance that serves a model, which the caller releases. A
-// version of "" is whichever serves.
+// hold returns an instance of a model, which the caller releases. The version may
+// be one of the labels; "" is whichever serves.
 func (r *repository) hold(name, version string) (*instance, error) {
 	e, err := r.entry(name)
 	if err != nil {
@@ -107,7 +110,13 @@ func (r *repository) hold(name, version string) (*instance, error) {
 	for {
 		e.mu.Lock()
 		n, state, reason := e.live, e.state, e.reason
+		if c := e.canary; c != nil && (version == labelCanary || version == c.version) {
+			n, version = c.instance, ""
+		}
 		e.mu.Unlock()
+		if version == labelStable {
+			version = ""
+		}
 		switch {
 		case n == nil && state == stateLoading:
 			return nil, &busy{reason: "loading", msg: fmt.Sprintf("model %q is being loaded", name), after: 1}
@@ -133,9 +142,13 @@ func (r *repository) index(readyOnly bool) ([]oip.ModelIndex, error) {
 		if e.live != nil {
 			row.Version = e.live.version
 		}
+		c := e.canary
 		e.mu.Unlock()
 		if !readyOnly || row.State == stateReady {
 			list = append(list, row)
+		}
+		if c != nil {
+			list = append(list, oip.ModelIndex{Name: e.name, Version: c.version, State: stateReady, Reason: "on trial"})
 		}
 	}
 	return list, nil
@@ -259,11 +272,14 @@ func (e *entry) set(n *instance, state, reason string) {
 
 func (e *entry) replace(n *instance, reason string) {
 	e.mu.Lock()
-	old := e.live
+	old, c := e.live, e.canary
 	e.live, e.state, e.reason = n, stateReady, reason
 	e.mu.Unlock()
 	if old != nil {
 		old.retire()
+	}
+	if c != nil {
+		e.dropCanary(c, canarySuperseded, "another version was chosen")
 	}
 }
 
@@ -284,14 +300,22 @@ func (r *repository) unload(name string) error {
 	}
 	e.change.Lock()
 	defer e.change.Unlock()
+	e.stop("unloaded")
+	return nil
+}
+
+// stop lets a model serve no more. The caller holds change.
+func (e *entry) stop(reason string) {
 	e.mu.Lock()
-	old := e.live
-	e.live, e.state, e.reason = nil, stateUnavailable, "unloaded"
+	old, c := e.live, e.canary
+	e.live, e.state, e.reason = nil, stateUnavailable, reason
 	e.mu.Unlock()
 	if old != nil {
 		old.retire()
 	}
-	return nil
+	if c != nil {
+		e.dropCanary(c, canarySuperseded, reason)
+	}
 }
 
 // promote makes a version the one that serves. It is loaded and warmed up
@@ -327,12 +351,9 @@ func (r *repository) swap(ctx context.Context, name string, target func() (strin
 	if err != nil {
 		return "", err
 	}
-	n, err := r.open(ctx, name, version)
+	n, err := r.openVersion(ctx, name, version)
 	if err != nil {
-		if errors.Is(err, store.ErrNotFound) {
-			return "", refuse(http.StatusNotFound, "model %q has no version %q", name, version)
-		}
-		return "", refuse(http.StatusConflict, "version %q of model %q does not load: %v", version, name, err)
+		return "", err
 	}
 	if err := commit(); err != nil {
 		n.retire()
@@ -348,16 +369,22 @@ func (r *repository) swap(ctx context.Context, name string, target func() (strin
 	return previous, nil
 }
 
+// openVersion is open with the answers that a client gets.
+func (r *repository) openVersion(ctx context.Context, name, version string) (*instance, error) {
+	n, err := r.open(ctx, name, version)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, refuse(http.StatusNotFound, "model %q has no version %q", name, version)
+	case err != nil:
+		return nil, refuse(http.StatusConflict, "version %q of model %q does not load: %v", version, name, err)
+	}
+	return n, nil
+}
+
 func (r *repository) close() {
 	for _, e := range r.entries() {
 		e.change.Lock()
-		e.mu.Lock()
-		old := e.live
-		e.live, e.state, e.reason = nil, stateUnavailable, "the server stops"
-		e.mu.Unlock()
+		e.stop("the server stops")
 		e.change.Unlock()
-		if old != nil {
-			old.retire()
-		}
 	}
 }

@@ -57,11 +57,16 @@ var routeTable = []route{
 	{"POST /v2/models/{model}/promote", scopeTrain, (*Server).promote},
 	{"POST /v2/models/{model}/rollback", scopeTrain, (*Server).rollback},
 
+	{"POST /v2/models/{model}/canary", scopeTrain, (*Server).startCanary},
+	{"GET /v2/models/{model}/canary", scopeInfer, (*Server).canaryStatus},
+	{"DELETE /v2/models/{model}/canary", scopeTrain, (*Server).endCanary},
+
 	// TensorFlow Serving's.
 	{"GET /v1/models/{model}", scopeInfer, (*Server).tfStatus},
 	{"GET /v1/models/{model}/metadata", scopeInfer, (*Server).tfMetadata},
 	{"POST /v1/models/{call}", scopeInfer, (*Server).predict},
 	{"POST /v1/models/{model}/versions/{call}", scopeInfer, (*Server).predict},
+	{"POST /v1/models/{model}/labels/{call}", scopeInfer, (*Server).predict},
 
 	{"GET /metrics", scopeInfer, (*Server).serveMetrics},
 

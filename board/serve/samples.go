@@ -49,6 +49,7 @@ func (s *Server) addSample(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.metrics.sampleAdded(name, sample.Label, n.Labels())
+	s.judge(name, n, sample)
 	w.Header().Set("Location", fmt.Sprintf("/v2/models/%s/samples/%d", name, id))
 	writeJSON(w, http.StatusCreated, struct {
 		Model string `json:"model_name"`

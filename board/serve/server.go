@@ -70,14 +70,15 @@ func (c *Config) defaults() {
 
 // A Server is the daemon without its listeners.
 type Server struct {
-	cfg     Config
-	repo    *repository
-	jobs    *jobs
-	metrics *metrics
-	handler http.Handler
-	loaded  atomic.Bool  // the first loading of all models has been tried
-	bodies  atomic.Int64 // bytes reserved for request bodies
-	buffers sync.Pool    // of *bytes.Buffer for them
+	cfg        Config
+	repo       *repository
+	jobs       *jobs
+	metrics    *metrics
+	handler    http.Handler
+	loaded     atomic.Bool    // the first loading of all models has been tried
+	background sync.WaitGroup // what goes on when its request has been answered
+	bodies     atomic.Int64   // bytes reserved for request bodies
+	buffers    sync.Pool      // of *bytes.Buffer for them
 
 	decoding sync.Mutex // held while a picture or sound is decoded
 }
@@ -97,6 +98,7 @@ func New(cfg Config) (*Server, error) {
 	s.jobs = &jobs{repo: s.repo, store: cfg.Store, trainer: cfg.Trainer, log: cfg.Log, inputs: s.inputsOf, last: map[string]*JobStatus{}}
 	s.metrics = newMetrics(s)
 	s.jobs.ended = s.metrics.trainEnded
+	s.jobs.canary = s.tryCanary
 	s.handler = s.routes()
 	return s, nil
 }
@@ -190,9 +192,15 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	err = errors.Join(err, srv.Shutdown(drain))
-	s.jobs.stop()
-	s.repo.close()
+	s.stop()
 	return err
+}
+
+// stop ends what goes on without a request and closes the models.
+func (s *Server) stop() {
+	s.jobs.stop()
+	s.background.Wait()
+	s.repo.close()
 }
 
 // body reads a request's body of at most limit bytes. The caller calls done

@@ -61,6 +61,7 @@ type jobs struct {
 	log     *slog.Logger
 	inputs  func(Model, *store.Sample) ([][]byte, error)
 	ended   func(result string, o *Outcome)
+	canary  func(context.Context, string, CanaryRequest) (*CanaryStatus, error)
 
 	mu      sync.Mutex
 	last    map[string]*JobStatus // by model, since the start; replaced, never changed
@@ -338,6 +339,10 @@ func (j *jobs) publish(st *JobStatus, task savedTask, base string, o *Outcome) e
 		return err
 	}
 	st.Version = v.Version
+	if share := task.Options.Canary; share > 0 {
+		_, err := j.canary(context.Background(), st.Model, CanaryRequest{Version: v.Version, Share: share, For: defaultRequests, Promote: true})
+		return err
+	}
 	if !task.Options.Promote {
 		return nil
 	}
@@ -466,8 +471,8 @@ func (s *Server) trainRequest(w http.ResponseWriter, r *http.Request) (name, par
 	if err := s.readJSON(w, r, &opt); err != nil {
 		return "", "", opt, err
 	}
-	if opt.Epochs < 0 || opt.Batch < 0 || opt.Rate < 0 || opt.Validation < 0 || opt.Validation >= 1 || opt.Memory < 0 {
-		return "", "", opt, refuse(http.StatusBadRequest, "epochs, batch, learning_rate, memory_bytes must not be negative, validation must be in [0, 1)")
+	if opt.Epochs < 0 || opt.Batch < 0 || opt.Rate < 0 || opt.Validation < 0 || opt.Validation >= 1 || opt.Memory < 0 || opt.Canary < 0 || opt.Canary >= 1 {
+		return "", "", opt, refuse(http.StatusBadRequest, "epochs, batch, learning_rate, memory_bytes must not be negative, validation and canary must be in [0, 1)")
 	}
 	name = r.PathValue("model")
 	n, err := s.repo.hold(name, "")

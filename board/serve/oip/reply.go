@@ -151,6 +151,22 @@ func Classify(s *Spec, value []byte, labels []string, k int) ([]string, []int, e
 	return out, shape, nil
 }
 
+// Best returns the index of the greatest of an output's values, the first of
+// equals. A value that is not ordered (NaN) is never the greatest.
+func Best(s *Spec, value []byte) (int, error) {
+	v, err := reals(s, value)
+	if err != nil || len(v) == 0 {
+		return 0, bad("output %q has no classes to rank", s.Name)
+	}
+	best := 0
+	for i := range v {
+		if v[i] > v[best] || v[best] != v[best] {
+			best = i
+		}
+	}
+	return best, nil
+}
+
 // reals returns the real numbers that a tensor's value stands for.
 func reals(s *Spec, raw []byte) ([]float32, error) {
 	size := s.Type.Bits() / 8
