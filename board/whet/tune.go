@@ -363,6 +363,8 @@ func jobError(path string, err error) error {
 // tuneData shows pre's data to package ondevice.
 type tuneData struct{ *pre.Data }
 
+var _ augment.Sounds = tuneData{} // sounds are changed before the model's front end
+
 func (d tuneData) Sample(i int) ondevice.Sample { return ondevice.Sample{Label: d.Label(i)} }
 
 func newTuneResult(model, out string, p *ondevice.TunePlan, rep *ondevice.Report) *tuneResult {

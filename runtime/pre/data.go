@@ -71,6 +71,20 @@ func (d *Data) Input(i int, dst []byte) error {
 	return nil
 }
 
+// InputOf is Input of sample i after change was at its sound, as [Pipeline.PutChanged]
+// has it.
+func (d *Data) InputOf(i int, dst []byte, change func(sound []float32, channels int)) (bool, error) {
+	a, err := d.sample(i)
+	if err != nil {
+		return false, err
+	}
+	was, err := d.pipe.PutChanged(dst, a, change)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", d.Names[i], err)
+	}
+	return was, nil
+}
+
 // name gives every sample's label its class.
 func (d *Data) name(sampleLabels, labels []string) {
 	class := map[string]int{}

@@ -366,6 +366,22 @@ func (v *values) through(steps []step) error {
 }
 
 // sameLayout reports whether two shapes differ in dimensions of size 1 only.
+// PutChanged is [Pipeline.Put] of a sound after change was at a copy of it: channels values
+// at a time, in [-1, 1). It reports false, and leaves dst alone, if a is no sound.
+func (p *Pipeline) PutChanged(dst []byte, a *Array, change func(sound []float32, channels int)) (bool, error) {
+	if a.Rate == 0 || len(a.Shape) != 2 {
+		return false, nil
+	}
+	sound, err := a.Float32s()
+	if err != nil {
+		return false, err
+	}
+	change(sound, a.Shape[1])
+	changed := floats(sound, a.Shape...)
+	changed.Rate = a.Rate
+	return true, p.Put(dst, changed)
+}
+
 func sameLayout(a, b format.Shape) bool {
 	one := func(d int) bool { return d == 1 }
 	return slices.Equal(slices.DeleteFunc(slices.Clone(a), one), slices.DeleteFunc(slices.Clone(b), one))
