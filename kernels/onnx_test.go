@@ -1,7 +1,9 @@
 package kernels
 
 import (
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -277,6 +279,76 @@ func TestMatMul(t *testing.T) {
 	}
 }
 
+// TestFloatMatMul: every level gives the bits of MatMulRows.
+func TestFloatMatMul(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, c := range [][2][]int{{{3, 1, 5}, {5, 1}}, {{2, 3, 1, 7}, {3, 7, 65}}, {{200, 33}, {33, 31}}, {{1, 17, 40}, {2, 40, 33}}, {{13, 1}, {1, 64}}} {
+		a, b := make([]float32, product(c[0])), make([]float32, product(c[1]))
+		for _, s := range [][]float32{a, b} {
+			for i := range s {
+				s[i] = float32(rng.NormFloat64())
+			}
+		}
+		a[0], b[len(b)-1] = inf32, float32(math.Copysign(0, -1))
+		m, err := NewMatMul(c[0], c[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := make([]float32, m.Rows()*m.N)
+		MatMulRows(m, want, a, b, 0, m.Rows())
+		for _, l := range Levels() {
+			f, err := NewFloatMatMul(l, c[0], c[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, scratch := make([]float32, len(want)), make([]byte, f.Scratch())
+			half := f.Tasks() / 2
+			f.Run(got, a, b, scratch, half, f.Tasks())
+			f.Run(got, a, b, scratch, 0, half)
+			sameRow(t, fmt.Sprintf("%v: %v x %v", l, c[0], c[1]), got, want)
+		}
+	}
+}
+
+// TestResizeLevels: every level gives the bits of ResizeForward, by any tasks.
+func TestResizeLevels(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for _, c := range []struct {
+		in, out []int
+		mode    ResizeMode
+	}{
+		{[]int{1, 7, 5, 16}, []int{1, 14, 10, 16}, ResizeLinear},
+		{[]int{2, 9, 4, 1}, []int{2, 13, 11, 1}, ResizeLinear},
+		{[]int{1, 20, 3, 37}, []int{1, 50, 7, 37}, ResizeCubic},
+		{[]int{3, 4, 5, 6, 40}, []int{3, 9, 7, 6, 40}, ResizeLinear},
+		{[]int{1, 4, 5, 6, 2}, []int{1, 8, 10, 12, 2}, ResizeLinear},
+		{[]int{1, 30, 33}, []int{1, 70, 33}, ResizeLinear},
+	} {
+		p := &ResizeParams{In: c.in, Out: c.out, Mode: c.mode, Coordinates: "half_pixel", A: -0.75}
+		for i, n := range c.in {
+			p.Scales = append(p.Scales, float64(c.out[i])/float64(n))
+		}
+		src := make([]float32, product(c.in))
+		for i := range src {
+			src[i] = float32(rng.NormFloat64())
+		}
+		want := make([]float32, product(c.out))
+		for _, l := range Levels() {
+			p.Level = l
+			r, err := NewResize(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ResizeForward(r, want, src)
+			got, scratch := make([]float32, len(want)), make([]byte, r.Scratch())
+			half := r.Tasks() / 2
+			r.Run(asBytes(got), asBytes(src), scratch, 0, half, r.Tasks())
+			r.Run(asBytes(got), asBytes(src), scratch, 0, 0, half)
+			sameRow(t, fmt.Sprintf("%v: %v to %v", l, c.in, c.out), got, want)
+		}
+	}
+}
+
 func TestNorms(t *testing.T) {
 	const n = 37
 	src, scale, bias, dst := make([]float32, 2*n), make([]float32, n), make([]float32, n), make([]float32, 2*n)
@@ -420,7 +492,7 @@ func TestResize(t *testing.T) {
 			t.Fatal(err)
 		}
 		dst := make([]float32, product(p.Out))
-		r.Linear(dst, src, make([]float32, r.Scratch()), -7)
+		r.Run(asBytes(dst), asBytes(src), make([]byte, r.Scratch()), -7, 0, r.Tasks())
 		return dst
 	}
 	x := []float32{1, 2, 3, 4}
@@ -460,12 +532,12 @@ func TestResize(t *testing.T) {
 			t.Errorf("cubic [%d] = %g, want %g", i, got[i], w)
 		}
 	}
-	r, err := NewResize(&ResizeParams{In: []int{2, 2}, Out: []int{3, 4}, Scales: []float64{1.5, 2}, Coordinates: "asymmetric", Nearest: "floor"})
+	r, err := NewResize(&ResizeParams{In: []int{2, 2}, Out: []int{3, 4}, Scales: []float64{1.5, 2}, Coordinates: "asymmetric", Nearest: "floor", Size: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	moved := make([]byte, 24)
-	r.Move(moved, []byte{1, 10, 2, 20, 3, 30, 4, 40}, make([]byte, 2*r.Scratch()), 2)
+	r.Run(moved, []byte{1, 10, 2, 20, 3, 30, 4, 40}, make([]byte, r.Scratch()), 0, 0, r.Tasks())
 	if want := []byte{1, 10, 1, 10, 2, 20, 2, 20, 1, 10, 1, 10, 2, 20, 2, 20, 3, 30, 3, 30, 4, 40, 4, 40}; !slices.Equal(moved, want) {
 		t.Errorf("moved %v, want %v", moved, want)
 	}

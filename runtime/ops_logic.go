@@ -54,7 +54,6 @@ type (
 		mod     func(truncated bool, c *kernels.Bcast, dst, a, b []byte, from, to int)
 		prod    reduceFunc
 		cum     func(a kernels.Along, product, exclusive, reverse bool, dst, src []byte)
-		matmul  func(p *kernels.MatMul, dst, a, b []byte, from, to int)
 		scatter func(e *kernels.Elements, s *kernels.Slices, op kernels.Combine, dst []byte, pos []int64, updates []byte)
 	}
 )
@@ -114,9 +113,6 @@ func numericOn[T kernels.Float | kernels.Integer]() *numeric {
 		prod: func(r *kernels.Reduce, dst, src []byte) { kernels.ReduceProd(r, view[T](dst), view[T](src)) },
 		cum: func(a kernels.Along, product, exclusive, reverse bool, dst, src []byte) {
 			kernels.Cumulate(a, product, exclusive, reverse, view[T](dst), view[T](src))
-		},
-		matmul: func(p *kernels.MatMul, dst, a, b []byte, from, to int) {
-			kernels.MatMulRows(p, view[T](dst), view[T](a), view[T](b), from, to)
 		},
 		scatter: func(e *kernels.Elements, s *kernels.Slices, op kernels.Combine, dst []byte, pos []int64, updates []byte) {
 			if e != nil {

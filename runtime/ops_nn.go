@@ -6,19 +6,32 @@ import (
 )
 
 // bindMatMul binds products of two computed matrices.
-func bindMatMul(n *node, _ kernels.Level) (*step, error) {
+func bindMatMul(n *node, l kernels.Level) (*step, error) {
 	a, b, y := n.in[0], n.in[1], n.out[0]
-	f, err := n.numeric(a)
-	if err != nil {
-		return nil, err
+	if a.typ == format.Float32 {
+		f, err := kernels.NewFloatMatMul(l, a.shape, b.shape)
+		if err != nil {
+			return nil, n.errf("%v", err)
+		}
+		return &step{kernel: l.String() + " gemm", asm: l != kernels.Generic, macs: int64(f.MACs()), tasks: f.Tasks(), scratch: f.Scratch(),
+			run: func(m *mem, scratch []byte, t0, t1 int) { f.Run(m.f32(y), m.f32(a), m.f32(b), scratch, t0, t1) }}, nil
 	}
 	p, err := kernels.NewMatMul(a.shape, b.shape)
 	if err != nil {
 		return nil, n.errf("%v", err)
 	}
-	return &step{macs: int64(p.MACs()), tasks: p.Rows(), run: func(m *mem, _ []byte, t0, t1 int) {
-		f.matmul(p, m.bytes(y), m.bytes(a), m.bytes(b), t0, t1)
-	}}, nil
+	s := &step{macs: int64(p.MACs()), tasks: p.Rows()}
+	switch a.typ {
+	case format.Int64:
+		s.run = func(m *mem, _ []byte, t0, t1 int) {
+			kernels.MatMulRows(p, view[int64](m.bytes(y)), view[int64](m.bytes(a)), view[int64](m.bytes(b)), t0, t1)
+		}
+	case format.Int32:
+		s.run = func(m *mem, _ []byte, t0, t1 int) { kernels.MatMulRows(p, m.i32(y), m.i32(a), m.i32(b), t0, t1) }
+	default:
+		return nil, n.errf("no kernel for %v", a.typ)
+	}
+	return s, nil
 }
 
 // bindNorm binds LayerNormalization and RMSNormalization.
@@ -46,7 +59,7 @@ func bindNorm(n *node, _ kernels.Level) (*step, error) {
 var resizeModes = map[string]kernels.ResizeMode{"nearest": kernels.ResizeNearest, "linear": kernels.ResizeLinear, "cubic": kernels.ResizeCubic}
 
 // bindResize binds Resize: with weights in float32, by nearest places in any type.
-func bindResize(n *node, _ kernels.Level) (*step, error) {
+func bindResize(n *node, l kernels.Level) (*step, error) {
 	x, y := n.in[0], n.out[0]
 	p := &kernels.ResizeParams{In: x.shape, Out: y.shape, Scales: n.attrs.Floats("scales"), Mode: resizeModes[n.attrs.Str("mode", "nearest")],
 		Coordinates: n.attrs.Str("coordinate_transformation_mode", "half_pixel"), Nearest: n.attrs.Str("nearest_mode", "round_prefer_floor"),
@@ -56,18 +69,16 @@ func bindResize(n *node, _ kernels.Level) (*step, error) {
 	if !whole || x.typ != format.Float32 && (p.Mode != kernels.ResizeNearest || p.Coordinates == "tf_crop_and_resize") {
 		return nil, n.errf("no kernel for mode %s and coordinates %s on %v", n.attrs.Str("mode", "nearest"), p.Coordinates, x.typ)
 	}
+	p.Size, p.Level = size, l
 	r, err := kernels.NewResize(p)
 	if err != nil {
 		return nil, n.errf("%v", err)
 	}
-	s := &step{scratch: size * r.Scratch()}
 	outside := float32(n.attrs.Float("extrapolation_value", 0))
-	if x.typ == format.Float32 {
-		s.run = func(m *mem, scratch []byte, _, _ int) {
-			r.Linear(m.f32(y), m.f32(x), view[float32](scratch[:s.scratch]), outside)
-		}
-	} else {
-		s.run = func(m *mem, scratch []byte, _, _ int) { r.Move(m.bytes(y), m.bytes(x), scratch[:s.scratch], size) }
+	s := &step{tasks: r.Tasks(), scratch: r.Scratch()}
+	s.run = func(m *mem, scratch []byte, t0, t1 int) { r.Run(m.bytes(y), m.bytes(x), scratch, outside, t0, t1) }
+	if p.Mode != kernels.ResizeNearest && l != kernels.Generic {
+		s.kernel, s.asm = l.String()+" resize", true
 	}
 	return s, nil
 }
