@@ -53,3 +53,24 @@ func dw16(l Level, columns bool, a *qDWArgs) {
 
 // Conv16Asm reports whether the level has assembly for 16x8 products.
 func Conv16Asm(l Level) bool { return l != Generic }
+
+// binary16Front does the front of a slice, as many elements as fill whole vectors,
+// and returns their number.
+func binary16Front(l Level, dst, a, b []int16, q *QBinary16) int {
+	n := len(dst) &^ 7
+	if l < AVX2 || n == 0 {
+		return 0
+	}
+	zero := float64(q.zero)
+	p := amd64.QBinary16Args{Ra: q.ra, Rb: q.rb, Lo: float64(q.lo) - zero, Hi: float64(q.hi) - zero, Za: q.a.Zero, Zb: q.b.Zero, Zero: q.zero}
+	switch q.op {
+	case Add, Sub:
+		amd64.QAdd16AVX2(pointer(dst), pointer(a), pointer(b), uintptr(n), &p)
+	case Mul:
+		p.Ra = q.m
+		amd64.QMul16AVX2(pointer(dst), pointer(a), pointer(b), uintptr(n), &p)
+	default:
+		return 0
+	}
+	return n
+}

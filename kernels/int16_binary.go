@@ -6,6 +6,7 @@ import "math"
 // per-tensor quantizations (the activations of 16x8 models). It is immutable
 // and may be shared.
 type QBinary16 struct {
+	Level        Level // of the kernels that Run uses; the zero value is portable Go
 	op           BinaryOp
 	bcast        *Bcast
 	a, b, y      QParams
@@ -35,7 +36,11 @@ func NewQBinary16(op BinaryOp, c *Bcast, a, b, y QParams, lo, hi int32) *QBinary
 func (q *QBinary16) Run(dst, a, b []int16, from, to int) {
 	stepA, stepB := q.bcast.inner()
 	q.bcast.each(from, to, func(o, ia, ib, n int) {
-		for i := range n {
+		done := 0
+		if stepA == 1 && stepB == 1 {
+			done = inChunks(n, 16*chunk, func(i, j int) int { return binary16Front(q.Level, dst[o+i:o+j], a[ia+i:ia+j], b[ib+i:ib+j], q) })
+		}
+		for i := done; i < n; i++ {
 			x, y := int32(a[ia+i*stepA])-q.a.Zero, int32(b[ib+i*stepB])-q.b.Zero
 			dst[o+i] = q.one(x, y)
 		}

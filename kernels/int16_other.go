@@ -1,4 +1,4 @@
-//go:build purego || !amd64
+//go:build purego || (!amd64 && !arm64)
 
 package kernels
 
@@ -11,3 +11,5 @@ func dw16(_ Level, _ bool, a *qDWArgs) { dw16Go(a) }
 
 // Conv16Asm reports whether the level has assembly for 16x8 products.
 func Conv16Asm(Level) bool { return false }
+
+func binary16Front(Level, []int16, []int16, []int16, *QBinary16) int { return 0 }

@@ -127,3 +127,32 @@ func TestConv16Refuses(t *testing.T) {
 		}
 	}
 }
+
+func TestBinary16Levels(t *testing.T) {
+	atLevels(t, 200, func(t *testing.T, l Level, m *memory) {
+		n := 1 + m.r.IntN(100)
+		a, b := take[int16](m, n), take[int16](m, n)
+		for i := range a {
+			a[i], b[i] = int16(m.r.Int()), int16(m.r.Int())
+		}
+		c, err := NewBcast([]int{n}, []int{n})
+		if err != nil {
+			t.Fatal(err)
+		}
+		params := func() QParams {
+			return QParams{Scale: float32(math.Exp(m.r.NormFloat64())), Zero: int32(m.r.IntN(7)-3) * int32(m.r.IntN(2))}
+		}
+		lo := int32(m.r.IntN(30000) - 32768)
+		op := []BinaryOp{Add, Sub, Mul, Div}[m.r.IntN(4)]
+		q := NewQBinary16(op, c, params(), params(), params(), lo, lo+int32(m.r.IntN(32768)))
+		got, want := take[int16](m, n), make([]int16, n)
+		q.Run(want, a, b, 0, n)
+		q.Level = l
+		from := m.r.IntN(n)
+		q.Run(got, a, b, 0, from)
+		q.Run(got, a, b, from, n)
+		if !slices.Equal(got, want) {
+			t.Errorf("%v of %d: %v, want %v", op, n, got, want)
+		}
+	})
+}

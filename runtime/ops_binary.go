@@ -51,6 +51,7 @@ func bindBinary(n *node, l kernels.Level) (*step, error) {
 	case a.typ == format.Int16 && quantized:
 		lo, hi := n.clampCodes(-32768, 32767)
 		q := kernels.NewQBinary16(op, c, a.params(), b.params(), y.params(), lo, hi)
+		q.Level = l
 		s.run = func(m *mem, _ []byte, t0, t1 int) {
 			from, to := span(t0, t1, count)
 			q.Run(m.i16(y), m.i16(a), m.i16(b), from, to)
