@@ -8,9 +8,7 @@ package explain
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/whet-edge/whet/format"
@@ -85,41 +83,6 @@ func columnNames(a format.Attrs) (list []string) {
 	return list
 }
 
-// real are an input's real values.
-func (e *Explainer) real(b []byte) []float32 {
-	v := make([]float32, e.input.Shape.Elems())
-	q := e.input.Quant
-	for i := range v {
-		switch e.input.Type {
-		case format.Float32:
-			v[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
-		case format.Int8:
-			v[i] = float32(int32(int8(b[i]))-q.ZeroPoint()) * q.Scale[0]
-		default:
-			v[i] = float32(int32(b[i])-q.ZeroPoint()) * q.Scale[0]
-		}
-	}
-	return v
-}
-
-// raw is the input that is nearest to real values.
-func (e *Explainer) raw(v []float32) []byte {
-	var b []byte
-	lo, hi, zero := float32(math.MinInt8), float32(math.MaxInt8), float32(e.input.Quant.ZeroPoint())
-	if e.input.Type == format.Uint8 {
-		lo, hi = 0, math.MaxUint8
-	}
-	for _, x := range v {
-		if e.input.Type == format.Float32 {
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
-			continue
-		}
-		q := min(max(float32(math.RoundToEven(float64(x/e.input.Quant.Scale[0])))+zero, lo), hi)
-		b = append(b, byte(int32(q)))
-	}
-	return b
-}
-
 // start checks an input and its baseline and fills in the class.
 func (e *Explainer) start(ctx context.Context, input []byte, o *Options) (*Attribution, []float32, error) {
 	scores, err := e.gradient.Scores(ctx, input)
@@ -137,7 +100,7 @@ func (e *Explainer) start(ctx context.Context, input []byte, o *Options) (*Attri
 		if len(o.Baseline) != len(input) {
 			return nil, nil, fmt.Errorf("explain: a baseline of %d bytes for an input of %d", len(o.Baseline), len(input))
 		}
-		base = e.real(o.Baseline)
+		base = ondevice.RealInput(e.input, o.Baseline)
 	}
 	if o.Steps == 0 {
 		o.Steps = 50
@@ -145,7 +108,7 @@ func (e *Explainer) start(ctx context.Context, input []byte, o *Options) (*Attri
 	if o.Steps < 1 || o.Steps > 1<<16 {
 		return nil, nil, fmt.Errorf("explain: %d steps", o.Steps)
 	}
-	return &Attribution{Class: o.Class, Score: scores[o.Class], Values: make([]float32, len(base)), Input: e.real(input), Shape: e.input.Shape, Names: e.names}, base, nil
+	return &Attribution{Class: o.Class, Score: scores[o.Class], Values: make([]float32, len(base)), Input: ondevice.RealInput(e.input, input), Shape: e.input.Shape, Names: e.names}, base, nil
 }
 
 // GradientInput is the gradient of the score times the input less the baseline: the
@@ -181,7 +144,7 @@ func (e *Explainer) Integrated(ctx context.Context, input []byte, o Options) (*A
 		for i, x := range a.Input {
 			point[i] = base[i] + alpha*(x-base[i])
 		}
-		_, g, err := e.gradient.Run(ctx, e.raw(point), o.Class)
+		_, g, err := e.gradient.Run(ctx, ondevice.RawInput(e.input, point), o.Class)
 		if err != nil {
 			return nil, err
 		}
@@ -216,7 +179,7 @@ func (e *Explainer) Occlusion(ctx context.Context, input []byte, o Options) (*At
 			for _, i := range covered {
 				hidden[i] = base[i]
 			}
-			scores, err := e.gradient.Scores(ctx, e.raw(hidden))
+			scores, err := e.gradient.Scores(ctx, ondevice.RawInput(e.input, hidden))
 			if err != nil {
 				return nil, err
 			}

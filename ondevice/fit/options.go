@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/whet-edge/whet/ondevice"
+	"github.com/whet-edge/whet/ondevice/attack"
 )
 
 // Options say how to train. The zero value is ten epochs of Adam at 0.001 on
@@ -32,6 +33,11 @@ type Options struct {
 	// Augment changes a sample in place before it is learned from. Its random
 	// numbers are a stream of the sample's own.
 	Augment func(r *rand.Rand, x []float32)
+
+	// Attack, if set, puts a sample against itself before it is learned from: it is
+	// moved so that the network of the moment errs more (Madry et al., 2018,
+	// arXiv:1706.06083). It is for cross-entropy, and comes after Augment.
+	Attack *attack.Options
 
 	// Val is the fraction of every class that is held out of training, ValData a
 	// set of its own for that.
@@ -73,6 +79,15 @@ func (o Options) withDefaults() (Options, error) {
 		o.Rate = 1e-3
 		if o.SGD {
 			o.Rate = 1e-2
+		}
+	}
+	if o.Attack != nil {
+		a, err := o.Attack.Check()
+		if err != nil {
+			return o, err
+		}
+		if o.Attack = &a; o.Loss != ondevice.CrossEntropy {
+			return o, fmt.Errorf("fit: attacks are for cross-entropy, not for the loss %v", o.Loss)
 		}
 	}
 	for layer, p := range o.Dropout {

@@ -85,6 +85,7 @@ type lane struct {
 	train    []*grad.Tensor[float32]
 	gradient []float32
 	masks    []mask
+	rival    *rival // nil without attacks
 	delta    []float32
 	loss     float64
 	right    int
@@ -145,6 +146,11 @@ func newTrainer(m *format.Model, o *Options) (*trainer, error) {
 		}
 		for _, name := range names {
 			l.masks = append(l.masks, mask{tape.Tensor(name).Data, masks[name]})
+		}
+		if o.Attack != nil {
+			if l.rival, err = newRival(g, m.Main().Inputs[0].Tensor, scores, t.names, masks); err != nil {
+				return nil, err
+			}
 		}
 		t.lanes = append(t.lanes, l)
 	}
@@ -244,13 +250,19 @@ func (t *trainer) step(data *Data, batch []int, epoch int, rate float32) (loss f
 		for _, x := range l.train {
 			x.Changed()
 		}
+		if l.rival != nil {
+			l.rival.follow(t.params)
+		}
 		for i := k; i < len(batch); i += lanes {
 			n := batch[i]
 			copy(l.input.Data, data.X[n])
-			if t.o.Augment != nil || len(l.masks) > 0 {
+			if t.o.Augment != nil || len(l.masks) > 0 || l.rival != nil {
 				r := rand.New(rand.NewPCG(t.o.Seed^uint64(epoch)<<32, uint64(n)))
 				if t.o.Augment != nil {
 					t.o.Augment(r, l.input.Data)
+				}
+				if l.rival != nil {
+					l.rival.attack(t.o.Attack, r, l.input.Data, data.Class[n])
 				}
 				for _, m := range l.masks {
 					m.draw(r)
