@@ -28,6 +28,9 @@ import (
 // config is what the flags say.
 type config struct {
 	python, peer, data, work string
+	fsdd                     string
+	seeds                    int
+	quick                    bool // a part of it, for CI
 
 	only *regexp.Regexp // cases of speed and parity
 }
@@ -49,6 +52,9 @@ func main() {
 	flag.StringVar(&c.peer, "peer", "test/train/peer.py", "the PyTorch side")
 	flag.StringVar(&c.data, "data", "/usr/share/datasets/fashion-mnist", "folder with Fashion-MNIST")
 	flag.StringVar(&c.work, "work", filepath.Join(os.TempDir(), "whet-train"), "folder for base networks and exchange")
+	flag.StringVar(&c.fsdd, "fsdd", "", "folder with the recordings of the Free Spoken Digit Dataset")
+	flag.IntVar(&c.seeds, "seeds", 5, "seeds of digits, which choose the clips")
+	flag.BoolVar(&c.quick, "quick", false, "digits: one speaker and fewer ways")
 	only := flag.String("only", "", "a regular expression of the cases of parity and speed, such as ^head")
 	asJSON := flag.Bool("json", false, "print JSON")
 	flag.Parse()
@@ -64,13 +70,14 @@ func main() {
 }
 
 func runAll(ctx context.Context, c *config, names []string, asJSON bool) (ok bool, err error) {
-	parts := []struct {
+	type part struct {
 		name string
 		run  func(ctx context.Context, c *config) ([]check, error)
-	}{{"parity", parity}, {"speed", speed}, {"gate", gate}}
+	}
+	parts := []part{{"parity", parity}, {"speed", speed}, {"gate", gate}, {"digits", spoken}}
 	for _, n := range names {
-		if n != "parity" && n != "speed" && n != "gate" {
-			return false, fmt.Errorf("%q is unknown; parity, speed and gate are known", n)
+		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == n }) {
+			return false, fmt.Errorf("%q is unknown", n)
 		}
 	}
 	if err := os.MkdirAll(c.work, 0o755); err != nil {
