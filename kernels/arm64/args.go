@@ -118,3 +118,16 @@ type PairArgs struct {
 	N          uintptr // lanes
 	S          unsafe.Pointer
 }
+
+// BlockArgs describes one row by up to NR columns of a float32 product with a panel of
+// codes in blocks.
+type BlockArgs struct {
+	A     unsafe.Pointer // [K]float32
+	W     unsafe.Pointer // the panel
+	C     unsafe.Pointer // float32
+	K     uintptr
+	Block uintptr // k of a block; the last one may be shorter
+	Cols  uintptr // valid columns, 1..NR; nothing outside is written
+	Lo    float32
+	Hi    float32
+}

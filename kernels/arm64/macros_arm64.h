@@ -112,3 +112,33 @@
 #define SMAX_16B(m, n, d) WORD $(0x4e206400 | (m)<<16 | (n)<<5 | (d))
 // smin v<d>.16b, v<n>.16b, v<m>.16b
 #define SMIN_16B(m, n, d) WORD $(0x4e206c00 | (m)<<16 | (n)<<5 | (d))
+
+// smlal v<d>.4s, v<n>.4h, v<h>.h[<i>]
+#define SMLAL_4S_LANE(i, h, n, d) WORD $(0x0f402000 | ((i)&1)<<20 | ((i)>>1)<<21 | (h)<<16 | (n)<<5 | (d))
+// smlal2 v<d>.4s, v<n>.8h, v<h>.h[<i>]
+#define SMLAL2_4S_LANE(i, h, n, d) WORD $(0x4f402000 | ((i)&1)<<20 | ((i)>>1)<<21 | (h)<<16 | (n)<<5 | (d))
+// sxtl v<d>.2d, v<n>.2s
+#define SXTL_2D(n, d) WORD $(0x0f20a400 | (n)<<5 | (d))
+// sxtl2 v<d>.2d, v<n>.4s
+#define SXTL2_2D(n, d) WORD $(0x4f20a400 | (n)<<5 | (d))
+// scvtf v<d>.2d, v<n>.2d
+#define SCVTF_2D(n, d) WORD $(0x4e61d800 | (n)<<5 | (d))
+// fmul v<d>.2d, v<n>.2d, v<m>.2d
+#define FMUL_2D(m, n, d) WORD $(0x6e60dc00 | (m)<<16 | (n)<<5 | (d))
+// fcvtns v<d>.2d, v<n>.2d
+#define FCVTNS_2D(n, d) WORD $(0x4e61a800 | (n)<<5 | (d))
+// sqxtn v<d>.2s, v<n>.2d
+#define SQXTN_2S(n, d) WORD $(0x0ea14800 | (n)<<5 | (d))
+// sqxtn2 v<d>.4s, v<n>.2d
+#define SQXTN2_4S(n, d) WORD $(0x4ea14800 | (n)<<5 | (d))
+// smax v<d>.8h, v<n>.8h, v<m>.8h
+#define SMAX_8H(m, n, d) WORD $(0x4e606400 | (m)<<16 | (n)<<5 | (d))
+// smin v<d>.8h, v<n>.8h, v<m>.8h
+#define SMIN_8H(m, n, d) WORD $(0x4e606c00 | (m)<<16 | (n)<<5 | (d))
+
+// shl v<d>.4s, v<n>.4s, #28
+#define SHL28_4S(n, d) WORD $(0x4f3c5400 | (n)<<5 | (d))
+// ushr v<d>.4s, v<n>.4s, #4
+#define USHR4_4S(n, d) WORD $(0x6f3c0400 | (n)<<5 | (d))
+// scvtf v<d>.4s, v<n>.4s, #28
+#define SCVTF28_4S(n, d) WORD $(0x4f24e400 | (n)<<5 | (d))

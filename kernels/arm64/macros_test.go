@@ -64,6 +64,8 @@ func expandHeader(t *testing.T, file string) []instruction {
 				n := 32
 				if p == "i" {
 					n = 4 // a lane
+				} else if p == "h" {
+					n = 16 // a register whose lane is a halfword
 				} else if strings.Contains(lines[i-1], "x<"+p+">") {
 					n = 31 // 31 is SP or ZR
 				}
