@@ -169,6 +169,9 @@ func (c *Child) run(ctx context.Context, o order, quiet time.Duration, hear func
 		return last, fmt.Errorf("the child process does not start: %w", err)
 	}
 	yield(cmd.Process.Pid)
+	if c.Memory > 0 {
+		limitMemory(cmd.Process.Pid, c.Memory)
+	}
 	silent := time.AfterFunc(quiet, func() {
 		stop(fatal{fmt.Errorf("it was stopped: nothing came of it for %v", quiet)})
 	})

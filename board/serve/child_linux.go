@@ -43,3 +43,16 @@ func ownMemory(pid int) int64 {
 	}
 	return (resident - shared) * int64(os.Getpagesize())
 }
+
+// hardSlack is what a process may map beyond what it may have in RAM: Go maps
+// its heap 64 MiB at a time.
+const hardSlack = 256 << 20
+
+// limitMemory lets the kernel refuse memory far beyond what the child may have:
+// what is taken at one stroke could end the daemon before anybody has looked.
+// The limit is one of private writable memory (RLIMIT_DATA, setrlimit(2)): the
+// address space that Go reserves and files that are mapped do not count.
+func limitMemory(pid int, bytes int64) {
+	most := uint64(bytes + hardSlack)
+	_ = unix.Prlimit(pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: most, Max: most}, nil) // as above
+}

@@ -54,6 +54,9 @@ func misbehave(how, delta string) {
 		done := make(chan int)
 		go func() { panic("a goroutine's panic, which nobody can recover") }()
 		<-done
+	case "gulps":
+		eaten = append(eaten, make([]byte, 8<<30)) // more than this machine may have
+		clear(eaten[0])
 	case "hangs":
 		for {
 			time.Sleep(time.Hour)
@@ -155,8 +158,9 @@ func TestChildMisbehaves(t *testing.T) {
 		"babbles": "not understood",
 		"exits":   "exit status 3",
 		"eats":    "more than 96 MiB",
+		"gulps":   "out of memory",
 	} {
-		if how == "eats" && runtime.GOOS != "linux" {
+		if (how == "eats" || how == "gulps") && runtime.GOOS != "linux" {
 			continue // memory is watched on Linux
 		}
 		t.Run(how, func(t *testing.T) {
@@ -165,7 +169,7 @@ func TestChildMisbehaves(t *testing.T) {
 			if how == "hangs" {
 				c.Warm, c.Quiet = time.Second, time.Second
 			}
-			if how == "eats" {
+			if how == "eats" || how == "gulps" {
 				c.Memory = 96 << 20
 			}
 			path := filepath.Join(t.TempDir(), "m")

@@ -34,7 +34,8 @@ type repository struct {
 	engine Engine
 	store  *store.Store
 	log    *slog.Logger
-	trial  Trial // or nil
+	trial  Trial  // or nil
+	safe   string // why the daemon is in safe mode, or nothing
 	limits limits
 
 	mu     sync.Mutex
@@ -244,7 +245,7 @@ func (r *repository) load(ctx context.Context, name string) error {
 	e.change.Lock()
 	defer e.change.Unlock()
 	e.set(nil, stateLoading, "")
-	reason := ""
+	reason := r.safe
 	for _, version := range r.store.Fallbacks(name) {
 		n, err := r.open(ctx, name, version)
 		if err == nil {

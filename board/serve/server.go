@@ -31,6 +31,7 @@ type Config struct {
 	Version string
 	Access  *Access // nil: no tokens
 	Trial   Trial   // nil: models are not tried before they are loaded
+	Safe    string  // why the daemon is in safe mode, in which it does not train; "": it is not
 
 	Board func() *info.Board // what the board is now; nil: looked up
 
@@ -90,12 +91,12 @@ func New(cfg Config) (*Server, error) {
 	s.buffers.New = func() any { return new(bytes.Buffer) }
 	s.repo = &repository{
 		dir: cfg.Models, engine: cfg.Engine, store: cfg.Store, log: cfg.Log,
-		trial: cfg.Trial, limits: limits{cfg.Sessions, cfg.MaxQueue, cfg.MaxWait}, models: map[string]*entry{},
+		trial: cfg.Trial, safe: cfg.Safe, limits: limits{cfg.Sessions, cfg.MaxQueue, cfg.MaxWait}, models: map[string]*entry{},
 	}
 	if err := s.repo.scan(); err != nil {
 		return nil, err
 	}
-	s.jobs = &jobs{repo: s.repo, store: cfg.Store, trainer: cfg.Trainer, log: cfg.Log, inputs: s.inputsOf, last: map[string]*JobStatus{}}
+	s.jobs = &jobs{safe: cfg.Safe, repo: s.repo, store: cfg.Store, trainer: cfg.Trainer, log: cfg.Log, inputs: s.inputsOf, last: map[string]*JobStatus{}}
 	s.metrics = newMetrics(s)
 	s.jobs.ended = s.metrics.trainEnded
 	s.jobs.canary = s.tryCanary
@@ -119,6 +120,9 @@ func (s *Server) Load(ctx context.Context) error {
 		}
 	}
 	s.loaded.Store(true)
+	if s.cfg.Safe != "" {
+		return nil // the jobs may be what it died of; they stay for the next start
+	}
 	return s.jobs.resume()
 }
 

@@ -55,6 +55,7 @@ type savedTask struct {
 // jobs runs training in the background, one job at a time: a board has no cores
 // to spare for two.
 type jobs struct {
+	safe    string // why the daemon is in safe mode, or nothing
 	repo    *repository
 	store   *store.Store
 	trainer Trainer
@@ -86,6 +87,9 @@ type queuedJob struct {
 func (j *jobs) start(model, parent string, opt TrainOptions) (*JobStatus, error) {
 	if j.trainer == nil {
 		return nil, errNoTraining
+	}
+	if j.safe != "" {
+		return nil, refuse(http.StatusServiceUnavailable, "nothing is trained now: %s", j.safe)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()

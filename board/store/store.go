@@ -54,6 +54,7 @@ type Store struct {
 
 	versions versions
 	warmed   warmed
+	starts   starts
 }
 
 // Open opens the state directory, which is made if it does not exist, and

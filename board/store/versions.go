@@ -306,7 +306,7 @@ func (s *Store) Delta(model, version string) (Version, []byte, error) {
 
 // Fallbacks returns the versions of a model in the order in which they should
 // be tried when it is brought up: the current one, those that were current
-// before it, the base.
+// before it, the base. In safe mode they are fewer, see [Store.Start].
 func (s *Store) Fallbacks(model string) []string {
 	s.versions.mu.Lock()
 	defer s.versions.mu.Unlock()
@@ -317,5 +317,5 @@ func (s *Store) Fallbacks(model string) []string {
 			out = append(out, v)
 		}
 	}
-	return out
+	return s.allowed(model, out)
 }

@@ -43,6 +43,7 @@ type serveFlags struct {
 	quota         string
 	childMemory   string
 	warm          time.Duration
+	settle        time.Duration
 	verbose       bool
 }
 
@@ -93,6 +94,7 @@ the unix socket the file's permissions decide instead.`,
 	cmd.Flags().StringVar(&f.quota, "quota", "1GiB", "most bytes of samples")
 	cmd.Flags().StringVar(&f.childMemory, "child-memory", "", "most memory of training, and of a model's first run (default: half of the board's or the control group's)")
 	cmd.Flags().DurationVar(&f.warm, "warm-up-limit", 20*time.Second, "most time that loading a model and its first run may take")
+	cmd.Flags().DurationVar(&f.settle, "stable-after", time.Minute, "a daemon that dies sooner after it was ready has crashed early: after five times it comes up in safe mode")
 	cmd.AddCommand(newWorkerCmd())
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log every request, not only changes and failures")
 	return cmd
@@ -131,7 +133,7 @@ func runServe(cmd *cobra.Command, f *serveFlags) error {
 		return err
 	}
 	err = serveStore(cmd, f, st)
-	return errors.Join(err, st.Close())
+	return errors.Join(err, st.Stopped(), st.Close())
 }
 
 // defaultState is where systemd's StateDirectory= puts the state, else the
@@ -159,9 +161,15 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 	if r := st.Recovered(); r.TornBytes > 0 || len(r.Damaged) > 0 {
 		log.Warn("the state was repaired", "samples", r.Samples, "torn_bytes", r.TornBytes, "damaged", r.Damaged)
 	}
+	safe, err := st.Start()
+	if err != nil {
+		log.Warn("this start could not be counted", "error", err)
+	}
+	if safe != "" {
+		log.Error(safe)
+	}
 	var pairs *pairing
 	if f.lan {
-		var err error
 		if pairs, err = newPairing(cmd, f); err != nil {
 			return err
 		}
@@ -179,6 +187,7 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 	}
 	srv, err := serve.New(serve.Config{
 		Models: f.models, Store: st, Engine: engine(f.threads), Trainer: child, Trial: child,
+		Safe: safe, Board: func() *info.Board { return boardWarned(safe) },
 		Log: log, Version: buildVersion(), Access: access,
 		Sessions: f.sessions, MaxQueue: f.queue, MaxWait: f.wait, Timeout: f.timeout,
 	})
@@ -193,11 +202,15 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 	defer fail(nil)
 	go serve.Watchdog(ctx, func() { srv.Models() })
 	go func() {
-		if err := bringUp(ctx, cmd, f, srv, listeners); err != nil && ctx.Err() == nil {
+		err := bringUp(ctx, cmd, f, srv, listeners)
+		if err != nil && ctx.Err() == nil {
 			fail(err)
 		}
 		if pairs != nil {
 			pairs.show()
+		}
+		if err == nil {
+			srv.Settle(ctx, f.settle)
 		}
 	}()
 	err = srv.Serve(ctx, listeners...)
@@ -205,6 +218,15 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 		err = errors.Join(cause, err)
 	}
 	return err
+}
+
+// boardWarned is the board as it is now, with a warning of the daemon's own.
+func boardWarned(warning string) *info.Board {
+	b := info.Read("/")
+	if warning != "" {
+		b.Warnings = append(b.Warnings, warning)
+	}
+	return b
 }
 
 func engine(threads int) serve.Runtime {

@@ -91,7 +91,7 @@ type daemon struct {
 func startDaemon(t *testing.T, whet, dir string) *daemon {
 	t.Helper()
 	sock := filepath.Join(dir, "s")
-	d := &daemon{cmd: exec.Command(whet, "serve", "--models", filepath.Join(dir, "models"), "--state", filepath.Join(dir, "state"), "--listen", "unix:"+sock)}
+	d := &daemon{cmd: exec.Command(whet, "serve", "--models", filepath.Join(dir, "models"), "--state", filepath.Join(dir, "state"), "--listen", "unix:"+sock, "--stable-after", "1ms")}
 	d.cmd.Stderr = &d.stderr
 	d.client.Transport = &http.Transport{MaxIdleConnsPerHost: teachers + 2, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", sock)

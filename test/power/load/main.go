@@ -15,7 +15,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -196,12 +195,4 @@ func wrap(f vfs.File, err error) (vfs.File, error) {
 		return nil, err
 	}
 	return carelessFile{f}, nil
-}
-
-func number(s string) uint64 {
-	n, err := strconv.ParseUint(s, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }

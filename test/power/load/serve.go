@@ -27,7 +27,7 @@ const (
 // loadServe starts the daemon and asks it over its socket. /tuned.whetd is a
 // delta of its model, so that there are two versions to choose from.
 func loadServe() error {
-	daemon := exec.Command("/whet", "serve", "--models", "/models", "--state", state, "--listen", "unix:"+socket, "--warm-up-limit", "2m")
+	daemon := exec.Command("/whet", "serve", "--models", "/models", "--state", state, "--listen", "unix:"+socket, "--warm-up-limit", "2m", "--stable-after", "1ms")
 	daemon.Stderr = io.Discard
 	if err := daemon.Start(); err != nil {
 		return err
