@@ -29,7 +29,8 @@ const (
 	streamInit
 	streamOrder
 	streamReservoir
-	streamStep // and the number of the step
+	streamStep    // and the number of the step, in multiples of 256
+	streamAdapter // what adapters begin with
 )
 
 func (r *rng) uint64() uint64 {
