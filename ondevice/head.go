@@ -369,6 +369,15 @@ func (h *head) withHead(m *format.Model, w, b []float32, labels []string, softma
 	return out, nil
 }
 
+// floatsOf returns the elements of a float32 constant.
+func floatsOf(t *format.Tensor) []float32 {
+	v, r := make([]float32, t.Shape.Elems()), reals{t: t}
+	for i := range v {
+		v[i] = r.at(i)
+	}
+	return v
+}
+
 func floatBytes(v []float32) []byte {
 	b := make([]byte, 0, 4*len(v))
 	for _, f := range v {

@@ -528,7 +528,10 @@ func (j *Job) tuned(t *trainer) ([]*format.Model, error) {
 	}
 	values := t.net.(*tailNet).values(params)
 	list := []*format.Model{withValues(start, values)}
-	if whole := p.tail.integers(p.model, start, values); whole != nil {
+	if p.tail.rank > 0 {
+		list[0] = p.tail.beside(p.model, list[0])
+	}
+	if whole := p.tail.integers(p.model, start, p.tail.merged(start, values)); whole != nil {
 		m, err := p.head.withHead(whole, values[tensorW], values[tensorB], p.labels(), softmax)
 		if err != nil {
 			return nil, err

@@ -311,7 +311,11 @@ func (p *TunePlan) countTail() error {
 	names, weights := p.tail.trained(m)
 	p.Params, p.weights = 0, 0
 	for i, name := range names {
-		n := m.Tensor(name).Shape.Elems()
+		shape := m.Tensor(name).Shape
+		n := shape.Elems()
+		if i < weights-1 && p.tail.share > 0 {
+			n = channelsOf(p.tail.share, shape[0]) * (n / shape[0])
+		}
 		p.Params += n
 		if i < weights {
 			p.weights += n

@@ -16,6 +16,9 @@ type tail struct {
 	part   map[string]bool // names of the nodes from the cut to the head's features
 	layers []*format.Node  // those whose weights or biases are trained, in order
 	bias   bool            // only biases are trained (and the head)
+	share  float64         // of every layer's channels whose weights are trained; 0: all
+	rank   int             // of the adapters that are trained in the place of the layers; 0: none
+	seed   uint64          // of the adapters' weights at the start
 }
 
 // layerOps are the ops with weights that can be trained.
@@ -28,20 +31,20 @@ func findTail(m *format.Model, h *head, t Tail) (*tail, error) {
 	constant := func(name string) bool { x := m.Tensor(name); return x != nil && x.Const() }
 	var layers []*format.Node
 	for _, n := range below {
-		if slices.Contains(layerOps, n.Op) && constant(n.Inputs[1]) {
+		if slices.Contains(layerOps, n.Op) && constant(n.Inputs[1]) && (t.rank() == 0 || linear(m, n)) {
 			layers = append(layers, n)
 		}
 	}
 	want := len(layers)
-	if t > 0 {
+	if t > 0 && t < sparse {
 		if want = int(t) - 1; want > len(layers) {
 			return nil, &HeadError{Reason: fmt.Sprintf("tail %v: the model has %d layers with weights", t, len(layers)+1)}
 		}
 	}
 	if want == 0 {
-		return nil, &HeadError{Reason: "there is no layer with weights before the head"}
+		return nil, &HeadError{Reason: fmt.Sprintf("tail %v: there is no such layer with weights before the head", t)}
 	}
-	tl := &tail{layers: layers[len(layers)-want:], bias: t == Bias}
+	tl := &tail{layers: layers[len(layers)-want:], bias: t == Bias, share: t.part(), rank: t.rank()}
 	for _, n := range tl.layers {
 		if a := m.Header.Tunable; len(a) > 0 && !slices.Contains(a, n.Name) {
 			return nil, &HeadError{n.Name, n.Op, "the model's maker does not allow it to be tuned"}
@@ -174,6 +177,7 @@ func (tl *tail) real(m *format.Model) (f *format.Model, names map[string]string,
 			shared[in] = shared[in] || !inTail(n)
 		}
 	}
+	draw := newRNG(tl.seed, streamAdapter)
 	names = map[string]string{} // of the base's tensors in the tail
 	real := map[string]*format.Tensor{}
 	add := func(t *format.Tensor) {
@@ -227,7 +231,15 @@ func (tl *tail) real(m *format.Model) (f *format.Model, names map[string]string,
 				names[o] = o
 			}
 		}
-		g.Nodes = append(g.Nodes, &node)
+		if tl.rank > 0 && slices.Contains(tl.layers, n) {
+			nodes, tensors := tl.adapter(m, &node, draw)
+			g.Nodes = append(g.Nodes, nodes...)
+			for _, t := range tensors {
+				add(t)
+			}
+		} else {
+			g.Nodes = append(g.Nodes, &node)
+		}
 		if clip, result := tl.clip(m, &node); clip != nil {
 			g.Nodes = append(g.Nodes, clip)
 			add(result)
@@ -324,6 +336,10 @@ func (tl *tail) trained(float *format.Model) (names []string, weights int) {
 	var biases []string
 	for _, l := range tl.layers {
 		n := nodeNamed(float, l.Name)
+		if tl.rank > 0 {
+			names = append(names, adapterDown(l.Name), adapterUp(l.Name))
+			continue
+		}
 		if !tl.bias {
 			names = append(names, n.Inputs[1])
 		}
@@ -377,7 +393,10 @@ func (tl *tail) integers(base, float *format.Model, values map[string][]float32)
 		}
 		f := nodeNamed(float, l.Name)
 		if v := values[f.Inputs[1]]; v != nil {
-			q := quantizeWeights(w, v)
+			q, err := quantizeWeights(w, v)
+			if err != nil {
+				return nil
+			}
 			out.Tensors[at[w.Name]] = q
 			w = q
 		}
@@ -388,21 +407,37 @@ func (tl *tail) integers(base, float *format.Model, values map[string][]float32)
 		if b.Type != format.Int32 {
 			return nil
 		}
-		out.Tensors[at[b.Name]] = quantizeBias(b, values[f.Inputs[2]], biasScale(x, w))
+		v := values[f.Inputs[2]]
+		if v == nil { // it is not trained
+			v = floatsOf(float.Tensor(f.Inputs[2]))
+		}
+		out.Tensors[at[b.Name]] = quantizeBias(b, v, biasScale(x, w))
 	}
 	return &out
 }
 
 // quantizeWeights returns values as weights of the type and granularity of like.
-func quantizeWeights(like *format.Tensor, values []float32) *format.Tensor {
+// What has a scale of its own, a row or the whole, and is as it was keeps its codes.
+func quantizeWeights(like *format.Tensor, values []float32) (*format.Tensor, error) {
 	old := like.Quant
+	before, err := newReals(like, nil)
+	if err != nil {
+		return nil, err
+	}
 	t, q := *like, *old
 	q.Scale = slices.Clone(old.Scale)
 	t.Quant, t.Data = &q, make([]byte, len(values))
 	row := len(values) / len(q.Scale)
 	for c := range q.Scale {
-		v := values[c*row:][:row]
+		v, same := values[c*row:][:row], true
 		lo, hi := float32(0), float32(0)
+		for i := 0; i < row && same; i++ {
+			same = v[i] == before.at(c*row+i)
+		}
+		if same {
+			copy(t.Data[c*row:][:row], like.Data[c*row:])
+			continue
+		}
 		for _, x := range v {
 			lo, hi = min(lo, x), max(hi, x)
 		}
@@ -427,7 +462,7 @@ func quantizeWeights(like *format.Tensor, values []float32) *format.Tensor {
 	if like.Type == format.Int8 {
 		q.Zero = nil
 	}
-	return &t
+	return &t, nil
 }
 
 // quantizeBias returns values in units of scale, one for all or one a value.

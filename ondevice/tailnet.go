@@ -11,17 +11,19 @@ import (
 // tailNet is a tail on a tape, one sample at a time: only what one sample needs
 // on its way back is kept.
 type tailNet struct {
-	plan    *TunePlan
-	rows    rowSet
-	codes   *codes
-	tape    *grad.Tape[float32]
-	source  *grad.Tensor[float32]   // what the cut gives
-	row     *grad.Tensor[float32]   // what the head reads
-	logits  *grad.Tensor[float32]   // what it gives
-	trained []*grad.Tensor[float32] // in the order of the parameters
-	mask    *grad.Tensor[float32]   // what multiplies the head's input; nil: no dropout
-	delta   []float32
-	other   []float32 // what the cut gives of the sample that is mixed in
+	plan     *TunePlan
+	rows     rowSet
+	codes    *codes
+	tape     *grad.Tape[float32]
+	source   *grad.Tensor[float32]   // what the cut gives
+	row      *grad.Tensor[float32]   // what the head reads
+	logits   *grad.Tensor[float32]   // what it gives
+	trained  []*grad.Tensor[float32] // in the order of the parameters
+	biases   map[string]string       // of layers, by their weights
+	channels map[string][]int        // of a sparse tail: by weights, those that are trained
+	mask     *grad.Tensor[float32]   // what multiplies the head's input; nil: no dropout
+	delta    []float32
+	other    []float32 // what the cut gives of the sample that is mixed in
 }
 
 // startModel returns the model with a float tail and a head at its start.
@@ -32,6 +34,7 @@ func (p *TunePlan) startModel() (*format.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.tail.seed = p.opt.Seed
 	return p.tail.float(m)
 }
 
@@ -54,7 +57,7 @@ func (p *TunePlan) newTape(m *format.Model, product grad.Product[float32]) (*tai
 	tape.Reserve(min(p.opt.Batch, p.Samples))
 	t := &tailNet{
 		plan: p, tape: tape, source: tape.Tensor(source), row: tape.Tensor(gemm.Inputs[0]), logits: tape.Tensor(gemm.Outputs[0]),
-		delta: make([]float32, len(p.Classes)),
+		biases: map[string]string{}, delta: make([]float32, len(p.Classes)),
 	}
 	if p.opt.Dropout > 0 {
 		t.mask = tape.Tensor(tensorMask)
@@ -66,12 +69,16 @@ func (p *TunePlan) newTape(m *format.Model, product grad.Product[float32]) (*tai
 	for _, name := range names {
 		t.trained = append(t.trained, tape.Tensor(name))
 	}
+	for _, n := range part.Main().Nodes {
+		if slices.Contains(layerOps, n.Op) && len(n.Inputs) > 2 {
+			t.biases[n.Inputs[1]] = n.Inputs[2]
+		}
+	}
 	return t, nil
 }
 
-// newTailNet makes the net of a tail whose parameters and their gradient lie in
-// the vectors.
-func newTailNet(p *TunePlan, s *samples, params, gradient []float32) (*tailNet, error) {
+// newTailNet makes the net of a tail; its parameters are yet to be bound.
+func newTailNet(p *TunePlan, s *samples) (*tailNet, error) {
 	m, err := p.startModel()
 	if err != nil {
 		return nil, err
@@ -81,19 +88,32 @@ func newTailNet(p *TunePlan, s *samples, params, gradient []float32) (*tailNet, 
 		return nil, err
 	}
 	t.rows, t.codes = s.rows, s.rows[0].codes()
-	for _, x := range t.trained {
-		n := len(x.Data)
-		x.Bind(params[:n], gradient[:n])
-		params, gradient = params[n:], gradient[n:]
-	}
 	return t, nil
+}
+
+// bind makes the trained tensors lie in the vectors; of those of which only some
+// channels are trained, these channels' gradients.
+func (t *tailNet) bind(params, gradient []float32) {
+	t.each(params, func(x *grad.Tensor[float32], part []float32) {
+		g := gradient[:len(part)]
+		gradient = gradient[len(part):]
+		if rows := t.channels[x.Name]; rows != nil {
+			x.BindRows(rows, g)
+			return
+		}
+		x.Bind(part, g)
+	})
 }
 
 // each calls f with the parameters of every trained tensor.
 func (t *tailNet) each(params []float32, f func(x *grad.Tensor[float32], part []float32)) {
 	for _, x := range t.trained {
-		f(x, params[:len(x.Data)])
-		params = params[len(x.Data):]
+		n := len(x.Data)
+		if rows := t.channels[x.Name]; rows != nil {
+			n = len(rows) * (n / x.Shape[0])
+		}
+		f(x, params[:n])
+		params = params[n:]
 	}
 }
 
@@ -103,18 +123,24 @@ func (t *tailNet) initialize(params []float32) error {
 		return err
 	}
 	t.each(params, func(x *grad.Tensor[float32], part []float32) {
-		r := reals{t: m.Tensor(x.Name)}
-		for i := range part {
-			part[i] = r.at(i)
+		v := floatsOf(m.Tensor(x.Name))
+		if rows := t.channels[x.Name]; rows != nil {
+			gatherRows(part, v, rows, len(v)/x.Shape[0])
+			return
 		}
+		copy(part, v)
 	})
 	return nil
 }
 
-func (t *tailNet) set([]float32) { // they are bound
-	for _, x := range t.trained {
+// set takes over the parameters; all but those of some channels are bound.
+func (t *tailNet) set(params []float32) {
+	t.each(params, func(x *grad.Tensor[float32], part []float32) {
+		if rows := t.channels[x.Name]; rows != nil {
+			scatterRows(x.Data, part, rows, len(x.Data)/x.Shape[0])
+		}
 		x.Changed()
-	}
+	})
 }
 
 func (t *tailNet) decode(dst []float32, i int32) {
@@ -198,9 +224,17 @@ func (t *tailNet) learn(gradient []float32, b *batch, loss lossFunc) (sum float6
 	return sum, nil
 }
 
-// values returns the parameters by the names of their tensors.
+// values returns the parameters by the names of their tensors; of some channels,
+// among the others.
 func (t *tailNet) values(params []float32) map[string][]float32 {
 	v := map[string][]float32{}
-	t.each(params, func(x *grad.Tensor[float32], part []float32) { v[x.Name] = part })
+	t.each(params, func(x *grad.Tensor[float32], part []float32) {
+		if rows := t.channels[x.Name]; rows != nil {
+			whole := slices.Clone(x.Data)
+			scatterRows(whole, part, rows, len(whole)/x.Shape[0])
+			part = whole
+		}
+		v[x.Name] = part
+	})
 	return v
 }

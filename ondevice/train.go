@@ -88,17 +88,21 @@ func newTrainer(p *TunePlan, s *samples, train []int32) (*trainer, error) {
 		logits: make([]float32, p.Block*c),
 		labels: make([]int, max(batch, p.Block)),
 	}
+	if p.opt.Loss != CrossEntropy {
+		t.wanted = make([]float32, max(batch, p.Block)*c)
+	}
 	if p.tail == nil {
 		t.net = newHeadNet(p, s, batch)
 	} else {
-		n, err := newTailNet(p, s, t.params, t.gradient)
+		n, err := newTailNet(p, s)
 		if err != nil {
 			return nil, err
 		}
+		if p.tail.share > 0 {
+			t.chooseChannels(n, train)
+		}
+		n.bind(t.params, t.gradient)
 		t.net = n
-	}
-	if p.opt.Loss != CrossEntropy {
-		t.wanted = make([]float32, max(batch, p.Block)*c)
 	}
 	if p.opt.Mixup > 0 {
 		t.mixed = make([]float32, batch*c)

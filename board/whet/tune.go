@@ -96,7 +96,7 @@ TUNED.whetd.job.features is a cache and may be deleted.`,
 	fl.StringVarP(&f.out, "output", "o", "", "the .whetd to write")
 	fl.StringVar(&f.val, "val", "0.2", "data to judge the result on, the fraction of --data to hold out for it, or none")
 	fl.IntVar(&f.folds, "folds", 0, "judge by cross-validation over so many parts of --data instead, for few samples")
-	fl.StringVar(&f.tail, "tail", "head", "what to train: head, last:N (layers), bias (of all layers, and the head) or all")
+	fl.StringVar(&f.tail, "tail", "head", "what to train: head, last:N (layers), bias (of all layers, and the head), sparse:R (a part R of all channels), lora:R (adapters of rank R) or all")
 	fl.StringVar(&f.loss, "loss", "ce", "ce (softmax cross-entropy), bce (sigmoid, each class for itself), mse (mean squared error) or huber")
 	fl.StringVar(&f.memory, "memory", "", "the most memory the job may need, such as 64MiB (default: no limit)")
 	fl.StringVar(&f.lr, "lr", "auto", "learning rate")
@@ -212,7 +212,7 @@ func (f *tuneFlags) options() (ondevice.Options, error) {
 }
 
 func parseTail(s string) (ondevice.Tail, error) {
-	kind, count, counted := strings.Cut(s, ":")
+	kind, count, _ := strings.Cut(s, ":")
 	switch n, err := strconv.Atoi(count); {
 	case s == "head":
 		return ondevice.Head, nil
@@ -224,10 +224,19 @@ func parseTail(s string) (ondevice.Tail, error) {
 		return ondevice.Last(n), nil
 	case kind == "last":
 		return 0, usagef("--tail %s: last:N with a number of layers is needed", s)
-	case s == "auto" || counted && (kind == "sparse" || kind == "lora"):
-		return 0, usagef("--tail %s: this version knows head, last:N, bias and all", s)
+	case kind == "lora" && err == nil && n > 0 && n <= 1<<12:
+		return ondevice.LoRA(n), nil
+	case kind == "lora":
+		return 0, usagef("--tail %s: lora:R with a rank is needed, such as lora:4", s)
+	case kind == "sparse":
+		if part, err := strconv.ParseFloat(count, 64); err == nil && part >= 0.001 && part < 0.9995 {
+			return ondevice.Sparse(part), nil
+		}
+		return 0, usagef("--tail %s: sparse:R with a part of the channels is needed, such as sparse:0.25", s)
+	case s == "auto":
+		return 0, usagef("--tail %s: this version knows head, last:N, bias, sparse:R, lora:R and all", s)
 	}
-	return 0, usagef("--tail %s is unknown; head, last:N, bias and all are known", s)
+	return 0, usagef("--tail %s is unknown; head, last:N, bias, sparse:R, lora:R and all are known", s)
 }
 
 func (f *tuneFlags) run(cmd *cobra.Command, model string) error {

@@ -152,6 +152,23 @@ func (b *bound[T]) layered(s kernels.ConvShape, m int) rule {
 	if w.Grad != nil && once {
 		b.tape.each += int64(len(x.Data) + len(y.Data))
 	}
+	var (
+		part  func(dw, x, dy []T) // of the rows that are asked for
+		whole []T
+		few   []T
+	)
+	some := func(dy []T) []T { // the columns of the rows that are asked for
+		if w.rows == nil {
+			return dy
+		}
+		few = few[:0]
+		for i := range m {
+			for _, o := range w.rows {
+				few = append(few, dy[i*s.O+o])
+			}
+		}
+		return few
+	}
 	forward := func() {
 		ready()
 		if !b.given {
@@ -159,6 +176,15 @@ func (b *bound[T]) layered(s kernels.ConvShape, m int) rule {
 		}
 	}
 	backward := func() {
+		switch {
+		case w.rows == nil || whole != nil || part != nil:
+		case s.Groups > 1:
+			whole = make([]T, len(w.Data))
+		default:
+			rows := s
+			rows.O = len(w.rows)
+			part = b.product.weightsGrad(rows)
+		}
 		dy := y.Grad
 		if clamped {
 			b.product.within(dy, y.Data, b.lo, b.hi)
@@ -173,7 +199,16 @@ func (b *bound[T]) layered(s kernels.ConvShape, m int) rule {
 				n := max(b.tape.samples, 1)
 				batch.x, batch.dy = make([]T, 0, n*len(x.Data)), make([]T, 0, n*len(dy))
 			}
-			batch.x, batch.dy = append(batch.x, x.Data...), append(batch.dy, dy...)
+			batch.x, batch.dy = append(batch.x, x.Data...), append(batch.dy, some(dy)...)
+		case w.rows != nil && s.Groups > 1: // few weights
+			clear(whole)
+			l.weightGrad(whole, x.Data, dy)
+			row := len(whole) / s.O
+			for i, o := range w.rows {
+				addTo(w.Grad[i*row:][:row], whole[o*row:][:row])
+			}
+		case w.rows != nil:
+			part(w.Grad, x.Data, some(dy))
 		default:
 			l.weightGrad(w.Grad, x.Data, dy)
 		}
@@ -190,11 +225,11 @@ func (b *bound[T]) layered(s kernels.ConvShape, m int) rule {
 		}
 	}
 	flush := func() {
-		n := len(batch.dy) / s.O
+		n := len(batch.x) / s.C
 		if n == 0 {
 			return
 		}
-		b.product.denseGrad(w.Grad, batch.x, batch.dy, n, s.C, s.O)
+		b.product.denseGrad(w.Grad, batch.x, batch.dy, n, s.C, len(batch.dy)/n)
 		batch.x, batch.dy = batch.x[:0], batch.dy[:0]
 	}
 	if w.Grad == nil || !once {

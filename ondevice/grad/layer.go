@@ -36,7 +36,7 @@ func (b *bound[T]) newLayer(s kernels.ConvShape, back bool) layer[T] {
 		panic(fmt.Sprintf("grad: node %q: %v", b.Name, err)) // the shape rules have checked the sizes
 	}
 	b.tape.bytes += int64(c.Bytes() + p.room(c.Scratch()))
-	return any(&levelLayer{p, c, s.N * s.OH * s.OW * s.O * s.KH * s.KW * (s.C / s.Groups)}).(layer[T])
+	return any(&levelLayer{p, c, macs(s)}).(layer[T])
 }
 
 // portableLayer is the layer that defines the bits of all.
@@ -79,6 +79,9 @@ func (l *levelLayer) inputGrad(dx, dy []float32) {
 func (l *levelLayer) weightGrad(dw, x, dy []float32) {
 	l.p.weightGrad(l.WeightGrad(), l.macs, dw, x, dy)
 }
+
+// macs returns the multiply-adds of a layer.
+func macs(s kernels.ConvShape) int { return s.N * s.OH * s.OW * s.O * s.KH * s.KW * (s.C / s.Groups) }
 
 // unbounded are the bounds of results that nothing clamps.
 func unbounded[T Float]() (lo, hi T) { return T(math.Inf(-1)), T(math.Inf(1)) }

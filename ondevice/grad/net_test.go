@@ -133,3 +133,46 @@ func TestThreads(t *testing.T) {
 		}
 	}
 }
+
+// The gradients of some rows of weights are the bits of those rows among all.
+func TestRows(t *testing.T) {
+	for name, c := range nets() {
+		m := c.model()
+		run := func(p grad.Product[float32], rows func(x *grad.Tensor[float32]) []int) *grad.Tape[float32] {
+			tape, err := grad.NewTape(m, c.params, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tape.Reserve(2)
+			for _, p := range c.params {
+				if x := tape.Tensor(p); rows != nil && len(x.Shape) > 1 {
+					x.BindRows(rows(x), make([]float32, len(x.Data)))
+				}
+			}
+			r := rand.New(rand.NewPCG(7, 8))
+			for range 2 {
+				copy(tape.Tensor("x").Data, randoms[float32](r, len(tape.Tensor("x").Data)))
+				tape.Forward()
+				tape.Backward(randoms[float32](r, 3))
+			}
+			tape.Flush()
+			return tape
+		}
+		rows := func(x *grad.Tensor[float32]) []int { return []int{0, x.Shape[0] - 2, x.Shape[0] - 1} }
+		all := run(grad.Portable[float32]{}, nil)
+		for _, p := range append([]grad.Product[float32]{grad.Portable[float32]{}}, grad.OnLevel(kernels.Best())) {
+			some := run(p, rows)
+			for _, p := range c.params {
+				x, y := all.Tensor(p), some.Tensor(p)
+				if len(x.Shape) == 1 {
+					same(t, name+" "+p, y.Grad, x.Grad)
+					continue
+				}
+				row := len(x.Data) / x.Shape[0]
+				for i, r := range rows(x) {
+					same(t, fmt.Sprint(name, " ", p, " row ", r), y.Grad[i*row:][:row], x.Grad[r*row:][:row])
+				}
+			}
+		}
+	}
+}

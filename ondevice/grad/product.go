@@ -17,6 +17,9 @@ type Product[T Float] interface {
 	// denseGrad adds dyᵀ x of n samples to dw [out, in], one chain over the samples.
 	denseGrad(dw, x, dy []T, n, in, out int)
 
+	// weightsGrad returns [kernels.ConvWeightGrad] of a shape.
+	weightsGrad(s kernels.ConvShape) func(dw, x, dy []T)
+
 	begin() // of many products: threads are taken until end
 	end()
 	add(dst, src []T) // dst += src
@@ -31,9 +34,12 @@ type Portable[T Float] struct{}
 // Multiply implements [Product].
 func (Portable[T]) Multiply(dst, a, b []T, m, n, k int) { Dense(dst, a, b, nil, m, k, n) }
 
-func (Portable[T]) denseGrad(dw, x, dy []T, n, in, out int) {
-	s := kernels.GemmShape(n, out, in)
-	kernels.ConvWeightGrad(&s, dw, x, dy)
+func (p Portable[T]) denseGrad(dw, x, dy []T, n, in, out int) {
+	p.weightsGrad(kernels.GemmShape(n, out, in))(dw, x, dy)
+}
+
+func (Portable[T]) weightsGrad(s kernels.ConvShape) func(dw, x, dy []T) {
+	return func(dw, x, dy []T) { kernels.ConvWeightGrad(&s, dw, x, dy) }
 }
 
 func (Portable[T]) begin() {}
@@ -130,13 +136,17 @@ func (l *leveled) weightGrad(g *kernels.WeightGrad, macs int, dw, x, dy []float3
 	l.share(macs, g.Tasks(), func(scratch []byte, t0, t1 int) { g.Run(dw, x, dy, scratch, t0, t1) })
 }
 
-func (l *leveled) denseGrad(dw, x, dy []float32, n, in, out int) {
-	g, err := kernels.NewWeightGrad(l.l, kernels.GemmShape(n, out, in))
+func (l *leveled) weightsGrad(s kernels.ConvShape) func(dw, x, dy []float32) {
+	g, err := kernels.NewWeightGrad(l.l, s)
 	if err != nil {
-		panic(fmt.Sprintf("grad: dense layer of %d x %d x %d: %v", n, in, out, err)) // the tape has checked the sizes
+		panic(fmt.Sprintf("grad: the gradient of weights of %+v: %v", s, err)) // the tape has checked the sizes
 	}
 	l.room(g.Scratch())
-	l.weightGrad(g, n*in*out, dw, x, dy)
+	return func(dw, x, dy []float32) { l.weightGrad(g, macs(s), dw, x, dy) }
+}
+
+func (l *leveled) denseGrad(dw, x, dy []float32, n, in, out int) {
+	l.weightsGrad(kernels.GemmShape(n, out, in))(dw, x, dy)
 }
 
 func (l *leveled) level() kernels.Level { return l.l }

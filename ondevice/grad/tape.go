@@ -44,12 +44,13 @@ type Tensor[T Float] struct {
 
 // A storage is what a tensor and its reshaped forms have in common.
 type storage struct {
-	version    int  // of the values
-	lasts      bool // inputs, constants and outputs have memory of their own
-	made       int  // the node that makes it; -1: none
-	read       int  // the last node that reads it; -1: none
-	needed     int  // the first node whose way back reads the values; -1: none
-	data, grad span // in the arena
+	version    int   // of the values
+	rows       []int // of weights, whose gradient is asked for; nil: all
+	lasts      bool  // inputs, constants and outputs have memory of their own
+	made       int   // the node that makes it; -1: none
+	read       int   // the last node that reads it; -1: none
+	needed     int   // the first node whose way back reads the values; -1: none
+	data, grad span  // in the arena
 }
 
 // Set changes the values. Weights that were run forward change through it only:
@@ -65,6 +66,12 @@ func (x *Tensor[T]) Set(v []T) {
 func (x *Tensor[T]) Bind(data, grad []T) {
 	x.Data, x.Grad = data[:len(x.Data)], grad[:len(x.Grad)]
 	x.version++
+}
+
+// BindRows asks for the gradient of some rows of a layer's weights alone, ascending
+// ones along the first axis: grad, one row behind the other, in the place of Grad.
+func (x *Tensor[T]) BindRows(rows []int, grad []T) {
+	x.rows, x.Grad = rows, grad[:len(rows)*(len(x.Data)/x.Shape[0])]
 }
 
 // Changed says that the values are others now.
