@@ -553,6 +553,16 @@ func (j *Job) judge(ctx context.Context, t *trainer, c *checkpoint, s *samples, 
 	if err != nil {
 		return nil, nil, err
 	}
+	integer := len(forms) > 1
+	switch p.opt.Form {
+	case Floats:
+		forms, integer = forms[len(forms)-1:], false
+	case Integers:
+		if p.tail != nil && !integer {
+			return nil, nil, fmt.Errorf("ondevice: the tail %v was not of integers and cannot become so", p.Tail)
+		}
+		forms = forms[:1]
+	}
 	tuned := forms[len(forms)-1]
 	if idx := s.judged(); len(idx) > 0 {
 		before, after := map[int32]bool{}, map[int32]bool{}
@@ -588,7 +598,7 @@ func (j *Job) judge(ctx context.Context, t *trainer, c *checkpoint, s *samples, 
 		}
 		rep.Verdict = p.opt.Gate.judge(rep.Base, rep.Tuned, p.Classes, p.New, won, lost, p.regression)
 	}
-	rep.Integer = p.tail != nil && len(forms) > 1 && tuned == forms[0]
+	rep.Integer = integer && tuned == forms[0]
 	if p.opt.Gate.Alike > 0 && rep.Verdict == "" {
 		if rep.Verdict, err = j.alike(ctx, s); err != nil {
 			return nil, nil, err

@@ -158,6 +158,16 @@ func (s Schedule) String() string {
 	return fmt.Sprintf("Schedule(%d)", int(s))
 }
 
+// A Form is how the layers below the head end.
+type Form int
+
+// The forms.
+const (
+	Better   Form = iota // integers unless they cost accuracy on the validation samples; float32 without such
+	Floats               // float32, as they were trained
+	Integers             // the model's own integers, whatever that costs
+)
+
 // Options say how to tune. The zero value trains the head by softmax cross-entropy
 // and SGD with momentum 0.9, on batches of 32, holds a fifth of the samples out
 // to judge the result, and has no limit on memory.
@@ -229,6 +239,7 @@ type Options struct {
 	Folds int
 
 	Gate Gate
+	Form Form // of a tail deeper than the head
 	Seed uint64
 
 	// Memory is the most that the process may need, in bytes; 0: no limit. [Plan]
@@ -285,6 +296,8 @@ func (o Options) withDefaults() (Options, error) {
 		return bad("optimizer %v is not known; sgd and adamw are", o.Optimizer)
 	case o.Schedule < Linear || o.Schedule > Cosine:
 		return bad("schedule %v is not known; linear, constant and cosine are", o.Schedule)
+	case o.Form < Better || o.Form > Integers:
+		return bad("form %d is not known; Better, Floats and Integers are", o.Form)
 	case o.Warmup < 0:
 		return bad("warm-up of %d steps", o.Warmup)
 	case o.Gate.Sure != 0 && o.Folds > 0 || !(o.Gate.Sure >= 0):

@@ -264,10 +264,10 @@ func (p *TunePlan) labels() []string {
 func (p *TunePlan) identity(digest [32]byte) [sha256.Size]byte {
 	o := p.opt
 	h := sha256.New()
-	fmt.Fprintf(h, "%x %q %q %v %v %x %v %x %x %x %x %v %d %d %d %x %d %v %d %d %v %v %x %x %x %x",
+	fmt.Fprintf(h, "%x %q %q %v %v %x %v %x %x %x %x %v %d %d %d %x %d %v %d %d %v %v %x %x %x %x %d",
 		digest, p.Feature, p.Classes, o.Tail, o.Loss, o.Smoothing, o.Optimizer, o.Momentum, o.WeightDecay,
 		o.ClipNorm, o.LR, o.Schedule, o.Epochs, o.Batch, o.Patience, o.Val, o.Folds, o.Replay != nil, o.Seed,
-		o.Warmup, o.Balanced, o.Instant, p.weightsOfClasses(), o.L1, o.Dropout, o.Mixup)
+		o.Warmup, o.Balanced, o.Instant, p.weightsOfClasses(), o.L1, o.Dropout, o.Mixup, o.Form)
 	return [sha256.Size]byte(h.Sum(nil))
 }
 

@@ -217,6 +217,27 @@ func TestIntegers(t *testing.T) {
 	}
 }
 
+// The form of the result is the one asked for.
+func TestForm(t *testing.T) {
+	labels := []string{"a", "b", "c"}
+	m := convModel(t, labels...)
+	d := pictures(12, 2, labels...)
+	for form, integer := range map[Form]bool{Floats: false, Integers: true} {
+		o := Options{Tail: Last(2), Epochs: 1, Form: form, Gate: Gate{MinGain: -1, MaxClassDrop: 1}}
+		delta, rep := tune(t, m, d, o, vfs.NewMem())
+		if delta == nil {
+			t.Fatal(rep.Verdict)
+		}
+		tuned, err := format.Apply(m, delta)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := tuned.Tensor("point/w"); rep.Integer != integer || (w.Type == format.Int8) != integer {
+			t.Errorf("form %d: weights of %v, reported integers: %v", form, w.Type, rep.Integer)
+		}
+	}
+}
+
 // New classes grow the head of a tail too, with replayed features of the cut.
 func TestTailGrows(t *testing.T) {
 	m := convModel(t, "a", "b", "c")
