@@ -92,7 +92,7 @@ whet-convert makes .whet models of .tflite files.`,
 	root.PersistentFlags().Bool("json", false, "print the result as JSON")
 	root.AddCommand(
 		newBenchCmd(), newDemoCmd(), newDeployCmd(), newDoctorCmd(), newEvalCmd(), newGenerateCmd(), newInspectCmd(),
-		newMergeCmd(), newPsCmd(), newRunCmd(), newServeCmd(), newTuneCmd(),
+		newMergeCmd(), newPsCmd(), newRunCmd(), newServeCmd(), newTuneCmd(), newWatchCmd(),
 	)
 	for _, c := range extra {
 		root.AddCommand(c())

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -46,14 +42,9 @@ serves and how it is. It exits with 1 if the daemon does not answer, is not read
 or has a model that does not load.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if address == "" {
-				if state == "" {
-					var err error
-					if state, err = defaultState(); err != nil {
-						return err
-					}
-				}
-				address = "unix:" + filepath.Join(state, "whet.sock")
+			address, err := daemonAddress(address, state)
+			if err != nil {
+				return err
 			}
 			r, err := askDaemon(cmd.Context(), address, wait)
 			if err != nil {
@@ -73,11 +64,9 @@ or has a model that does not load.`,
 
 // askDaemon asks until the daemon is ready or the time is up.
 func askDaemon(ctx context.Context, address string, wait time.Duration) (*psReport, error) {
-	c := daemonClient{network: "unix", address: strings.TrimPrefix(address, "unix:")}
-	if host, ok := strings.CutPrefix(address, "http://"); ok {
-		c = daemonClient{network: "tcp", address: host}
-	} else if !strings.HasPrefix(address, "unix:") {
-		return nil, usagef("--address %s: unix:PATH or http://HOST:PORT is expected", address)
+	c, err := newDaemonClient(address)
+	if err != nil {
+		return nil, err
 	}
 	deadline := time.Now().Add(wait)
 	for {
@@ -94,51 +83,6 @@ func askDaemon(ctx context.Context, address string, wait time.Duration) (*psRepo
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-}
-
-// A daemonClient sends one request a connection. It is no http.Client: what that
-// links would make the program 4 % larger.
-type daemonClient struct{ network, address string }
-
-const (
-	maxReply  = 16 << 20 // bounds what a daemon is believed to say
-	replyTime = 10 * time.Second
-)
-
-// get decodes the reply to a request with an empty object.
-func (c daemonClient) get(ctx context.Context, method, path string, v any) (status int, err error) {
-	conn, err := new(net.Dialer).DialContext(ctx, c.network, c.address)
-	if err != nil {
-		return 0, err
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(replyTime)); err != nil {
-		return 0, err
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, strings.NewReader("{}"))
-	if err != nil {
-		return 0, err
-	}
-	if c.network == "tcp" {
-		req.Host = c.address
-	}
-	req.Close = true
-	if err := req.Write(conn); err != nil {
-		return 0, err
-	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
-	if err != nil {
-		return 0, err
-	}
-	if err := json.Unmarshal(b, v); err != nil {
-		return resp.StatusCode, fmt.Errorf("%s answers %s with what is no JSON: %w", path, resp.Status, err)
-	}
-	return resp.StatusCode, nil
 }
 
 func (c daemonClient) report(ctx context.Context, address string) (*psReport, error) {
