@@ -16,6 +16,8 @@ type Bcast struct {
 	dims  []int // merged, outermost first, at least one
 	sa    []int // element steps of the operands along dims; 0 where repeated
 	sb    []int
+	tile  *Bcast // where short rows of one operand go with a short row of the other: the rows as one run
+	tileA bool   // that other one is a
 }
 
 // NewBcast broadcasts the shapes a and b.
@@ -66,7 +68,26 @@ func NewBcast(a, b []int) (*Bcast, error) {
 	slices.Reverse(sa)
 	slices.Reverse(sb)
 	c.sa, c.sb = sa, sb
+	c.tileRows()
 	return c, nil
+}
+
+// tileRows sets tile: [pixels][C] with [C], say, for few channels.
+func (c *Bcast) tileRows() {
+	last := len(c.dims) - 1
+	if last < 1 || c.dims[last] > block/2 || c.sa[last] != 1 || c.sb[last] != 1 {
+		return
+	}
+	c.tileA = c.sa[last-1] == 0 && c.sb[last-1] == c.dims[last]
+	if !c.tileA && (c.sb[last-1] != 0 || c.sa[last-1] != c.dims[last]) {
+		return
+	}
+	c.tile = &Bcast{dims: slices.Clone(c.dims[:last]), sa: slices.Clone(c.sa[:last]), sb: slices.Clone(c.sb[:last])}
+	c.tile.dims[last-1] *= c.dims[last]
+	c.tile.sa[last-1], c.tile.sb[last-1] = 1, 0
+	if c.tileA {
+		c.tile.sa[last-1], c.tile.sb[last-1] = 0, 1
+	}
 }
 
 // each cuts the elements [from, to) of the result into runs along the
@@ -133,6 +154,10 @@ func Binary[T Float | Integer](op BinaryOp, c *Bcast, dst, a, b []T, from, to in
 // Arith is [Binary] on float32 with the kernels of a level and the result
 // clamped to [lo, hi]. Infinite bounds are no clamp.
 func Arith(l Level, op BinaryOp, c *Bcast, dst, a, b []float32, lo, hi float32, from, to int) {
+	if c.tile != nil {
+		c.arithTiled(l, op, dst, a, b, lo, hi, from, to)
+		return
+	}
 	stepA, stepB := c.inner()
 	var bufA, bufB [block]float32
 	c.each(from, to, func(o, ia, ib, n int) {
@@ -145,6 +170,34 @@ func Arith(l Level, op BinaryOp, c *Bcast, dst, a, b []float32, lo, hi float32, 
 				continue
 			}
 			arith(l, op, dst[o+i:][:m], x, y, lo, hi)
+		}
+	})
+}
+
+// arithTiled is Arith for short rows: the repeated one is laid out as often as it
+// fits into a buffer.
+func (c *Bcast) arithTiled(l Level, op BinaryOp, dst, a, b []float32, lo, hi float32, from, to int) {
+	run := c.dims[len(c.dims)-1]
+	var buf [block]float32
+	c.tile.each(from, to, func(o, ia, ib, n int) {
+		row := b[ib:]
+		if c.tileA {
+			row = a[ia:]
+		}
+		piece := min(block/run*run, n)
+		for k, at := 0, o%run; k < piece; k, at = k+1, at+1 {
+			if at == run {
+				at = 0
+			}
+			buf[k] = row[at]
+		}
+		for i := 0; i < n; i += piece {
+			m := min(piece, n-i)
+			if c.tileA {
+				arith(l, op, dst[o+i:][:m], buf[:m], b[ib+i:][:m], lo, hi)
+			} else {
+				arith(l, op, dst[o+i:][:m], a[ia+i:][:m], buf[:m], lo, hi)
+			}
 		}
 	})
 }

@@ -240,3 +240,30 @@ func BenchmarkBinaryAdd(b *testing.B) {
 		})
 	}
 }
+
+// TestArithTiled: short rows of one operand with one row of the other, in pieces that
+// begin anywhere.
+func TestArithTiled(t *testing.T) {
+	for _, s := range [][2][]int{{{3, 5, 7}, {7}}, {{7}, {3, 5, 7}}, {{2, 40, 16}, {2, 1, 16}}, {{2, 1, 3}, {2, 90, 3}}, {{4, 64}, {1, 64}}} {
+		c, err := NewBcast(s[0], s[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, b := make([]float32, product(s[0])), make([]float32, product(s[1]))
+		for i := range a {
+			a[i] = float32(i) + 0.5
+		}
+		for i := range b {
+			b[i] = 3 - float32(i)/3
+		}
+		want, got := make([]float32, c.Elems), make([]float32, c.Elems)
+		Binary(Sub, c, want, a, b, 0, c.Elems)
+		for _, l := range Levels() {
+			clear(got)
+			cut := c.Elems/2 - 1
+			Arith(l, Sub, c, got, a, b, -inf32, inf32, cut, c.Elems)
+			Arith(l, Sub, c, got, a, b, -inf32, inf32, 0, cut)
+			sameRow(t, l.String(), got, want)
+		}
+	}
+}

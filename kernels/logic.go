@@ -173,6 +173,11 @@ func (w *Where) Run(dst, cond, a, b []byte, size int) {
 				at[s] += j * w.steps[s][k]
 			}
 		}
+		if size == 4 {
+			pick4(view[uint32](dst, 4*row*n, n), cond[at[0]:], view[uint32](a, 4*at[1], len(a)/4-at[1]), view[uint32](b, 4*at[2], len(b)/4-at[2]),
+				w.steps[0][last], w.steps[1][last], w.steps[2][last])
+			continue
+		}
 		for i := range n {
 			src, p := b, at[2]+i*w.steps[2][last]
 			if cond[at[0]+i*w.steps[0][last]] != 0 {
@@ -180,6 +185,17 @@ func (w *Where) Run(dst, cond, a, b []byte, size int) {
 			}
 			copy(dst[(row*n+i)*size:][:size], src[p*size:])
 		}
+	}
+}
+
+// pick4 is a row of Where for elements of 4 bytes, with the steps of the operands.
+func pick4(dst []uint32, cond []byte, a, b []uint32, sc, sa, sb int) {
+	for i := range dst {
+		v := b[i*sb]
+		if cond[i*sc] != 0 {
+			v = a[i*sa]
+		}
+		dst[i] = v
 	}
 }
 

@@ -358,9 +358,21 @@ func TestNorms(t *testing.T) {
 	for i := range scale {
 		scale[i], bias[i] = 1+float32(i)/8, float32(i)/4-2
 	}
-	LayerNorm(dst, src, scale, bias, n, 1e-3, 0, 2)
 	rms := make([]float32, 2*n)
-	RMSNorm(rms, src, scale, n, 1e-3, 0, 2)
+	for _, l := range Levels() {
+		p := &Norm{N: n, Eps: 1e-3, Level: l}
+		scratch, y := make([]float32, p.Scratch()), make([]float32, 2*n)
+		p.Layer(y, src, scale, bias, scratch, 0, 2)
+		if l == Generic {
+			copy(dst, y)
+		}
+		sameRow(t, l.String()+" layer norm", y, dst)
+		p.RMS(y, src, scale, scratch, 0, 2)
+		if l == Generic {
+			copy(rms, y)
+		}
+		sameRow(t, l.String()+" rms norm", y, rms)
+	}
 	for row := range 2 {
 		mean, sq := 0.0, 0.0
 		for _, v := range src[row*n:][:n] {

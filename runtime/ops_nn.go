@@ -35,23 +35,21 @@ func bindMatMul(n *node, l kernels.Level) (*step, error) {
 }
 
 // bindNorm binds LayerNormalization and RMSNormalization.
-func bindNorm(n *node, _ kernels.Level) (*step, error) {
+func bindNorm(n *node, l kernels.Level) (*step, error) {
 	x, scale, bias, y := n.in[0], n.in[1], n.input(2), n.out[0]
-	width := x.shape[len(x.shape)-1]
-	eps := float32(n.attrs.Float("epsilon", 1e-5))
-	s := &step{tasks: x.elems() / width}
-	if n.op == "RMSNormalization" {
-		s.run = func(m *mem, _ []byte, t0, t1 int) {
-			kernels.RMSNorm(m.f32(y), m.f32(x), m.f32(scale), width, eps, t0, t1)
+	p := &kernels.Norm{N: x.shape[len(x.shape)-1], Eps: float32(n.attrs.Float("epsilon", 1e-5)), Level: l}
+	s := &step{kernel: l.Elementwise().String() + " norm", asm: l != kernels.Generic, tasks: x.elems() / p.N, scratch: 4 * p.Scratch()}
+	s.run = func(m *mem, scratch []byte, t0, t1 int) {
+		floats := view[float32](scratch[:s.scratch])
+		if n.op == "RMSNormalization" {
+			p.RMS(m.f32(y), m.f32(x), m.f32(scale), floats, t0, t1)
+			return
 		}
-		return s, nil
-	}
-	s.run = func(m *mem, _ []byte, t0, t1 int) {
 		var b []float32
 		if bias != nil {
 			b = m.f32(bias)
 		}
-		kernels.LayerNorm(m.f32(y), m.f32(x), m.f32(scale), b, width, eps, t0, t1)
+		p.Layer(m.f32(y), m.f32(x), m.f32(scale), b, floats, t0, t1)
 	}
 	return s, nil
 }
