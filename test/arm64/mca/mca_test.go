@@ -50,7 +50,35 @@ func TestInnerLoop(t *testing.T) {
 	}
 }
 
-// TestLoops holds the matrix kernels to what their core's pipes allow.
+func TestCheck(t *testing.T) {
+	fine := row{Kernel: "Gemm", Core: "cortex-a72", Cycles: 64, Share: 0.95, Asked: 0.9}
+	below, named, slow, other := fine, fine, fine, fine
+	below.Share = 0.5
+	named.Share, named.Reason = 0.5, "operands not ready 40 %"
+	slow.Cycles = 66
+	other.Core = "cortex-a53"
+	for _, c := range []struct {
+		what string
+		row  row
+		bad  bool
+	}{
+		{"a loop at its record", fine, false},
+		{"a loop below the asked share without a reason", below, true},
+		{"a loop below the asked share with a reason", named, false},
+		{"a loop slower than recorded", slow, true},
+		{"a loop without a record", other, true},
+	} {
+		if err := check([]row{c.row}, "Gemm cortex-a72 64.10\n"); (err != nil) != c.bad {
+			t.Errorf("%s: %v", c.what, err)
+		}
+	}
+	if check(nil, "Gemm 64\n") == nil {
+		t.Error("a record without a core is read")
+	}
+}
+
+// TestLoops holds the matrix kernels to what their core's pipes allow, and all loops to
+// their record.
 func TestLoops(t *testing.T) {
 	if os.Getenv("WHET_ARM64") == "" {
 		t.Skip("skipped: WHET_ARM64=1 lets llvm-mca look at every loop (half a minute)")
@@ -69,6 +97,9 @@ func TestLoops(t *testing.T) {
 	rows, err := measure(loops)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if err := check(rows, recorded); err != nil {
+		t.Error(err)
 	}
 	for _, c := range []struct {
 		kernel, core string

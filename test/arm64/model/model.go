@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -88,6 +89,26 @@ func Analyze(core string, blocks [][]uint32) ([]Cost, error) {
 	if len(blocks) == 0 {
 		return nil, nil
 	}
+	out, err := analyze(core, blocks, "-json")
+	if err != nil {
+		return nil, err
+	}
+	var report report
+	if err := json.Unmarshal(out, &report); err != nil {
+		return nil, fmt.Errorf("%s: %w", mcaTool, err)
+	}
+	if len(report.CodeRegions) != len(blocks) {
+		return nil, fmt.Errorf("%s reported %d blocks of %d", mcaTool, len(report.CodeRegions), len(blocks))
+	}
+	costs := make([]Cost, len(blocks))
+	for i, r := range report.CodeRegions {
+		costs[i] = r.cost(blocks[i], report.TargetInfo.Resources)
+	}
+	return costs, nil
+}
+
+// analyze gives blocks to llvm-mca, each as a region, and returns what it prints.
+func analyze(core string, blocks [][]uint32, args ...string) ([]byte, error) {
 	var all []uint32
 	for _, b := range blocks {
 		for _, w := range b {
@@ -106,23 +127,8 @@ func Analyze(core string, blocks [][]uint32) ([]Cost, error) {
 		fmt.Fprintf(&in, "# LLVM-MCA-BEGIN %d\n%s\n# LLVM-MCA-END\n", i, strings.Join(lines[:len(b)], "\n"))
 		lines = lines[len(b):]
 	}
-	out, err := run(&in, mcaTool, "-mtriple=aarch64", "-mcpu="+core, "-mattr=+dotprod,+fullfp16,+i8mm,+bf16,+lse",
-		fmt.Sprintf("-iterations=%d", iterations), "-skip-unsupported-instructions=lack-sched", "-json")
-	if err != nil {
-		return nil, err
-	}
-	var report report
-	if err := json.Unmarshal(out, &report); err != nil {
-		return nil, fmt.Errorf("%s: %w", mcaTool, err)
-	}
-	if len(report.CodeRegions) != len(blocks) {
-		return nil, fmt.Errorf("%s reported %d blocks of %d", mcaTool, len(report.CodeRegions), len(blocks))
-	}
-	costs := make([]Cost, len(blocks))
-	for i, r := range report.CodeRegions {
-		costs[i] = r.cost(blocks[i], report.TargetInfo.Resources)
-	}
-	return costs, nil
+	return run(&in, mcaTool, append(args, "-mtriple=aarch64", "-mcpu="+core, "-mattr=+dotprod,+fullfp16,+i8mm,+bf16,+lse",
+		fmt.Sprintf("-iterations=%d", iterations), "-skip-unsupported-instructions=lack-sched")...)
 }
 
 // report is what is used of llvm-mca's JSON.
@@ -130,6 +136,17 @@ type report struct {
 	CodeRegions []region
 	TargetInfo  struct{ Resources []string }
 }
+
+// pipeName spells the number of a pipe among its likes, which the report has as a byte.
+func pipeName(s string) string {
+	if unit, number, ok := strings.Cut(s, "."); ok && len(number) == 1 {
+		return fmt.Sprintf("%s%d", unit, number[0])
+	}
+	return s
+}
+
+// vectorPipes are the two pipes of the out-of-order cores on which all vector operations run.
+var vectorPipes = []string{"A57UnitW", "A57UnitX", "N1UnitV0", "N1UnitV1", "N2UnitV0", "N2UnitV1"}
 
 type region struct {
 	InstructionInfoView struct {
@@ -149,11 +166,22 @@ type region struct {
 func (r *region) cost(block []uint32, pipes []string) Cost {
 	c := Cost{Cycles: r.SummaryView.TotalCycles / iterations, Limit: r.SummaryView.BlockRThroughput}
 	// The row behind the last instruction is the sum of all.
+	var vector float64
 	for _, p := range r.ResourcePressureView.ResourcePressureInfo {
-		if p.InstructionIndex == len(block) && p.ResourceUsage > c.Busy {
-			c.Pipe, c.Busy = pipes[p.ResourceIndex], p.ResourceUsage
+		if p.InstructionIndex != len(block) {
+			continue
+		}
+		name := pipeName(pipes[p.ResourceIndex])
+		if p.ResourceUsage > c.Busy {
+			c.Pipe, c.Busy = name, p.ResourceUsage
+		}
+		if slices.Contains(vectorPipes, name) {
+			vector += p.ResourceUsage
 		}
 	}
+	// BlockRThroughput looks at each pipe, and at each group of pipes that an operation
+	// may choose from, alone: not at what is bound to one pipe and what may choose together.
+	c.Limit = max(c.Limit, vector/2)
 	var alone float64
 	for i, w := range block {
 		if n := MACs(w); n > 0 {
