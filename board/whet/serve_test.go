@@ -22,7 +22,19 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "serve" && os.Args[2] == "worker" {
 		main()
 	}
+	if name := os.Getenv("WHET_TEST_CAMERA"); name != "" {
+		camera(name)
+	}
 	os.Exit(m.Run())
+}
+
+// camera is a program that writes one picture again and again.
+func camera(name string) {
+	b, err := os.ReadFile(name)
+	for err == nil {
+		_, err = os.Stdout.Write(b)
+	}
+	os.Exit(1)
 }
 
 // notify is a writer that tells when something was first written to it.
@@ -45,16 +57,23 @@ func (n *notify) Write(p []byte) (int, error) {
 // what it printed when it was ready.
 func serving(t *testing.T, args ...string) (ready string, stop func() (code int, stderr string)) {
 	t.Helper()
+	return background(t, append([]string{"serve"}, args...)...)
+}
+
+// background runs a command until the test ends or stop is called, and returns what
+// it printed first.
+func background(t *testing.T, args ...string) (first string, stop func() (code int, stderr string)) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	stdout := &notify{first: make(chan struct{})}
 	var stderr bytes.Buffer
 	done := make(chan int, 1)
-	go func() { done <- execute(ctx, append([]string{"serve"}, args...), stdout, &stderr) }()
+	go func() { done <- execute(ctx, args, stdout, &stderr) }()
 	select {
 	case <-stdout.first:
 	case code := <-done:
 		cancel()
-		t.Fatalf("whet serve ended with %d\n%s", code, &stderr)
+		t.Fatalf("whet %s ended with %d\n%s", args[0], code, &stderr)
 	}
 	stop = sync.OnceValues(func() (int, string) {
 		cancel()

@@ -84,13 +84,13 @@ model is a sensor of Home Assistant, without more ado.`,
 	fl.BoolVar(&f.mqttAcks, "mqtt-acks", false, "keep events until somebody writes their id to whet/NAME/acknowledged")
 	fl.StringVar(&f.webhook, "webhook", "", "post events as JSON to this address")
 	fl.StringVar(&f.webhookToken, "webhook-token-file", "", "file with a bearer token for it")
-	if err := cmd.MarkFlagRequired("from"); err != nil {
-		panic(err) // the flag is not defined
-	}
 	return cmd
 }
 
 func (f *watchFlags) run(cmd *cobra.Command, model string) (err error) {
+	if f.from == "" {
+		return usagef("--from is missing: a camera, a microphone, a program or a folder, see whet watch --help")
+	}
 	if f.min < 0 || f.min > 1 || f.of < 1 || f.of > 1000 || f.need < 1 || f.need > f.of {
 		return usagef("--min is within 0 and 1, --need within 1 and --of")
 	}
