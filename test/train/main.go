@@ -1,12 +1,15 @@
 // Train compares on-device training with PyTorch: the same initial weights, data
 // and batch order, the same protocols, in one run.
 //
-//	go run ./test/train -python /usr/bin/python3 [-data /usr/share/datasets/fashion-mnist] [-work DIR] [-only REGEXP] [-json] [parity] [speed] [gate]
+//	go run ./test/train -python /usr/bin/python3 [-data /usr/share/datasets/fashion-mnist] [-work DIR] [-fsdd DIR] [-only REGEXP] [-seeds N] [-quick] [-json] [NAME ...]
 //
 //	  - parity: 500 steps of the head, the conv tail and all layers by SGD with momentum and by AdamW; loss curves
 //	    and final accuracy;
 //	  - speed: a training step on one core, whet and PyTorch in turns;
-//	  - gate: 100 poisoned jobs, of which none may be published, and 100 honest ones.
+//	  - gate: 100 poisoned jobs, of which none may be published, and 100 honest ones (2 minutes; no PyTorch but for the base);
+//	  - digits: a network of three speakers of spoken digits becomes the fourth's (6 minutes; no PyTorch);
+//	  - tables: domain shift and class growth by the same protocols as PyTorch (15 minutes);
+//	  - memory: 30 jobs inside a control group of the planned size (a minute; root; no PyTorch).
 //
 // The Python needs torch (Debian: python3-torch). Without names it does all. The data is Fashion-MNIST, as the Debian package
 // dataset-fashion-mnist has it. DIR keeps the trained base networks. The exit code
@@ -53,8 +56,8 @@ func main() {
 	flag.StringVar(&c.data, "data", "/usr/share/datasets/fashion-mnist", "folder with Fashion-MNIST")
 	flag.StringVar(&c.work, "work", filepath.Join(os.TempDir(), "whet-train"), "folder for base networks and exchange")
 	flag.StringVar(&c.fsdd, "fsdd", "", "folder with the recordings of the Free Spoken Digit Dataset")
-	flag.IntVar(&c.seeds, "seeds", 5, "seeds of digits, which choose the clips")
-	flag.BoolVar(&c.quick, "quick", false, "digits: one speaker and fewer ways")
+	flag.IntVar(&c.seeds, "seeds", 5, "seeds of digits and tables, which choose the samples")
+	flag.BoolVar(&c.quick, "quick", false, "digits: one speaker and fewer ways; tables: fewer cells")
 	only := flag.String("only", "", "a regular expression of the cases of parity and speed, such as ^head")
 	asJSON := flag.Bool("json", false, "print JSON")
 	flag.Parse()
@@ -74,7 +77,7 @@ func runAll(ctx context.Context, c *config, names []string, asJSON bool) (ok boo
 		name string
 		run  func(ctx context.Context, c *config) ([]check, error)
 	}
-	parts := []part{{"parity", parity}, {"speed", speed}, {"gate", gate}, {"digits", spoken}}
+	parts := []part{{"parity", parity}, {"speed", speed}, {"gate", gate}, {"digits", spoken}, {"tables", tables}, {"memory", memory}}
 	for _, n := range names {
 		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == n }) {
 			return false, fmt.Errorf("%q is unknown", n)

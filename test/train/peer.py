@@ -2,6 +2,7 @@
 
     python3 peer.py init DIR DATA       initial weights of the networks, and the trained base, to DIR
     python3 peer.py parity DIR DATA     trains every case of DIR/cases.json in whet's batch order
+    python3 peer.py tables DIR DATA SEEDS true|false  domain shift and class growth; its data and results to DIR
     python3 peer.py speed NAME/BATCH …  seconds of a training step, on one core
 
 DATA is a folder with Fashion-MNIST (Debian: dataset-fashion-mnist). Arrays go
@@ -128,6 +129,151 @@ def parity(dir, data):
     json.dump(results, open(f"{dir}/parity.json", "w"))
 
 
+def shifted(x, kind):
+    """Images [n][1][28][28] of another domain."""
+    if kind == "invert":
+        return 255 - x
+    if kind == "rot90":
+        return np.ascontiguousarray(np.rot90(x, 1, (2, 3)))
+    noise = np.random.RandomState(3).normal(30, 40, x.shape)
+    return np.clip(0.5 * x + noise, 0, 255).astype(np.uint8)
+
+
+def first_layers(net):
+    """The part of convnet that stays frozen under its last convolution, and up to its head."""
+    return net[:3], net[:8]
+
+
+def tuned(net, tail, x, y, xt, yt, lr, epochs, seed):
+    """Accuracy in percent after SGD with momentum 0.9 and batch 32 on the tail."""
+    torch.manual_seed(seed)
+    for m in net:
+        m.requires_grad_(False)
+    low, high = first_layers(net)
+    with torch.no_grad():
+        if tail == "head":
+            x, xt, rest = high(real(x)), high(real(xt)), net[8:]
+        elif tail == "conv":
+            x, xt, rest = low(real(x)), low(real(xt)), net[3:]
+        else:
+            x, xt, rest = real(x), real(xt), net
+    net[8].requires_grad_(True)
+    if tail == "conv":
+        net[3].requires_grad_(True)
+    if tail == "bias":
+        net[0].bias.requires_grad_(True)
+        net[3].bias.requires_grad_(True)
+    opt = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr, momentum=0.9)
+    loss = nn.CrossEntropyLoss()
+    for _ in range(epochs):
+        for k in torch.randperm(len(x)).split(32):
+            opt.zero_grad()
+            loss(rest(x[k]), y[k]).backward()
+            opt.step()
+    with torch.no_grad():
+        return 100 * (rest(xt).argmax(1) == yt).double().mean().item()
+
+
+# Learning rates of every cell, chosen beforehand on a seed that is not used here.
+SHIFT_LR = {
+    ("noise", "head"): (0.003, 0.003, 0.01), ("noise", "bias"): (0.003, 0.003), ("noise", "conv"): (0.01, 0.003),
+    ("invert", "head"): (0.03, 0.01, 0.01), ("invert", "bias"): (0.01, 0.01), ("invert", "conv"): (0.01, 0.01),
+    ("rot90", "head"): (0.03, 0.01, 0.01), ("rot90", "bias"): (0.01, 0.01), ("rot90", "conv"): (0.01, 0.003),
+}
+
+
+def shifts(dir, data, seeds, sizes):
+    """Domain shift: the rows of one cell are accuracies by seed."""
+    x, y = fashion(data, "train")
+    xt, yt = fashion(data, "t10k")
+    some = np.random.RandomState(7).permutation(10000)[:4000]
+    rows = []
+    for kind in ("noise", "invert", "rot90"):
+        xs, xts = shifted(x, kind), shifted(xt, kind)[some]
+        yts = torch.from_numpy(yt[some])
+        xts.tofile(f"{dir}/{kind}.test.x")
+        yt[some].astype("<i4").tofile(f"{dir}/{kind}.test.y")
+        for seed in range(seeds):
+            for at, k in enumerate(sizes):
+                rng = np.random.RandomState(seed)
+                few = np.concatenate([rng.permutation(np.flatnonzero(y == c))[:k] for c in range(10)])
+                name = f"{kind}.{k}.{seed}"
+                xs[few].tofile(f"{dir}/{name}.x")
+                y[few].astype("<i4").tofile(f"{dir}/{name}.y")
+                for tail in ("head", "bias", "conv"):
+                    rates = SHIFT_LR[kind, tail]
+                    if at == len(rates):
+                        continue
+                    net = convnet()
+                    net.load_state_dict(torch.load(f"{dir}/base10.pt"))
+                    net.eval()
+                    epochs = max(6, min(30, 2000 // k))
+                    a = tuned(net, tail, xs[few], torch.from_numpy(y[few]), xts, yts, rates[at], epochs, seed)
+                    rows.append({"shift": kind, "tail": tail, "k": k, "seed": seed, "data": name, "lr": rates[at], "epochs": epochs, "accuracy": a})
+    return rows
+
+
+def growth(dir, data, seeds, sizes):
+    """Eight classes, then ten: accuracy on the old, the new and all."""
+    x, y = fashion(data, "train")
+    xt, yt = fashion(data, "t10k")
+    net = convnet(8)
+    if not os.path.exists(f"{dir}/base8.pt"):
+        torch.manual_seed(0)
+        train_base(net, x[y < 8], torch.from_numpy(y[y < 8]), 3)
+        save(net, f"{dir}/base8.f32")
+        torch.save(net.state_dict(), f"{dir}/base8.pt")
+    net.load_state_dict(torch.load(f"{dir}/base8.pt"))
+    net.eval()
+    pool = np.random.RandomState(123)
+    pool = np.stack([pool.permutation(np.flatnonzero(y == c))[:400] for c in range(10)])
+    with torch.no_grad():
+        feature = lambda x: torch.cat([net[:8](real(p)) for p in np.array_split(x, 20)])
+        f, ft = feature(x[pool.ravel()]).view(10, 400, -1), feature(xt)
+    w8, b8 = net[8].weight.detach(), net[8].bias.detach()
+    rows, unit = [], nn.functional.normalize
+    for seed in range(seeds):
+        rng = np.random.RandomState(seed)
+        order = np.stack([rng.permutation(400) for _ in range(10)])
+        pool[np.arange(10)[:, None], order].astype("<i4").tofile(f"{dir}/growth.{seed}.pool")
+        fs = torch.stack([f[c][order[c]] for c in range(10)])
+
+        def row(method, k, kept, score):
+            right = (score.argmax(1).numpy() == yt)
+            rows.append({"method": method, "k": k, "kept": kept, "seed": seed, "old": 100 * right[yt < 8].mean(),
+                         "new": 100 * right[yt >= 8].mean(), "all": 100 * right.mean()})
+
+        for k in sizes:
+            means = torch.stack([fs[c, :50 if c < 8 else k].mean(0) for c in range(10)])
+            row("nearest class mean", k, 50, unit(ft) @ unit(means).T)
+            fresh = unit(means[8:]) * w8.norm(dim=1).mean()
+            row("imprint", k, 0, ft @ torch.cat([w8, fresh]).T + torch.cat([b8, b8.mean().expand(2)]))
+            for kept in (5, 20, 50):
+                torch.manual_seed(seed)
+                head = nn.Linear(1600, 10)
+                with torch.no_grad():
+                    head.weight.copy_(torch.cat([w8, 0.01 * torch.randn(2, 1600)]))
+                    head.bias.copy_(torch.cat([b8, torch.zeros(2)]))
+                fx = torch.cat([fs[:8, 200:200 + kept].reshape(-1, 1600), fs[8:, :k].reshape(-1, 1600)])
+                fy = torch.cat([torch.arange(8).repeat_interleave(kept), torch.arange(8, 10).repeat_interleave(k)])
+                weight = torch.cat([torch.full((8 * kept,), 0.8 / (8 * kept)), torch.full((2 * k,), 0.2 / (2 * k))])
+                opt, loss = torch.optim.SGD(head.parameters(), 0.005, momentum=0.9), nn.CrossEntropyLoss()
+                for _ in range(400):
+                    i = torch.multinomial(weight, 32, replacement=True)
+                    opt.zero_grad()
+                    loss(head(fx[i]), fy[i]).backward()
+                    opt.step()
+                with torch.no_grad():
+                    row("balanced", k, kept, head(ft))
+    return rows
+
+
+def tables(dir, data, seeds, quick):
+    n, q = int(seeds), quick == "true"
+    result = {"shift": shifts(dir, data, min(3, n), (10,) if q else (10, 50, 200)), "growth": growth(dir, data, n, (20,) if q else (5, 20, 100))}
+    json.dump(result, open(f"{dir}/tables.json", "w"))
+
+
 class Block(nn.Module):
     """An inverted residual of MobileNetV2 with its batch normalization folded."""
 
@@ -189,4 +335,4 @@ if __name__ == "__main__":
     if what == "speed":
         speed(sys.argv[2:])
     else:
-        {"init": init, "parity": parity}[what](*sys.argv[2:])
+        {"init": init, "parity": parity, "tables": tables}[what](*sys.argv[2:])
