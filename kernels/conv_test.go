@@ -309,10 +309,76 @@ func TestQDepthwise(t *testing.T) { eachLevel(t, depthwiseShapes, checkQConv) }
 func TestConv(t *testing.T)       { eachLevel(t, productShapes, checkConv) }
 func TestDepthwise(t *testing.T)  { eachLevel(t, depthwiseShapes, checkConv) }
 func TestWinograd(t *testing.T)   { eachLevel(t, winogradShapes, checkConv) }
+func TestQConvAdd(t *testing.T)   { eachLevel(t, fewShapes, checkQConvAdd) }
 func TestQDyn(t *testing.T)       { eachLevel(t, productShapes, checkQDyn) }
 
 func checkQConv(t *testing.T, l Level, m *memory, s ConvShape) {
+	p := randomQConv(m.r, s)
+	src := taken(m, randomInt8(m.r, s.InLen()))
+	dst := take[int8](m, s.OutLen())
+	c := packedQConv(t, l, m, &p)
+	runTasks(t, m, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scratch, t0, t1) })
+	if want := qconvRef(&p, src); !equal(dst, want) {
+		t.Error(cmp.Diff(want, dst))
+	}
+}
+
+// checkQConvAdd compares with the Add that follows the convolution.
+func checkQConvAdd(t *testing.T, l Level, m *memory, s ConvShape) {
 	rng := m.r
+	if s.depthwise() {
+		return
+	}
+	p := randomQConv(rng, s)
+	params := func() QParams {
+		return QParams{Scale: float32(math.Exp(rng.NormFloat64())), Zero: int32(rng.IntN(256) - 128)}
+	}
+	add := &QConvAdd{A: params(), B: params(), Y: params(), Second: rng.IntN(2) == 0, Lo: int32(rng.IntN(200) - 128)}
+	add.Hi = add.Lo + int32(rng.IntN(int(128-add.Lo)))
+	if rng.IntN(20) == 0 { // sums beyond int32
+		add.Y.Scale = 1e-30
+	}
+	if add.Second {
+		p.OutZero = add.B.Zero
+	} else {
+		p.OutZero = add.A.Zero
+	}
+	p.Lo, p.Hi = max(-128, p.OutZero-int32(rng.IntN(200))), 127
+	src, residual := taken(m, randomInt8(rng, s.InLen())), taken(m, randomInt8(rng, s.OutLen()))
+	want := qconvRef(&p, src)
+	c, err := NewBcast([]int{len(want)}, []int{len(want)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := want, residual
+	if add.Second {
+		a, b = b, a
+	}
+	NewQBinary(Add, c, add.A, add.B, add.Y, add.Lo, add.Hi).Run(want, a, b, 0, len(want))
+	p.Add = add
+	q := packedQConv(t, l, m, &p)
+	dst := take[int8](m, s.OutLen())
+	runTasks(t, m, q, func(scratch []byte, t0, t1 int) { q.RunAdd(dst, src, residual, scratch, t0, t1) })
+	if !equal(dst, want) {
+		t.Error(cmp.Diff(want, dst))
+	}
+}
+
+func packedQConv(t *testing.T, l Level, m *memory, p *QConvParams) *QConv {
+	t.Helper()
+	c, err := NewQConv(l, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.dw != nil {
+		c.dw.packed, c.dw.pad = m.packed(c.dw.packed), taken(m, c.dw.pad)
+	} else {
+		c.packed, c.pad = m.packed(c.packed), taken(m, c.pad)
+	}
+	return c
+}
+
+func randomQConv(rng *rand.Rand, s ConvShape) QConvParams {
 	p := QConvParams{
 		Shape: s, Weights: randomInt8(rng, s.WeightLen()), Scale: randomScales(rng, s.O, s.KH*s.KW*s.C/s.Groups*100),
 		InZero: int32(rng.IntN(256) - 128), OutZero: int32(rng.IntN(256) - 128), Lo: -128, Hi: 127,
@@ -335,21 +401,7 @@ func checkQConv(t *testing.T, l Level, m *memory, s ConvShape) {
 			}
 		}
 	}
-	src := taken(m, randomInt8(rng, s.InLen()))
-	c, err := NewQConv(l, &p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.dw != nil {
-		c.dw.packed, c.dw.pad = m.packed(c.dw.packed), taken(m, c.dw.pad)
-	} else {
-		c.packed, c.pad = m.packed(c.packed), taken(m, c.pad)
-	}
-	dst := take[int8](m, s.OutLen())
-	runTasks(t, m, c, func(scratch []byte, t0, t1 int) { c.Run(dst, src, scratch, t0, t1) })
-	if want := qconvRef(&p, src); !equal(dst, want) {
-		t.Error(cmp.Diff(want, dst))
-	}
+	return p
 }
 
 func equal(a, b []int8) bool {

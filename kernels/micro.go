@@ -35,10 +35,17 @@ type qGemmArgs struct {
 	Step uintptr        // not 0 (gemmShape.flat only): the input holds x^0x80, no row is Pad, a tap lies Step bytes behind the one before
 	Next unsafe.Pointer // gemmShape.lists only: the [Left]qTile that follow this tile of MR rows; each result lies below the one before
 	Left uintptr
+
+	// gemmShape.adds only: with Residual not 0, C is the sum of the code above and of the one that
+	// lies Residual bytes behind it, as Sum (the struct of QAdd) says; Second: the code is
+	// the second operand.
+	Residual uintptr
+	Sum      unsafe.Pointer
+	Second   uint32
 }
 
 // The same struct describes a tile of a 16x8 product, whose KR counts int16 and whose
-// KC still counts bytes; Corr, Zero, Step, Next and Left are zero:
+// KC still counts bytes; what is not named here is zero:
 //
 //	acc[r][n] = bias[n] + Σ over taps t, k of A[Off[t][r]+k] · W[t][k][n]    int32, which every sum fits
 //	C[r][n]   = int16(clamp(rne(float64(acc)·scale[n]), Lo, Hi))             the product fits int32
@@ -124,6 +131,7 @@ type gemmShape struct {
 	wide   bool // the panel's weights are int16
 	below1 bool // the kernel needs scales below 1; int8 scales seldom are not
 	flat   bool // the kernel takes qGemmArgs.Step
+	adds   bool // the kernel takes qGemmArgs.Residual
 	lists  bool // the kernel takes qGemmArgs.Next and Left
 	u8     bool // the kernel reads x as uint8(x^0x80) = x+128: the packer folds -128·Σw into bias'
 }

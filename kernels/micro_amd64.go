@@ -7,7 +7,7 @@ import "github.com/whet-edge/whet/kernels/amd64"
 func qgemmShape(l Level) gemmShape {
 	switch l {
 	case AVX512VNNI:
-		return gemmShape{mr: 12, nr: 32, kr: 4, u8: true, below1: true, flat: true, lists: true}
+		return gemmShape{mr: 12, nr: 32, kr: 4, u8: true, below1: true, flat: true, lists: true, adds: true}
 	case AVXVNNI:
 		return gemmShape{mr: 12, nr: 16, kr: 4, u8: true}
 	case AVX2, AVX512:

@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -19,6 +20,7 @@ type QConvParams struct {
 	Scale           []float32 // input scale · weight scale / output scale; one value or [O]
 	InZero, OutZero int32     // zero points of input and output, in [-128, 127]
 	Lo, Hi          int32     // clamp, in output codes within [-128, 127]
+	Add             *QConvAdd // unless nil, what is done with the result; not depthwise
 }
 
 func (p *QConvParams) check() error {
@@ -73,6 +75,7 @@ type QConv struct {
 	ones       []byte // with a weight zero point, at levels without row sums: a panel that sums x
 	lo, hi     float32
 	outZero    int32
+	sum        *qConvSum   // set if a residual is added
 	dw         *qDepthwise // set for depthwise shapes; the rest is then unused
 }
 
@@ -82,6 +85,9 @@ func NewQConv(l Level, p *QConvParams) (*QConv, error) {
 		return nil, err
 	}
 	if p.Shape.depthwise() {
+		if p.Add != nil {
+			return nil, errors.New("kernels: convolution: a depthwise one adds no residual")
+		}
 		return &QConv{dw: newQDepthwise(l, p, nil)}, nil
 	}
 	tile := qgemmShape(l)
@@ -101,6 +107,9 @@ func NewQConv(l Level, p *QConvParams) (*QConv, error) {
 		outZero:    p.OutZero,
 	}
 	setAll(c.pad, int8(p.InZero))
+	if p.Add != nil {
+		c.sum = newQConvSum(l, p.Add, tile.adds && p.WeightZero == 0)
+	}
 	if p.WeightZero != 0 && !hasRowSums(l) {
 		sum := *plan
 		sum.s.Groups, sum.og, sum.panels = 1, 1, 1
@@ -138,12 +147,20 @@ func (c *QConv) PackedBytes() int {
 // Run does tasks [t0, t1). dst and src are the whole output and input. It
 // panics if a buffer is shorter than the shape says.
 func (c *QConv) Run(dst, src []int8, scratch []byte, t0, t1 int) {
+	c.RunAdd(dst, src, nil, scratch, t0, t1)
+}
+
+// RunAdd is Run of a convolution with [QConvParams].Add: residual is the whole other operand.
+func (c *QConv) RunAdd(dst, src, residual []int8, scratch []byte, t0, t1 int) {
 	if c.dw != nil {
 		c.dw.run(asBytes(dst), asBytes(src), scratch, t0, t1)
 		return
 	}
 	p := c.plan
 	checkRun(len(dst), p.s.OutLen(), len(src), p.s.InLen(), len(scratch), c.Scratch())
+	if c.sum != nil {
+		residual = residual[:p.s.OutLen()]
+	}
 	for i := t0; i < t1; i++ {
 		t := p.task(i)
 		rows := prepareRows(p, &t, asBytes(src), byte(c.pad[0]), scratch)
@@ -154,6 +171,9 @@ func (c *QConv) Run(dst, src []int8, scratch []byte, t0, t1 int) {
 		out := dst[t.image*p.rows*p.s.O+t.group*p.og:]
 		if c.weightZero == 0 {
 			a.Step = p.flatten(c.level, &rows)
+			if c.sum != nil {
+				c.sum.pass(&a, dst, residual)
+			}
 			list := p.tileList(&rows, &t)
 			for n := t.pan0; n < t.pan1; n++ {
 				c.setPanel(&a, &t, n)
@@ -174,6 +194,9 @@ func (c *QConv) Run(dst, src []int8, scratch []byte, t0, t1 int) {
 					qgemm(c.level, &a)
 				}
 			}
+			if c.sum != nil {
+				c.sum.run(p, &t, dst, residual)
+			}
 			continue
 		}
 		// The corrections belong to a row tile, so here the panels are the inner loop.
@@ -188,8 +211,14 @@ func (c *QConv) Run(dst, src []int8, scratch []byte, t0, t1 int) {
 				qgemm(c.level, &a)
 			}
 		}
+		if c.sum != nil {
+			c.sum.run(p, &t, dst, residual)
+		}
 	}
 }
+
+// AddsResidual reports whether a convolution of the level gains by [QConvParams].Add.
+func AddsResidual(l Level) bool { return qgemmShape(l).adds }
 
 // tileList lists the task's tiles of MR rows for a micro-kernel that goes through
 // them by itself.

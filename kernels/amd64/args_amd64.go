@@ -26,6 +26,10 @@ type QGemmArgs struct {
 	Step uintptr
 	Next unsafe.Pointer
 	Left uintptr
+
+	Residual uintptr
+	Sum      unsafe.Pointer
+	Second   uint32
 }
 
 // GemmArgs describes a tile of a float32 matrix product or convolution.

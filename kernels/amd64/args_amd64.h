@@ -18,6 +18,9 @@
 #define QGEMM_STEP 104
 #define QGEMM_NEXT 112
 #define QGEMM_LEFT 120
+#define QGEMM_RES 128
+#define QGEMM_SUM 136
+#define QGEMM_SECOND 144
 #define FGEMM_LO 80
 #define FGEMM_HI 84
 

@@ -2,6 +2,7 @@
 
 #include "textflag.h"
 #include "args_amd64.h"
+#include "go_asm.h"
 
 // Int8 matrix product and indirect convolution, AVX-512 VNNI, 12 rows x 32
 // columns (go doc QGemm12x32VNNI).
@@ -166,6 +167,63 @@ GLOBL order<>(SB), RODATA|NOPTR, $64
 	REQUANTIZE(c1, Z29); \
 	REQUANTIZE(c2, Z28); \
 	REQUANTIZE(c3, Z29); \
+	STORED(c0, c1, c2, c3, y)
+
+#define STORE16(c0, c1, c2, c3, x) \
+	REQUANTIZE(c0, Z28); \
+	REQUANTIZE(c1, Z28); \
+	REQUANTIZE(c2, Z28); \
+	REQUANTIZE(c3, Z28); \
+	STORED16(c0, c1, c2, c3, x)
+
+// A residual is added before sums become codes: WHOLE makes the code minus its zero point of
+// a sum, as a float, and RESIDUAL the same of the residual's codes at o(R10), as many as k
+// says. FIRST and SECOND add one row whose sums are the first or the second operand of
+// the Add (Z24 and Z25 = bounds of the convolution's code, Z26 = zero point of
+// the residual, Z27 and Z31 = multipliers, R11 = rows left).
+#define WHOLE(c, scale) \
+	VCVTDQ2PS   c, c; \
+	VMULPS      scale, c, c; \
+	VMAXPS      Z24, c, c; \
+	VMINPS      Z25, c, c; \
+	VRNDSCALEPS $0, c, c
+
+#define RESIDUAL(o, k) \
+	VPMOVSXBD.Z o(R10), k, Z30; \
+	VPSUBD      Z26, Z30, Z30; \
+	VCVTDQ2PS   Z30, Z30
+
+#define FIRST(c, o, k, scale) \
+	WHOLE(c, scale); \
+	RESIDUAL(o, k); \
+	VMULPS      Z27, c, c; \
+	VFMADD231PS Z30, Z31, c; \
+	VCVTPS2DQ   c, c
+
+#define SECOND(c, o, k, scale) \
+	WHOLE(c, scale); \
+	RESIDUAL(o, k); \
+	VMULPS      Z27, Z30, Z30; \
+	VFMADD231PS c, Z31, Z30; \
+	VCVTPS2DQ   Z30, c
+
+#define NEXTSUM \
+	ADDQ R9, R10; \
+	DECQ R11; \
+	JZ   added
+
+#define FIRST32(c0, c1) \
+	FIRST(c0, 0, K1, Z28); \
+	FIRST(c1, 16, K2, Z29); \
+	NEXTSUM
+
+#define SECOND32(c0, c1) \
+	SECOND(c0, 0, K1, Z28); \
+	SECOND(c1, 16, K2, Z29); \
+	NEXTSUM
+
+// STORED and STORED16 are STORE and STORE16 of sums that are rounded.
+#define STORED(c0, c1, c2, c3, y) \
 	CODES(c0, c1, c2, c3); \
 	VMOVDQU8      y, K1, (DI); \
 	NEXTROW; \
@@ -173,11 +231,7 @@ GLOBL order<>(SB), RODATA|NOPTR, $64
 	VMOVDQU8      Y30, K1, (DI); \
 	NEXTROW
 
-#define STORE16(c0, c1, c2, c3, x) \
-	REQUANTIZE(c0, Z28); \
-	REQUANTIZE(c1, Z28); \
-	REQUANTIZE(c2, Z28); \
-	REQUANTIZE(c3, Z28); \
+#define STORED16(c0, c1, c2, c3, x) \
 	CODES(c0, c1, c2, c3); \
 	VMOVDQU8      x, K1, (DI); \
 	NEXTROW; \
@@ -569,6 +623,9 @@ store:
 	CMPL  QGEMM_RAW(DX), $0
 	JNE   sums
 
+	MOVQ         QGEMM_RES(DX), R10
+	TESTQ        R10, R10
+	JNZ          residual
 	KMOVD        AX, K1
 	VPBROADCASTD QGEMM_ZERO(DX), Z26
 	VCVTTSS2SI   QGEMM_LO(DX), AX
@@ -594,6 +651,80 @@ store16:
 	STORE16(Z0, Z2, Z4, Z6, X0)
 	STORE16(Z8, Z10, Z12, Z14, X8)
 	STORE16(Z16, Z18, Z20, Z22, X16)
+
+	// The residual lies as far behind every row of the output.
+residual:
+	ADDQ         DI, R10
+	MOVQ         R8, R11
+	KMOVW        AX, K1
+	SHRL         $16, AX
+	KMOVW        AX, K2
+	VBROADCASTSS QGEMM_LO(DX), Z24
+	VBROADCASTSS QGEMM_HI(DX), Z25
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	MOVQ         QGEMM_SUM(DX), BX
+	VBROADCASTSS QAddArgs_Ra(BX), Z27
+	VBROADCASTSS QAddArgs_Rb(BX), Z31
+	CMPL         QGEMM_SECOND(DX), $0
+	JNE          second
+	VPBROADCASTD QAddArgs_Zb(BX), Z26
+	FIRST32(Z0, Z1)
+	FIRST32(Z2, Z3)
+	FIRST32(Z4, Z5)
+	FIRST32(Z6, Z7)
+	FIRST32(Z8, Z9)
+	FIRST32(Z10, Z11)
+	FIRST32(Z12, Z13)
+	FIRST32(Z14, Z15)
+	FIRST32(Z16, Z17)
+	FIRST32(Z18, Z19)
+	FIRST32(Z20, Z21)
+	FIRST32(Z22, Z23)
+
+second:
+	VPBROADCASTD QAddArgs_Za(BX), Z26
+	SECOND32(Z0, Z1)
+	SECOND32(Z2, Z3)
+	SECOND32(Z4, Z5)
+	SECOND32(Z6, Z7)
+	SECOND32(Z8, Z9)
+	SECOND32(Z10, Z11)
+	SECOND32(Z12, Z13)
+	SECOND32(Z14, Z15)
+	SECOND32(Z16, Z17)
+	SECOND32(Z18, Z19)
+	SECOND32(Z20, Z21)
+	SECOND32(Z22, Z23)
+
+added:
+	KMOVW        K2, AX
+	KMOVW        K1, R10
+	SHLL         $16, AX
+	ORL          R10, AX
+	KMOVD        AX, K1
+	VPBROADCASTD QAddArgs_Zero(BX), Z26
+	VCVTTSS2SI   QAddArgs_Lo(BX), AX
+	VCVTTSS2SI   QAddArgs_Hi(BX), R10
+	ADDL         QAddArgs_Zero(BX), AX
+	ADDL         QAddArgs_Zero(BX), R10
+	VPBROADCASTB AX, Z24
+	VPBROADCASTB R10, Z25
+	VPACKSSDW    Z26, Z26, Z26
+	VMOVDQU64    order<>(SB), Z27
+	CMPQ         CX, $16
+	JLE          stored16
+	STORED(Z0, Z1, Z2, Z3, Y0)
+	STORED(Z4, Z5, Z6, Z7, Y4)
+	STORED(Z8, Z9, Z10, Z11, Y8)
+	STORED(Z12, Z13, Z14, Z15, Y12)
+	STORED(Z16, Z17, Z18, Z19, Y16)
+	STORED(Z20, Z21, Z22, Z23, Y20)
+
+stored16:
+	STORED16(Z0, Z2, Z4, Z6, X0)
+	STORED16(Z8, Z10, Z12, Z14, X8)
+	STORED16(Z16, Z18, Z20, Z22, X16)
 
 sums:
 	KMOVW AX, K1

@@ -23,9 +23,13 @@ type QGemmArgs struct {
 	Hi   float32        // highest output code minus Zero, an integer
 	Zero int32          // zero point of the output
 	Raw  uint32         // 1: C receives the int32 sums; scale, Lo, Hi, Zero are not used
-	Step uintptr        // 0, as Left: no kernel here takes them
+	Step uintptr        // 0, as Left and Residual: no kernel here takes them
 	Next unsafe.Pointer
 	Left uintptr
+
+	Residual uintptr
+	Sum      unsafe.Pointer
+	Second   uint32
 }
 
 // GemmArgs describes one tile of a float32 matrix product or indirect
