@@ -41,5 +41,23 @@ func dw16(l Level, _ bool, a *qDWArgs) {
 // Conv16Asm reports whether the level has assembly for 16x8 products.
 func Conv16Asm(l Level) bool { return l != Generic }
 
-// binary16Front does nothing here: the portable loop adds int16.
-func binary16Front(Level, []int16, []int16, []int16, *QBinary16) int { return 0 }
+// binary16Front does the front of a slice, as many elements as fill whole vectors,
+// and returns their number.
+func binary16Front(l Level, dst, a, b []int16, q *QBinary16) int {
+	n := len(dst) &^ 7
+	if l == Generic || n == 0 {
+		return 0
+	}
+	zero := float64(q.zero)
+	p := arm64.QBinary16Args{Ra: q.ra, Rb: q.rb, Lo: float64(q.lo) - zero, Hi: float64(q.hi) - zero, Za: q.a.Zero, Zb: q.b.Zero, Zero: q.zero}
+	switch q.op {
+	case Add, Sub:
+		arm64.QAdd16NEON(pointer(dst), pointer(a), pointer(b), uintptr(n), &p)
+	case Mul:
+		p.Ra = q.m
+		arm64.QMul16NEON(pointer(dst), pointer(a), pointer(b), uintptr(n), &p)
+	default:
+		return 0
+	}
+	return n
+}

@@ -3,6 +3,7 @@
 package kernels
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/whet-edge/whet/kernels/arm64"
@@ -48,4 +49,65 @@ func pair(l Level, a *pairArgs) {
 	if b.N > 0 {
 		pairGo(&b)
 	}
+}
+
+// turnFront turns 8 rows of n columns and returns how many columns are done.
+func turnFront(l Level, dst, src []float32, n, dstLD, srcLD int) int {
+	if n &^= 3; n == 0 || l == Generic {
+		return 0
+	}
+	_, _ = dst[(n-1)*dstLD+7], src[7*srcLD+n-1]
+	arm64.Turn8NEON(pointer(dst), pointer(src), uintptr(n), uintptr(4*dstLD), uintptr(4*srcLD))
+	return n
+}
+
+func sgdFront(l Level, p, g, v []float32, lr, momentum, decay float32) int {
+	n := len(p) &^ 7
+	if l == Generic || n == 0 {
+		return 0
+	}
+	arm64.SGDStepNEON(pointer(p), pointer(g), pointer(v), uintptr(n), lr, momentum, decay)
+	return n
+}
+
+func adamFront(l Level, c *[8]float32, p, g, m, v []float32) int {
+	n := len(p) &^ 7
+	if l == Generic || n == 0 {
+		return 0
+	}
+	arm64.AdamWStepNEON(pointer(p), pointer(g), pointer(m), pointer(v), uintptr(n), c)
+	return n
+}
+
+func maskFront(l Level, dy, y []float32, lo, hi float32) int {
+	n := len(dy) &^ 7
+	if l == Generic || n == 0 {
+		return 0
+	}
+	arm64.MaskRangeNEON(pointer(dy), pointer(y), uintptr(n), lo, hi)
+	return n
+}
+
+func maxTapFront(l Level, dst []float32, won []uint8, src []float32, off []int32) int {
+	n := len(dst) &^ 7
+	if l == Generic || n == 0 {
+		return 0
+	}
+	_ = src[int(slices.Max(off))+n-1]
+	arm64.MaxTapNEON(pointer(dst), pointer(won), pointer(src), &off[0], uintptr(len(off)), uintptr(n))
+	return n
+}
+
+func maxTapGradFront(l Level, dx, dy []float32, won []uint8, off []int32, add bool) int {
+	n := len(dy) &^ 7
+	if l == Generic || n == 0 {
+		return 0
+	}
+	_, _ = dx[int(slices.Max(off))+n-1], won[n-1]
+	sum := uintptr(0)
+	if add {
+		sum = 1
+	}
+	arm64.MaxTapGradNEON(pointer(dx), pointer(dy), pointer(won), &off[0], uintptr(len(off)), uintptr(n), sum)
+	return n
 }

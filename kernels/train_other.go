@@ -1,6 +1,9 @@
-//go:build !amd64 || purego
+//go:build purego || (!amd64 && !arm64)
 
 package kernels
+
+func outer(_ Level, a *outerArgs) { outerGo(a) }
+func pair(_ Level, a *pairArgs)   { pairGo(a) }
 
 func turnFront(_ Level, _, _ []float32, _, _, _ int) int { return 0 }
 

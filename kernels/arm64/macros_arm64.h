@@ -142,3 +142,14 @@
 #define USHR4_4S(n, d) WORD $(0x6f3c0400 | (n)<<5 | (d))
 // scvtf v<d>.4s, v<n>.4s, #28
 #define SCVTF28_4S(n, d) WORD $(0x4f24e400 | (n)<<5 | (d))
+
+// smull v<d>.2d, v<n>.2s, v<m>.2s
+#define SMULL_2D(m, n, d) WORD $(0x0ea0c000 | (m)<<16 | (n)<<5 | (d))
+// smull2 v<d>.2d, v<n>.4s, v<m>.4s
+#define SMULL2_2D(m, n, d) WORD $(0x4ea0c000 | (m)<<16 | (n)<<5 | (d))
+// fadd v<d>.2d, v<n>.2d, v<m>.2d
+#define FADD_2D(m, n, d) WORD $(0x4e60d400 | (m)<<16 | (n)<<5 | (d))
+// fmax v<d>.2d, v<n>.2d, v<m>.2d
+#define FMAX_2D(m, n, d) WORD $(0x4e60f400 | (m)<<16 | (n)<<5 | (d))
+// fmin v<d>.2d, v<n>.2d, v<m>.2d
+#define FMIN_2D(m, n, d) WORD $(0x4ee0f400 | (m)<<16 | (n)<<5 | (d))

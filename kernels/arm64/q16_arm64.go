@@ -2,6 +2,8 @@
 
 package arm64
 
+import "unsafe"
+
 // Tiles of the kernels of 16x8 products.
 const (
 	Q16GemmNEONMR      = 4
@@ -33,3 +35,22 @@ func Q16Gemm1x8NEON(a *QGemmArgs)
 //
 //go:noescape
 func Q16DepthwiseNEON(a *QDWArgs)
+
+// QBinary16Args are the parameters of [QAdd16NEON] and [QMul16NEON].
+type QBinary16Args struct {
+	Ra, Rb       float64 // scale of a, of b (negative to subtract), each over the output's; for a product Ra
+	Lo, Hi       float64 // lowest and highest output code, minus Zero
+	Za, Zb, Zero int32   // zero points of a, b and the output
+}
+
+// QAdd16NEON adds two int16 tensors of different scales, n a multiple of 8, not 0:
+//
+//	dst[i] = Zero + rne(clamp((a[i]-Za)*Ra + (b[i]-Zb)*Rb, Lo, Hi)) // float64, every operation rounded
+//
+//go:noescape
+func QAdd16NEON(dst, a, b unsafe.Pointer, n uintptr, p *QBinary16Args)
+
+// QMul16NEON multiplies them: dst[i] = Zero + rne(clamp((a[i]-Za)*(b[i]-Zb)*Ra, Lo, Hi)).
+//
+//go:noescape
+func QMul16NEON(dst, a, b unsafe.Pointer, n uintptr, p *QBinary16Args)

@@ -3,6 +3,7 @@
 #include "textflag.h"
 #include "go_asm.h"
 #include "macros_arm64.h"
+#include "macros_elementwise_arm64.h"
 #include "epilogue_arm64.h"
 
 // ROW_16(off) makes the address of a row of its offset. R4 is A, R5 is Pad.
@@ -18,6 +19,24 @@
 	LDP  QGemmArgs_KC(R0), (R6, R21); \
 	ADD  $64, R21, R3; \
 	FLDPQ.P 32(R3), (F16, F17)
+
+// PAIR_ARGS loads the arguments of the functions of two tensors.
+#define PAIR_ARGS \
+	MOVD dst+0(FP), R1; \
+	MOVD a+8(FP), R2; \
+	MOVD b+16(FP), R3; \
+	MOVD n+24(FP), R4; \
+	MOVD p+32(FP), R0; \
+	FLDPD QBinary16Args_Ra(R0), (F16, F17); \
+	FLDPD QBinary16Args_Lo(R0), (F18, F19); \
+	ADD  $QBinary16Args_Za, R0, R5; \
+	VLD1R.P 4(R5), [V20.S4]; \
+	VLD1R.P 4(R5), [V21.S4]; \
+	VLD1R (R5), [V22.S4]; \
+	VDUP V16.D[0], V16.D2; \
+	VDUP V17.D[0], V17.D2; \
+	VDUP V18.D[0], V18.D2; \
+	VDUP V19.D[0], V19.D2
 
 // CODES_16 makes eight codes in V24 of the sums in V16, V17. The scales are in V4-V7, the
 // lowest and the highest code in V29, V30. Clobbers V25-V27.
@@ -270,4 +289,91 @@ tap:
 	ADD  R6<<2, R1
 	SUBS $1, R13
 	BNE  pixel
+	RET
+
+// PAIR loads the next eight of two tensors less their zero points, as int32 in V0, V1
+// and V2, V3.
+#define PAIR \
+	FMOVQ (R2), F1; \
+	FMOVQ (R3), F3; \
+	ADD  $16, R2; \
+	ADD  $16, R3; \
+	SXTL_4S(1, 0); \
+	SXTL2_4S(1, 1); \
+	SXTL_4S(3, 2); \
+	SXTL2_4S(3, 3); \
+	SUB_4S(20, 0, 0); \
+	SUB_4S(20, 1, 1); \
+	SUB_4S(21, 2, 2); \
+	SUB_4S(21, 3, 3)
+
+// DOUBLES(v, s, d) makes the four of v<v> float64 times v<s> in v<d>, v<d+1>.
+#define DOUBLES(v, s, d) \
+	SXTL_2D(v, d); \
+	SXTL2_2D(v, d+1); \
+	SCVTF_2D(d, d); \
+	SCVTF_2D(d+1, d+1); \
+	FMUL_2D(s, d, d); \
+	FMUL_2D(s, d+1, d+1)
+
+// CLAMP_2(v) clamps to V18, V19 and rounds.
+#define CLAMP_2(v) \
+	FMAX_2D(18, v, v); \
+	FMIN_2D(19, v, v); \
+	FCVTNS_2D(v, v)
+
+// PAIR_CODES stores the codes of V4-V7 and goes on to label.
+#define PAIR_CODES(label) \
+	CLAMP_2(4); \
+	CLAMP_2(5); \
+	CLAMP_2(6); \
+	CLAMP_2(7); \
+	SQXTN_2S(4, 4); \
+	SQXTN_2S(6, 6); \
+	SQXTN2_4S(5, 4); \
+	SQXTN2_4S(7, 6); \
+	ADD_4S(22, 4, 4); \
+	ADD_4S(22, 6, 6); \
+	SQXTN_4H(4, 4); \
+	SQXTN2_8H(6, 4); \
+	FMOVQ.P F4, 16(R1); \
+	SUBS $8, R4; \
+	BNE  label
+
+// func QAdd16NEON(dst, a, b unsafe.Pointer, n uintptr, p *QBinary16Args)
+TEXT ·QAdd16NEON(SB), NOSPLIT, $0-40
+	PAIR_ARGS
+
+add8:
+	PAIR
+	DOUBLES(0, 16, 4)
+	DOUBLES(1, 16, 6)
+	DOUBLES(2, 17, 24)
+	DOUBLES(3, 17, 26)
+	FADD_2D(24, 4, 4)
+	FADD_2D(25, 5, 5)
+	FADD_2D(26, 6, 6)
+	FADD_2D(27, 7, 7)
+	PAIR_CODES(add8)
+	RET
+
+// func QMul16NEON(dst, a, b unsafe.Pointer, n uintptr, p *QBinary16Args)
+TEXT ·QMul16NEON(SB), NOSPLIT, $0-40
+	PAIR_ARGS
+
+mul8:
+	PAIR
+	SMULL_2D(2, 0, 4)
+	SMULL2_2D(2, 0, 5)
+	SMULL_2D(3, 1, 6)
+	SMULL2_2D(3, 1, 7)
+	SCVTF_2D(4, 4)
+	SCVTF_2D(5, 5)
+	SCVTF_2D(6, 6)
+	SCVTF_2D(7, 7)
+	FMUL_2D(16, 4, 4)
+	FMUL_2D(16, 5, 5)
+	FMUL_2D(16, 6, 6)
+	FMUL_2D(16, 7, 7)
+	PAIR_CODES(mul8)
 	RET
