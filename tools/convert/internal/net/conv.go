@@ -1,6 +1,8 @@
 package net
 
 import (
+	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/whet-edge/whet/format"
@@ -110,10 +112,17 @@ func (n *Net) convVolume(x *format.Tensor, w Weights, bias *format.Tensor, g Win
 
 // ConvTransposed adds a transposed convolution with the weights of a plain one
 // from x's channels, whose result is cut to Before and padded or cut to size.
-// Zeros are put between the elements of x; then it is a plain convolution with
-// the kernel upside down.
+// It is done in [Phases], or zeros are put between the elements of x; then it is a
+// plain convolution with the kernel upside down.
 func (n *Net) ConvTransposed(x *format.Tensor, w Weights, bias *format.Tensor, g Window, size []int) *format.Tensor {
 	rank, s := len(x.Shape), x.Shape
+	if p, ok := NewPhases(g.Kernel, g.Strides, g.Before, s[1:rank-1], size); ok && product(g.Dilations) == 1 {
+		if bias != nil {
+			bias = n.Floats("bias", format.Shape{w.Out * p.Copies()}, slices.Repeat(Values(bias), p.Copies()))
+		}
+		return n.Spread(&p, n.Conv(x, Weights{w.Out * p.Copies(), w.In, w.phased(&p)}, bias,
+			Window{p.Kernel, slices.Repeat([]int{1}, rank-2), g.Dilations, p.Before, p.After}, 1), size)
+	}
 	spread, before, after := []int{s[0]}, make([]int, 2*rank-2), make([]int, 2*rank-2)
 	together := []int{s[0]}
 	for i, stride := range g.Strides {
@@ -140,6 +149,20 @@ func (n *Net) ConvTransposed(x *format.Tensor, w Weights, bias *format.Tensor, g
 	}
 	zero := make([]int, rank-2)
 	return n.Conv(y, Weights{w.Out, w.In, flipped}, bias, Window{g.Kernel, slices.Repeat([]int{1}, rank-2), g.Dilations, zero, zero}, 1)
+}
+
+// phased is [Phases.Weights] of w.
+func (w Weights) phased(p *Phases) []float32 {
+	b := make([]byte, 0, 4*len(w.V))
+	for _, v := range w.V {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	b = p.Weights(b, w.Out, 4*w.In)
+	out := make([]float32, len(b)/4)
+	for i := range out {
+		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return out
 }
 
 // Pool adds a MaxPool or AveragePool over one, two or three spatial dimensions;

@@ -475,7 +475,7 @@ func rotary(o *op) []*value {
 	if turned == 0 {
 		turned = size
 	}
-	if turned%2 != 0 || turned > size {
+	if turned%2 != 0 || turned < 2 || turned > size {
 		o.fail("rotary_embedding_dim %d of %d", turned, size)
 	}
 	angle := func(k int) *value {
@@ -485,6 +485,9 @@ func rotary(o *op) []*value {
 			inner.in = []*value{v, o.in[3]}
 			inner.n = &nodeProto{inputs: []string{o.n.inputs[k], o.n.inputs[3]}}
 			v = gather(&inner)[0]
+		}
+		if v.rank() != 3 {
+			o.fail("input %d has the shape %v, and [batch, sequence, half of the size] is needed", k, v.shape())
 		}
 		return o.insert(v, []int{2})
 	}

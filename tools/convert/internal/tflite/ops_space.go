@@ -1,6 +1,7 @@
 package tflite
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -416,6 +417,9 @@ func (t *transposed) build(o *op) *format.Tensor {
 		before[i] = w.shape[i+1] - 1 - b
 		after[i] = out[i+1] - (s[i+1]*strides[i] + before[i] - (w.shape[i+1] - 1))
 	}
+	if p, ok := net.NewPhases(w.shape[1:3], strides[:], pads[:], s[1:3], out[1:3]); ok && (w.quant == nil || !slices.ContainsFunc(w.quant.Zero, func(z int32) bool { return z != 0 })) && (t.bias == nil || t.bias.Const()) {
+		return t.phases(o, &p)
+	}
 	y := o.net.Reshape(x, s[0], s[1], 1, s[2], 1, s[3])
 	y = o.net.Pad(y, make([]int, 6), []int{0, 0, strides[0] - 1, 0, strides[1] - 1, 0})
 	y = o.net.Reshape(y, s[0], s[1]*strides[0], s[2]*strides[1], s[3])
@@ -437,6 +441,30 @@ func (t *transposed) build(o *op) *format.Tensor {
 	conv := o.net.Op("Conv", format.Attrs{"group": int64(1)}, in...)
 	conv.Quant = o.out(0).quant
 	return conv
+}
+
+// phases adds the convolution in [net.Phases].
+func (t *transposed) phases(o *op, p *net.Phases) *format.Tensor {
+	w, out := o.in(t.w), o.out(0)
+	q := w.quant
+	if q != nil && len(q.Scale) > 1 {
+		q = &format.Quant{Scale: slices.Repeat(q.Scale, p.Copies()), Zero: slices.Repeat(q.Zero, p.Copies()), Axis: q.Axis}
+	}
+	data := p.Weights(w.data, w.shape[0], w.shape[3]*w.dtype.Bits()/8)
+	shape := format.Shape{w.shape[0] * p.Copies(), p.Kernel[0], p.Kernel[1], w.shape[3]}
+	name := o.names[o.inputs[t.w]] + "/phases"
+	in := []*format.Tensor{t.x, o.b.Model.Tensor(o.b.Const(name, w.dtype, shape, q, data))}
+	if b := t.bias; b != nil {
+		c := *b
+		c.Data, c.Shape = bytes.Repeat(b.Data, p.Copies()), format.Shape{shape[0]}
+		if c.Quant != nil && len(c.Quant.Scale) > 1 {
+			c.Quant = &format.Quant{Scale: slices.Repeat(c.Quant.Scale, p.Copies()), Zero: slices.Repeat(c.Quant.Zero, p.Copies()), Axis: c.Quant.Axis}
+		}
+		in = append(in, o.b.Model.Tensor(o.b.Const(b.Name+"/phases", c.Type, c.Shape, c.Quant, c.Data)))
+	}
+	conv := o.net.Op("Conv", format.Attrs{"group": int64(1), "pads": build.Ints(p.Before[0], p.Before[1], p.After[0], p.After[1])}, in...)
+	conv.Quant = out.quant
+	return o.net.Spread(p, conv, out.shape[1:3])
 }
 
 // conv3D is CONV_3D with weights [d, h, w, I, O], in float32.
