@@ -1,15 +1,18 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/ondevice/attack"
+	"github.com/whet-edge/whet/ondevice/judge"
 	"github.com/whet-edge/whet/runtime"
 	"github.com/whet-edge/whet/runtime/pre"
 )
@@ -25,8 +28,12 @@ type evaluation struct {
 	Precision float64  `json:"precision"`
 	Recall    float64  `json:"recall"`
 	F1        float64  `json:"f1"`
-	AUC       *float64 `json:"auc,omitempty"` // of two classes: that the second one's scores rank right
-	Confusion [][]int  `json:"confusion"`     // [class][prediction]
+	AUC       *float64 `json:"auc,omitempty"` // of two classes: that the second one's scores rank right; of more the mean of one against the rest
+
+	// Calibration is the expected calibration error, if the scores are probabilities.
+	Calibration *float64 `json:"calibration_error,omitempty"`
+
+	Confusion [][]int  `json:"confusion"` // [class][prediction]
 	Labels    []string `json:"labels"`
 	Classes   []struct {
 		Label     string  `json:"label"`
@@ -35,15 +42,47 @@ type evaluation struct {
 		Recall    float64 `json:"recall"`
 		F1        float64 `json:"f1"`
 	} `json:"classes"`
+	Attack *attacked `json:"attack,omitempty"`
+}
+
+// attacked is what is left of the accuracy under an attack.
+type attacked struct {
+	Kind     string  `json:"kind"`
+	Epsilon  float64 `json:"epsilon"`
+	Steps    int     `json:"steps"`
+	Accuracy float64 `json:"accuracy"`
+	Lost     float64 `json:"lost"` // of the accuracy without it
+}
+
+// A regression is what whet eval prints of a model that gives one value.
+type regression struct {
+	Model   string  `json:"model"`
+	Data    string  `json:"data"`
+	Samples int     `json:"samples"`
+	MAE     float64 `json:"mae"`
+	RMSE    float64 `json:"rmse"`
+	R2      float64 `json:"r2"`
+}
+
+func (r *regression) text(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "%d samples: mean absolute error %.6g, root mean squared error %.6g, R² %.4f\n", r.Samples, r.MAE, r.RMSE, r.R2)
+	return err
 }
 
 func newEvalCmd() *cobra.Command {
 	var mf modelFlags
+	var af attackFlags
 	var data string
 	cmd := &cobra.Command{
-		Use:     "eval MODEL.whet --data DIR|FILE.csv|FILE.npz",
-		Short:   "Measure a model's accuracy on labelled data",
-		Example: "  whet eval kws.whet --data kws01.npz\n  whet eval parts.whet --delta mine.whetd --data photos",
+		Use:   "eval MODEL.whet --data DIR|FILE.csv|FILE.npz",
+		Short: "Measure a model's accuracy on labelled data",
+		Long: `Measure a model's accuracy on labelled data; of a model with one output, whose labels
+are numbers, how far off its values are.
+
+With --attack every sample is also moved by up to --epsilon, in the real values of the
+input, so that the model errs if it can be made to: fgsm in one step along the signs of
+the gradient, pgd in --steps steps.`,
+		Example: "  whet eval kws.whet --data kws01.npz\n  whet eval parts.whet --delta mine.whetd --data photos\n  whet eval digits.whet --data t10k.npz --attack pgd --epsilon 0.1",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if data == "" {
@@ -54,24 +93,114 @@ func newEvalCmd() *cobra.Command {
 				return err
 			}
 			defer m.Close()
+			if p.Outputs()[0].Shape.Elems() == 1 {
+				return af.values(cmd, args[0], data, m, p)
+			}
+			attacker, err := af.attacker(m)
+			if err != nil {
+				return err
+			}
 			d, err := openData(m, data)
 			if err != nil {
 				return err
 			}
 			bar := newProgress(cmd, d.Len(), "evaluating")
 			defer bar.done()
-			e, err := evaluate(cmd.Context(), m, p, d, bar.set)
+			e, err := evaluate(cmd.Context(), m, p, d, attacker, bar.set)
 			if err != nil {
 				return err
 			}
 			bar.done()
 			e.Model, e.Data = args[0], data
+			if e.Attack != nil {
+				e.Attack.Kind, e.Attack.Epsilon, e.Attack.Steps = af.kind, af.epsilon, af.count()
+				e.Attack.Lost = e.Accuracy - e.Attack.Accuracy
+			}
 			return emit(cmd, e, e.text)
 		},
 	}
 	mf.add(cmd)
+	af.add(cmd)
 	cmd.Flags().StringVar(&data, "data", "", "folder DIR/<label>/<files>, .csv with a header, or .npz with x and y")
 	return cmd
+}
+
+// attackFlags say how a model is attacked.
+type attackFlags struct {
+	kind    string
+	epsilon float64
+	steps   int
+	span    string
+}
+
+func (f *attackFlags) add(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.kind, "attack", "", "fgsm or pgd: measure under attack, too")
+	fl.Float64Var(&f.epsilon, "epsilon", 0.03, "how far an attack may move a value of the input")
+	fl.IntVar(&f.steps, "steps", 10, "steps of the attack pgd")
+	fl.StringVar(&f.span, "range", "", "least and greatest value of an input, such as 0,1 (default: what its type holds)")
+}
+
+func (f *attackFlags) count() int {
+	if f.kind == "pgd" {
+		return f.steps
+	}
+	return 1
+}
+
+// attacker returns nil without --attack.
+func (f *attackFlags) attacker(m *format.Model) (*attack.Attacker, error) {
+	switch f.kind {
+	case "":
+		return nil, nil
+	case "fgsm", "pgd":
+	default:
+		return nil, usagef("--attack %s is unknown; fgsm and pgd are known", f.kind)
+	}
+	o := attack.Options{Epsilon: float32(f.epsilon), Steps: f.count(), Random: f.kind == "pgd"}
+	if f.span != "" {
+		if _, err := fmt.Sscanf(f.span, "%g,%g", &o.Lo, &o.Hi); err != nil || o.Lo >= o.Hi {
+			return nil, usagef("--range %s: two numbers with a comma are needed", f.span)
+		}
+	}
+	if _, err := o.Check(); err != nil {
+		return nil, usageError{err}
+	}
+	return attack.New(m, o, 0)
+}
+
+// values evaluates a model that gives one value, which is not attacked.
+func (f *attackFlags) values(cmd *cobra.Command, model, path string, m *format.Model, p *runtime.Program) error {
+	if f.kind != "" {
+		return usagef("--attack is for models that name classes")
+	}
+	d, err := openData(m, path)
+	if err != nil {
+		return err
+	}
+	s := p.NewSession()
+	defer s.Close()
+	var predicted, target [][]float32
+	for i := range d.Len() {
+		t, err := strconv.ParseFloat(d.Label(i), 32)
+		if err != nil {
+			return fmt.Errorf("%s: output %q has one value, but the label is %.40q, not a number", d.Names[i], p.Outputs()[0].Name, d.Label(i))
+		}
+		if err := d.Input(i, s.Input(0).Bytes()); err != nil {
+			return err
+		}
+		s.Reset()
+		if err := s.Run(cmd.Context()); err != nil {
+			return fmt.Errorf("%s: %w", d.Names[i], err)
+		}
+		predicted, target = append(predicted, []float32{s.Output(0).Float32()[0]}), append(target, []float32{float32(t)})
+	}
+	v, err := judge.Compare(predicted, target)
+	if err != nil {
+		return err
+	}
+	r := &regression{model, path, v.Samples, v.MAE, v.RMSE, v.R2}
+	return emit(cmd, r, r.text)
 }
 
 // openData opens labelled samples for a model with one input.
@@ -86,13 +215,11 @@ func openData(m *format.Model, path string) (*pre.Data, error) {
 	return pre.OpenData(path, pipes[0], m.Header.Labels)
 }
 
-// evaluate runs a model on all samples. step is called with the number done.
-func evaluate(ctx context.Context, m *format.Model, p *runtime.Program, d *pre.Data, step func(int)) (*evaluation, error) {
+// evaluate runs a model on all samples, and on what an attacker, unless it is nil,
+// makes of them. step is called with the number done.
+func evaluate(ctx context.Context, m *format.Model, p *runtime.Program, d *pre.Data, attacker *attack.Attacker, step func(int)) (*evaluation, error) {
 	out := p.Outputs()[0]
 	classes := out.Shape.Elems()
-	if classes < 2 {
-		return nil, fmt.Errorf("output %q has %d value: it names no class, and eval measures classes", out.Name, classes)
-	}
 	for i, c := range d.Class {
 		if c >= classes {
 			return nil, fmt.Errorf("%s: class %q is not among the model's %d; whet tune teaches it new ones", d.Names[i], d.Labels[c], classes)
@@ -100,105 +227,64 @@ func evaluate(ctx context.Context, m *format.Model, p *runtime.Program, d *pre.D
 	}
 	s := p.NewSession()
 	defer s.Close()
-	e := &evaluation{Samples: d.Len(), Confusion: make([][]int, classes)}
-	for c := range e.Confusion {
-		e.Confusion[c] = make([]int, classes)
-		e.Labels = append(e.Labels, pre.Label(m.Header.Labels, c))
-	}
-	second := make([]float32, d.Len()) // the second class's score, for the AUC
-	for i, c := range d.Class {
-		if err := d.Input(i, s.Input(0).Bytes()); err != nil {
-			return nil, err
-		}
+	in := s.Input(0).Bytes()
+	clean, fooled := judge.NewClasses(classes), judge.NewClasses(classes)
+	run := func(k *judge.Classes, i int) error {
 		s.Reset() // samples are independent, also for a model with states
 		if err := s.Run(ctx); err != nil {
-			return nil, fmt.Errorf("%s: %w", d.Names[i], err)
+			return fmt.Errorf("%s: %w", d.Names[i], err)
 		}
-		scores := s.Output(0).Float32()
-		e.Confusion[c][argmax(scores)]++
-		second[i] = scores[1]
+		k.Add(s.Output(0).Float32(), d.Class[i])
+		return nil
+	}
+	for i, c := range d.Class {
+		if err := d.Input(i, in); err != nil {
+			return nil, err
+		}
+		if err := run(clean, i); err != nil {
+			return nil, err
+		}
+		if attacker != nil {
+			if err := d.Input(i, in); err != nil { // a run may overwrite its input
+				return nil, err
+			}
+			moved, err := attacker.Attack(ctx, in, c)
+			if err != nil {
+				return nil, err
+			}
+			copy(in, moved)
+			if err := run(fooled, i); err != nil {
+				return nil, err
+			}
+		}
 		step(i + 1)
 	}
-	e.finish()
-	if classes == 2 {
-		e.AUC = auc(second, d.Class)
+	e := newEvaluation(clean, m.Header.Labels)
+	if attacker != nil {
+		e.Attack = &attacked{Accuracy: fooled.Result().Accuracy}
 	}
 	return e, nil
 }
 
-func argmax(v []float32) int {
-	best := 0
-	for i, x := range v {
-		if x > v[best] {
-			best = i
-		}
-	}
-	return best
-}
-
-// finish computes the fractions from the confusion matrix.
-func (e *evaluation) finish() {
-	right, with := 0, 0
-	e.Classes = slices.Grow(e.Classes, len(e.Labels))[:len(e.Labels)]
-	for c := range e.Classes {
+// newEvaluation sums up predictions.
+func newEvaluation(k *judge.Classes, labels []string) *evaluation {
+	r := k.Result()
+	e := &evaluation{Samples: r.Samples, Accuracy: r.Accuracy, Precision: r.Precision, Recall: r.Recall, F1: r.F1,
+		AUC: known(r.AUC), Calibration: known(r.Calibration), Confusion: k.Confusion}
+	e.Classes = slices.Grow(e.Classes, len(r.Classes))[:len(r.Classes)]
+	for c, v := range r.Classes {
+		e.Labels = append(e.Labels, pre.Label(labels, c))
 		k := &e.Classes[c]
-		k.Label = e.Labels[c]
-		hit, predicted := e.Confusion[c][c], 0
-		for o := range e.Confusion {
-			k.Samples += e.Confusion[c][o]
-			predicted += e.Confusion[o][c]
-		}
-		k.Precision, k.Recall = ratio(hit, predicted), ratio(hit, k.Samples)
-		k.F1 = ratio(2*hit, predicted+k.Samples)
-		right += hit
-		if k.Samples > 0 {
-			with++
-			e.Precision += k.Precision
-			e.Recall += k.Recall
-			e.F1 += k.F1
-		}
+		k.Label, k.Samples, k.Precision, k.Recall, k.F1 = e.Labels[c], v.Samples, v.Precision, v.Recall, v.F1
 	}
-	e.Accuracy = ratio(right, e.Samples)
-	if with > 0 {
-		e.Precision, e.Recall, e.F1 = e.Precision/float64(with), e.Recall/float64(with), e.F1/float64(with)
-	}
+	return e
 }
 
-func ratio(a, b int) float64 {
-	if b == 0 {
-		return 0
-	}
-	return float64(a) / float64(b)
-}
-
-// auc is the chance that a sample of class 1 scores higher than one of class 0,
-// equal scores counting half (the statistic of Mann and Whitney); nil if a
-// class has no samples.
-func auc(scores []float32, class []int) *float64 {
-	order := make([]int, len(scores))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(scores[a], scores[b]) })
-	rankSum, ones := 0.0, 0
-	for i := 0; i < len(order); {
-		j := i
-		for j < len(order) && scores[order[j]] == scores[order[i]] {
-			j++
-		}
-		for _, k := range order[i:max(j, i+1)] {
-			if class[k] == 1 {
-				rankSum += float64(i+max(j, i+1)+1) / 2 // the mean of ranks i+1 to j
-				ones++
-			}
-		}
-		i = max(j, i+1) // NaN equals nothing, not even itself
-	}
-	zeros := len(class) - ones
-	if ones == 0 || zeros == 0 {
+// known is a figure, nil if it is none.
+func known(v float64) *float64 {
+	if math.IsNaN(v) {
 		return nil
 	}
-	v := (rankSum - float64(ones)*float64(ones+1)/2) / (float64(ones) * float64(zeros))
 	return &v
 }
 
@@ -206,6 +292,12 @@ func (e *evaluation) text(w io.Writer) error {
 	fmt.Fprintf(w, "%d samples: accuracy %.4f, precision %.4f, recall %.4f, F1 %.4f", e.Samples, e.Accuracy, e.Precision, e.Recall, e.F1)
 	if e.AUC != nil {
 		fmt.Fprintf(w, ", AUC %.4f", *e.AUC)
+	}
+	if e.Calibration != nil {
+		fmt.Fprintf(w, ", calibration error %.4f", *e.Calibration)
+	}
+	if a := e.Attack; a != nil {
+		fmt.Fprintf(w, "\nunder attack (%s, epsilon %g, %d steps): accuracy %.4f, %.4f lost", a.Kind, a.Epsilon, a.Steps, a.Accuracy, a.Lost)
 	}
 	fmt.Fprint(w, "\n\n")
 	tw := table(w)

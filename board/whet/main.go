@@ -91,7 +91,7 @@ whet-convert makes .whet models of .tflite files.`,
 	}
 	root.PersistentFlags().Bool("json", false, "print the result as JSON")
 	root.AddCommand(
-		newBenchCmd(), newDemoCmd(), newDeployCmd(), newDoctorCmd(), newEvalCmd(), newGenerateCmd(), newInspectCmd(),
+		newBenchCmd(), newChangeCmd(), newDemoCmd(), newDeployCmd(), newDoctorCmd(), newEvalCmd(), newExplainCmd(), newGenerateCmd(), newInspectCmd(),
 		newMergeCmd(), newPsCmd(), newRunCmd(), newServeCmd(), newTuneCmd(), newWatchCmd(),
 	)
 	for _, c := range extra {

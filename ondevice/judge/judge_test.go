@@ -98,6 +98,26 @@ func TestEdges(t *testing.T) {
 	}
 }
 
+func TestAUC(t *testing.T) {
+	for _, k := range []struct {
+		scores []float32
+		class  []int
+		want   float64
+	}{
+		{[]float32{0.1, 0.4, 0.35, 0.8}, []int{0, 0, 1, 1}, 0.75},
+		{[]float32{1, 2, 3}, []int{0, 0, 1}, 1},
+		{[]float32{5, 5, 5, 5}, []int{0, 1, 0, 1}, 0.5},
+	} {
+		c := judge.NewClasses(2)
+		for i, s := range k.scores {
+			c.Add([]float32{0, s}, k.class[i])
+		}
+		if got := c.Result().AUC; got != k.want {
+			t.Errorf("%v: got %v, want %v", k.scores, got, k.want)
+		}
+	}
+}
+
 func TestInterval(t *testing.T) {
 	// scipy.stats.t.interval(0.95, 4, mean, sem)
 	mean, half := judge.Interval([]float64{0.9, 0.92, 0.88, 0.91, 0.89})

@@ -35,7 +35,7 @@ type config struct {
 }
 
 var parts = map[string]func(context.Context, *config) error{
-	"cnn": cnn,
+	"cnn": cnn, "tables": tables, "gap": gap,
 }
 
 func main() {

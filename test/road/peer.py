@@ -80,4 +80,47 @@ def cnn():
     return {"accuracy": accuracy, "seconds": seconds, "tuned": tuned}
 
 
-print(json.dumps({f.__name__: f for f in (cnn,)}[sys.argv[2]]()))
+def tables():
+    import warnings
+
+    import pandas
+    from sklearn import metrics
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    warnings.simplefilter("ignore")  # the epochs are few on purpose
+    out = {}
+    for d in load("tables.json"):
+        t = pandas.read_csv(d["Path"], header=None)
+        t.columns = [str(i + 1) for i in range(t.shape[1])]
+        for z in d["Zeros"] or []:
+            t[z] = t[z].replace(0, np.nan)
+        t = t.dropna().reset_index(drop=True)
+        numbers = t.select_dtypes("number")
+        y, x = t[d["Target"]], t.drop(columns=d["Target"])
+        figures, scores = [], []
+        for seed, r in enumerate(d["Runs"]):
+            a, b = x.loc[r["Train"]], x.loc[r["Val"]]
+            a, b = (a - a.mean()) / a.std(), (b - a.mean()) / a.std()
+            ya, yb = y.loc[r["Train"]], y.loc[r["Val"]].to_numpy()
+            p = np.array(r["Scores"], "f").astype(float)
+            options = dict(hidden_layer_sizes=(32, 16), batch_size=32, learning_rate_init=3e-3, alpha=0.0, max_iter=d["Epochs"], n_iter_no_change=10**6, tol=0, random_state=seed)
+            if d["Regression"]:
+                yb = yb.astype("f").astype(float)
+                figures.append({"mae": metrics.mean_absolute_error(yb, p[:, 0]), "rmse": metrics.root_mean_squared_error(yb, p[:, 0]), "r2": metrics.r2_score(yb, p[:, 0])})
+                scores.append(metrics.root_mean_squared_error(yb, MLPRegressor(**options).fit(a, ya).predict(b)))
+                continue
+            k, guess = np.array(r["Class"]), p.argmax(1)
+            average = {"average": "macro", "zero_division": 0}
+            auc = [metrics.roc_auc_score(k == i, p[:, i]) for i in range(p.shape[1])]
+            figures.append({
+                "accuracy": metrics.accuracy_score(k, guess), "precision": metrics.precision_score(k, guess, **average),
+                "recall": metrics.recall_score(k, guess, **average), "f1": metrics.f1_score(k, guess, **average),
+                "auc": auc[1] if len(auc) == 2 else float(np.mean(auc)),
+            })
+            scores.append(float((MLPClassifier(**options).fit(a, ya).predict(b) == yb).mean()))
+        out[d["Name"]] = {"rows": len(t), "mean": numbers.mean().tolist(), "std": numbers.std().tolist(), "figures": figures, "scores": scores}
+    return out
+
+
+
+print(json.dumps({f.__name__: f for f in (cnn, tables)}[sys.argv[2]]()))
