@@ -1,10 +1,12 @@
 package onnx
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 
 	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/tools/convert/internal/net"
 )
 
 // Convolutions, pools and normalizations.
@@ -235,21 +237,25 @@ func convTranspose(o *op) []*value {
 	}
 	auto := o.str("auto_pad", "NOTSET")
 	g := o.windowTransposed(size, ws[2:], auto)
+	out, plain := g.transposed(t.shape), group == 1 && g.dilations == [2]int{1, 1} && (!o.has(2) || o.plain(o.in[2]).isConst() && o.in[2].t.shape.Elems() == k.shape[3])
+	if p, ok := net.NewPhases(g.kernel[:], g.strides[:], g.before[:], t.shape[1:3], out); ok && plain && slices.Min(out) > 0 {
+		return result(o.pictured(o.phases(t, k, &p, g), rank))
+	}
 	// Weights [M, KH, KW, C/group], upside down.
 	c, kh, kw, m := k.shape[0], k.shape[1], k.shape[2], k.shape[3]
 	per := c / group
-	v, out := float32s(k), make([]float32, 0, c*kh*kw*m)
+	v, flat := float32s(k), make([]float32, 0, c*kh*kw*m)
 	for o := range m * group {
 		for i := range kh {
 			for j := range kw {
 				for ch := range per {
 					src := (o/m)*per + ch
-					out = append(out, v[((src*kh+kh-1-i)*kw+kw-1-j)*m+o%m])
+					flat = append(flat, v[((src*kh+kh-1-i)*kw+kw-1-j)*m+o%m])
 				}
 			}
 		}
 	}
-	flipped := o.floats(format.Shape{m * group, kh, kw, per}, out...)
+	flipped := o.floats(format.Shape{m * group, kh, kw, per}, flat...)
 	// Zeros: [N, H, 1, W, 1, C] padded to [N, H, sh, W, sw, C].
 	n, h, wd := t.shape[0], t.shape[1], t.shape[2]
 	sh, sw := g.strides[0], g.strides[1]
@@ -275,6 +281,46 @@ func convTranspose(o *op) []*value {
 	}
 	attrs := format.Attrs{"dilations": dims(g.dilations[:]), "pads": pads, "group": int64(group)}
 	return result(o.pictured(o.product("Conv", attrs, t, flipped, b), rank))
+}
+
+// transposed returns the spatial sizes of a transposed convolution's result.
+func (g *window) transposed(in format.Shape) []int {
+	var out []int
+	for i, k := range g.kernel {
+		out = append(out, (in[1+i]-1)*g.strides[i]+(k-1)*g.dilations[i]+1-g.before[i]-g.after[i])
+	}
+	return out
+}
+
+// phases is a transposed convolution of t with the kernel k, [C, KH, KW, M], in
+// [net.Phases].
+func (o *op) phases(t, k *tensor, p *net.Phases, g window) *tensor {
+	c, taps, m := k.shape[0], k.shape[1]*k.shape[2], k.shape[3]
+	v, rows := float32s(k), make([]byte, 0, 4*c*taps*m)
+	for o := range m {
+		for i := range taps {
+			for ch := range c {
+				rows = binary.LittleEndian.AppendUint32(rows, math.Float32bits(v[(ch*taps+i)*m+o]))
+			}
+		}
+	}
+	packed := p.Weights(rows, m, 4*c)
+	w := make([]float32, len(packed)/4)
+	for i := range w {
+		w[i] = math.Float32frombits(binary.LittleEndian.Uint32(packed[4*i:]))
+	}
+	var b *tensor
+	if o.has(2) {
+		b = o.floats(format.Shape{m * p.Copies()}, slices.Repeat(float32s(o.plain(o.in[2])), p.Copies())...)
+	}
+	attrs := format.Attrs{"pads": list(p.Before[0], p.Before[1], p.After[0], p.After[1]), "group": int64(1)}
+	y := o.product("Conv", attrs, t, o.floats(format.Shape{m * p.Copies(), p.Kernel[0], p.Kernel[1], c}, w...), b)
+	shape, perm, flat := p.Spread(y.shape[0], y.shape[1:3], m)
+	y = o.reshape(o.transpose(o.reshape(y, shape), perm), flat)
+	for i, size := range g.transposed(t.shape) {
+		y = o.cut(&value{t: y}, 1+i, 0, int64(size), 1).t
+	}
+	return y
 }
 
 // windowTransposed reads the geometry of ConvTranspose. output_padding counts as
