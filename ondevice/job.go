@@ -424,7 +424,7 @@ func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, val []int32,
 	} else if err := t.restore(c, best); err != nil {
 		return fmt.Errorf("%s: %w", j.path, err)
 	}
-	saved, pause := time.Now(), time.Duration(0)
+	saved, pause := time.Now(), max(opt.Checkpoint, 0)
 	save := func() error {
 		begin := time.Now()
 		t.save(c, best)
@@ -433,6 +433,7 @@ func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, val []int32,
 		}
 		rep.Checkpoints++
 		saved = time.Now()
+		rep.Saving += saved.Sub(begin)
 		pause = max(opt.Checkpoint, 50*saved.Sub(begin))
 		if opt.Checkpoint < 0 {
 			pause = 0

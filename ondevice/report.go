@@ -34,6 +34,7 @@ type Report struct {
 	Computed    int           // features that were not in the cache
 	Extracting  time.Duration // of this process, as are the others
 	Training    time.Duration
+	Saving      time.Duration // of Training: writing checkpoints
 	Checkpoints int
 }
 

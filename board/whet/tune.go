@@ -45,6 +45,7 @@ type tuneResult struct {
 	ExtractNS   int64     `json:"extract_ns"`
 	TrainNS     int64     `json:"train_ns"`
 	Checkpoints int       `json:"checkpoints"`
+	SavingNS    int64     `json:"checkpoints_ns"` // part of train_ns
 }
 
 type tuneEval struct {
@@ -381,7 +382,7 @@ func newTuneResult(model, out string, p *ondevice.TunePlan, rep *ondevice.Report
 		Model: model, Output: out, Passed: rep.Passed, Verdict: rep.Verdict, Layer: p.Node, Tail: p.Tail.String(), Integer: rep.Integer, Params: p.Params, PeakBytes: p.PeakBytes,
 		Classes: rep.Classes, New: append([]string{}, rep.New...), Train: rep.Train, Val: rep.Val, LR: rep.LR,
 		Epochs: max(0, len(rep.Curve)-1), BestEpoch: rep.BestEpoch,
-		ExtractNS: rep.Extracting.Nanoseconds(), TrainNS: rep.Training.Nanoseconds(), Checkpoints: rep.Checkpoints,
+		ExtractNS: rep.Extracting.Nanoseconds(), TrainNS: rep.Training.Nanoseconds(), Checkpoints: rep.Checkpoints, SavingNS: rep.Saving.Nanoseconds(),
 	}
 	if rep.Base != nil && rep.Tuned != nil {
 		r.Base = &tuneEval{rep.Base.Accuracy, rep.Base.Loss}
