@@ -42,6 +42,7 @@ type Board struct {
 
 	Zones    []Zone   `json:"zones,omitempty"`
 	Power    string   `json:"power,omitempty"`    // "good" or "weak", where the firmware watches the supply
+	Throttle []string `json:"throttle,omitempty"` // what slows the clock down now or has since the start, as the firmware and the kernel say
 	Warnings []string `json:"warnings,omitempty"` // what makes the board slow or unreliable now
 }
 
@@ -136,6 +137,7 @@ func Read(root string) *Board {
 			b.Zones = append(b.Zones, Zone{r.line(dir + "/type"), float64(milli) / 1000})
 		}
 	}
+	b.readThrottle(r)
 	b.warn(r, hot)
 	return b
 }
@@ -221,6 +223,32 @@ func memLimit(r reader) int64 {
 		}
 	}
 	return limit
+}
+
+// throttled are the bits of the Raspberry Pi's firmware word (the documentation of
+// vcgencmd, get_throttled): now, and sixteen bits further since the start.
+var throttled = []string{"under-voltage", "frequency capped", "throttled", "soft temperature limit"}
+
+// readThrottle reads what slows the clock down.
+func (b *Board) readThrottle(r reader) {
+	for _, name := range r.glob("sys/devices/platform/soc*/soc*firmware/get_throttled") {
+		word, err := strconv.ParseUint(strings.TrimPrefix(r.line(name), "0x"), 16, 32)
+		if err != nil {
+			continue
+		}
+		for i, flag := range throttled {
+			if word>>i&1 == 1 {
+				b.Throttle = append(b.Throttle, flag+" now")
+			} else if word>>(16+i)&1 == 1 {
+				b.Throttle = append(b.Throttle, flag+" since the start")
+			}
+		}
+	}
+	for _, dir := range r.glob("sys/class/thermal/cooling_device*") {
+		if kind := r.line(dir + "/type"); strings.Contains(kind, "cpufreq") && r.number(dir+"/cur_state") > 0 {
+			b.Throttle = append(b.Throttle, kind+" at step "+r.line(dir+"/cur_state")+" of "+r.line(dir+"/max_state"))
+		}
+	}
 }
 
 // warn collects what a user should mend before trusting a measurement.

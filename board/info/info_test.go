@@ -90,7 +90,16 @@ func TestWarnings(t *testing.T) {
 		"sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq":    "1400000\n",
 		"sys/devices/system/cpu/cpu0/cpufreq/scaling_governor":    "powersave\n",
 		"sys/devices/system/cpu/cpu1/thermal_throttle/unexpected": "",
+		"sys/devices/platform/soc/soc:firmware/get_throttled":     "d0005\n",
+		"sys/class/thermal/cooling_device0/type":                  "cpufreq-cpu0\n",
+		"sys/class/thermal/cooling_device0/cur_state":             "2\n",
+		"sys/class/thermal/cooling_device0/max_state":             "8\n",
+		"sys/class/thermal/cooling_device1/type":                  "pwm-fan\n",
+		"sys/class/thermal/cooling_device1/cur_state":             "1\n",
 	}))
+	if want := []string{"under-voltage now", "throttled now", "soft temperature limit since the start", "cpufreq-cpu0 at step 2 of 8"}; !slices.Equal(b.Throttle, want) {
+		t.Errorf("throttle %q, want %q", b.Throttle, want)
+	}
 	if b.Power != "weak" || b.Hottest() != 61.224 || b.ClockHz != 600e6 || b.ClockMaxHz != 1400e6 {
 		t.Errorf("got %+v", b)
 	}

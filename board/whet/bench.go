@@ -10,6 +10,7 @@ import (
 	"os"
 	goruntime "runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,8 +40,22 @@ type benchmark struct {
 	AsmMACs float64     `json:"asm_mac_share"` // the share of them in assembly
 	Allocs  float64     `json:"allocs_per_run"`
 	File    int64       `json:"file_bytes"`
+	Board   *info.Board `json:"board"` // as it is at the end of the measured runs
+	Before  conditions  `json:"before"`
+	After   conditions  `json:"after"`
 	Warn    []string    `json:"warnings,omitempty"` // heat, power: why not to trust the times
 	Steps   []benchStep `json:"steps,omitempty"`
+}
+
+// Conditions are what may change while a board works.
+type conditions struct {
+	Celsius  float64  `json:"celsius,omitempty"` // of the hottest sensor
+	ClockHz  int64    `json:"clock_hz,omitempty"`
+	Throttle []string `json:"throttle,omitempty"`
+}
+
+func conditionsOf(b *info.Board) conditions {
+	return conditions{b.Hottest(), b.ClockHz, b.Throttle}
 }
 
 // A benchStep is one row of the profile.
@@ -53,7 +68,8 @@ type benchStep struct {
 	Bytes  int64   `json:"bytes"`
 	MinNS  int64   `json:"min_ns"`
 	MeanNS int64   `json:"mean_ns"`
-	Share  float64 `json:"share"` // of the sum of the mean times
+	Share  float64 `json:"share"`                    // of the sum of the mean times
+	Rate   float64 `json:"macs_per_cycle,omitempty"` // of a core, where the clock is known
 }
 
 // Without --runs, runs go on for benchTime, but not below minRuns nor above
@@ -90,7 +106,7 @@ func newBenchCmd() *cobra.Command {
 					return fileError(args[0], err)
 				}
 			}
-			err = b.measure(cmd.Context(), p, runs, profile)
+			err = b.measure(cmd.Context(), p, runs, profile, "/")
 			bar.done()
 			if err != nil {
 				return fileError(args[0], err)
@@ -98,7 +114,6 @@ func newBenchCmd() *cobra.Command {
 			if fi, err := os.Stat(args[0]); err == nil {
 				b.File = fi.Size()
 			}
-			b.Warn = info.Read("/").Warnings
 			return emit(cmd, b, b.text)
 		},
 	}
@@ -109,7 +124,10 @@ func newBenchCmd() *cobra.Command {
 	return cmd
 }
 
-func (b *benchmark) measure(ctx context.Context, p *runtime.Program, runs int, profile bool) error {
+// measure fills in what running p gives. Root is where the board's files are read: before
+// the runs, and at once behind them, while it is as hot and as fast as it was.
+func (b *benchmark) measure(ctx context.Context, p *runtime.Program, runs int, profile bool, root string) error {
+	b.Before = conditionsOf(info.Read(root))
 	s := p.NewSession()
 	defer s.Close()
 	for i := range p.Inputs() {
@@ -147,6 +165,8 @@ func (b *benchmark) measure(ctx context.Context, p *runtime.Program, runs int, p
 		times = append(times, t)
 	}
 	goruntime.ReadMemStats(&after)
+	b.Board = info.Read(root)
+	b.After, b.Warn = conditionsOf(b.Board), b.Board.Warnings
 	b.Runs = len(times)
 	b.Allocs = float64(after.Mallocs-before.Mallocs) / float64(b.Runs)
 	slices.Sort(times)
@@ -218,7 +238,35 @@ func (b *benchmark) profile(p *runtime.Program, s *runtime.Session) {
 		b.Steps = append(b.Steps, row)
 	}
 	for i := range b.Steps {
-		b.Steps[i].Share = float64(b.Steps[i].MeanNS) / float64(max(total, 1))
+		st := &b.Steps[i]
+		st.Share = float64(st.MeanNS) / float64(max(total, 1))
+		if cycles := b.cycles(st.MinNS); cycles > 0 {
+			st.Rate = float64(st.MACs) / cycles
+		}
+	}
+}
+
+// cycles returns how many all cores that work had in a time, 0 where the clock is not
+// known.
+func (b *benchmark) cycles(ns int64) float64 {
+	return float64(ns) * float64(b.After.ClockHz) / 1e9 * float64(b.Threads)
+}
+
+// conditions puts the board, and how it was during the runs, into the table.
+func (b *benchmark) conditions(row func(key, format string, args ...any)) {
+	row("board", "%s, %d x %s (%s), %s", b.Board.Model, b.Board.Cores, b.Board.CPU, strings.Join(b.Board.Features, " "), byteCount(b.Board.MemTotal))
+	if b.After.ClockHz > 0 {
+		row("clock", "%.0f MHz before, %.0f after, %.0f at most; governor %s", float64(b.Before.ClockHz)/1e6, float64(b.After.ClockHz)/1e6,
+			float64(b.Board.ClockMaxHz)/1e6, b.Board.Governor)
+	}
+	if b.After.Celsius > 0 {
+		row("heat", "%.1f °C before, %.1f after", b.Before.Celsius, b.After.Celsius)
+	}
+	if b.Board.Power != "" {
+		row("power", "%s", b.Board.Power)
+	}
+	if t := b.After.Throttle; len(t) > 0 {
+		row("slowed down", "%s", strings.Join(t, ", "))
 	}
 }
 
@@ -226,6 +274,7 @@ func (b *benchmark) text(w io.Writer) error {
 	fmt.Fprintf(w, "%s: %s kernels, %d threads, %d runs\n\n", b.Model, b.ISA, b.Threads, b.Runs)
 	tw := table(w)
 	row := func(key, format string, args ...any) { fmt.Fprintf(tw, "%s\t%s\n", key, fmt.Sprintf(format, args...)) }
+	b.conditions(row)
 	row("load", "%s (%s)", nanos(b.LoadNS), byteCount(b.File))
 	row("first run", "%s", nanos(b.FirstNS))
 	row("min", "%s", nanos(b.MinNS))
@@ -234,6 +283,9 @@ func (b *benchmark) text(w io.Writer) error {
 	row("p99", "%s", nanos(b.P99NS))
 	if b.MACs > 0 {
 		row("work", "%s multiply-adds, %.2f G/s at p50, %.1f %% in assembly", countOf(b.MACs), float64(b.MACs)/float64(b.P50NS), 100*b.AsmMACs)
+		if cycles := b.cycles(b.P50NS); cycles > 0 {
+			row("", "%.2f a cycle and core", float64(b.MACs)/cycles)
+		}
 	}
 	row("memory", "%s at the peak; %s of activations, %s of weights", byteCount(b.PeakRSS), byteCount(b.Arena), byteCount(b.Weights))
 	row("allocations", "%.2g a run", b.Allocs)
@@ -248,18 +300,21 @@ func (b *benchmark) text(w io.Writer) error {
 	}
 	fmt.Fprintln(w)
 	tw = table(w)
-	fmt.Fprintln(tw, "time\tshare\tG MAC/s\tMACs\top\tkernel\tasm\tnode")
+	fmt.Fprintln(tw, "time\tshare\tG MAC/s\tMAC/cycle\tMACs\top\tkernel\tasm\tnode")
 	steps := slices.Clone(b.Steps)
 	slices.SortStableFunc(steps, func(x, y benchStep) int { return cmp.Compare(y.MeanNS, x.MeanNS) })
 	for _, s := range steps {
-		rate, asm := "", ""
+		rate, perCycle, asm := "", "", ""
 		if s.MACs > 0 {
 			rate = fmt.Sprintf("%.2f", float64(s.MACs)/float64(max(s.MeanNS, 1)))
+		}
+		if s.Rate > 0 {
+			perCycle = fmt.Sprintf("%.2f", s.Rate)
 		}
 		if s.Asm {
 			asm = "yes"
 		}
-		fmt.Fprintf(tw, "%s\t%.1f %%\t%s\t%s\t%s\t%s\t%s\t%s\n", nanos(s.MeanNS), 100*s.Share, rate, countOf(s.MACs), s.Op, s.Kernel, asm, shortName(s.Node))
+		fmt.Fprintf(tw, "%s\t%.1f %%\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", nanos(s.MeanNS), 100*s.Share, rate, perCycle, countOf(s.MACs), s.Op, s.Kernel, asm, shortName(s.Node))
 	}
 	return tw.Flush()
 }
