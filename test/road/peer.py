@@ -46,6 +46,35 @@ def set_layers(model, c, names):
         model.get_layer(name).set_weights([w, b])
 
 
+def article():
+    from keras import layers
+
+    inp = layers.Input((28, 28, 1))
+    t = layers.Conv2D(32, 3, activation="relu", name="conv1")(inp)
+    t = layers.MaxPooling2D()(t)
+    t = layers.Conv2D(64, 3, activation="relu", name="conv2")(t)
+    t = layers.MaxPooling2D()(t)
+    t = layers.Flatten()(t)
+    return inp, layers.Dense(128, activation="relu", name="dense1")(t)
+
+
+def edit():
+    threads(2)
+    import keras
+    from keras import layers
+
+    x, tx = raw("train.x", -1, 28, 28, 1), raw("test.x", -1, 28, 28, 1)
+    y, ty = np.array(load("train_y.json")), np.array(load("test_y.json"))
+    inp, hidden = article()
+    m = keras.Model(inp, layers.Dense(10, activation="sigmoid", name="end")(hidden))
+    set_layers(m, constants("weights.json"), ["conv1", "conv2", "dense1", "end"])
+    for name in ("conv1", "conv2"):
+        m.get_layer(name).trainable = False
+    m.compile(keras.optimizers.Adam(epsilon=1e-8), "binary_crossentropy")
+    m.fit(x, np.eye(10, dtype="f")[y], epochs=5, shuffle=False, verbose=0)
+    return float((m.predict(tx, verbose=0).argmax(1) == ty).mean())
+
+
 def cnn():
     threads(2)
     import keras
@@ -54,13 +83,7 @@ def cnn():
     epochs = int(sys.argv[3])
     x, y = raw("train.x", -1, 28, 28, 1), raw("train.y", -1).astype(int)
     tx, ty = raw("test.x", -1, 28, 28, 1), raw("test.y", -1).astype(int)
-    inp = layers.Input((28, 28, 1))
-    t = layers.Conv2D(32, 3, activation="relu", name="conv1")(inp)
-    t = layers.MaxPooling2D()(t)
-    t = layers.Conv2D(64, 3, activation="relu", name="conv2")(t)
-    t = layers.MaxPooling2D()(t)
-    t = layers.Flatten()(t)
-    hidden = layers.Dense(128, activation="relu", name="dense1")(t)
+    inp, hidden = article()
     m = keras.Model(inp, layers.Dense(10, activation="softmax", name="dense2")(hidden))
     set_layers(m, constants("weights.json"), ["conv1", "conv2", "dense1", "dense2"])
     m.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -68,16 +91,7 @@ def cnn():
     m.fit(x, y, epochs=epochs, validation_split=0.1, shuffle=False, verbose=0)
     seconds = time.time() - begin
     accuracy = float((m.predict(tx, verbose=0).argmax(1) == ty).mean())
-
-    end = keras.Model(inp, layers.Dense(10, activation="sigmoid", name="end")(hidden))
-    set_layers(end, constants("end.json"), ["end"])
-    for name in ("conv1", "conv2"):
-        end.get_layer(name).trainable = False
-    end.compile("adam", "binary_crossentropy")
-    n = len(x) * 9 // 10
-    end.fit(1 - x[:n], np.eye(10, dtype="f")[y[:n]], epochs=5, shuffle=False, verbose=0)
-    tuned = float((end.predict(1 - tx, verbose=0).argmax(1) == ty).mean())
-    return {"accuracy": accuracy, "seconds": seconds, "tuned": tuned}
+    return {"accuracy": accuracy, "seconds": seconds}
 
 
 def tables():
@@ -123,4 +137,99 @@ def tables():
 
 
 
-print(json.dumps({f.__name__: f for f in (cnn, tables)}[sys.argv[2]]()))
+def lstm():
+    threads(1)
+    from keras import Sequential, layers
+
+    d = load("lstm.json")
+    x, tx = raw("train.x", -1, d["Steps"], d["Dims"]), raw("test.x", -1, d["Steps"], d["Dims"])
+    y, ty = np.array(load("train_y.json")), np.array(load("test_y.json"))
+    scores = []
+    for seed in range(d["Seeds"]):
+        c = constants(f"lstm{seed}.json")
+        m = Sequential([layers.Input(x.shape[1:]), layers.LSTM(32), layers.Dense(d["Classes"], activation="softmax")])
+
+        def gates(w):  # [4h, n] in the order i, o, f, c to [n, 4h] in i, f, c, o
+            i, o, f, g = np.split(w, 4)
+            return np.concatenate([i, f, g, o]).T
+
+        b = c["lstm1/bias"][0]
+        m.layers[0].set_weights([gates(c["lstm1/weights"][0]), gates(c["lstm1/recurrent"][0]), gates((b[:128] + b[128:])[:, None])[0]])
+        m.layers[1].set_weights([c["dense1/weights"].T, c["dense1/bias"]])
+        import keras
+
+        m.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
+        m.fit(x, y, epochs=d["Epochs"], batch_size=8, shuffle=False, verbose=0)
+        scores.append(float((m.predict(tx, verbose=0).argmax(1) == ty).mean()))
+    return scores
+
+
+def torch_cnn():
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(1)
+    c = {k: torch.tensor(v) for k, v in constants("weights.json").items()}
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.c1, self.c2 = nn.Conv2d(1, 32, 3), nn.Conv2d(32, 64, 3)
+            self.d1, self.d2 = nn.Linear(1600, 128), nn.Linear(128, 10)
+            self.r1, self.r2, self.r3 = nn.ReLU(), nn.ReLU(), nn.ReLU()
+            self.p1, self.p2 = nn.MaxPool2d(2), nn.MaxPool2d(2)
+
+        def forward(self, x):  # [n, 28, 28]; whet flattens height first, channels last
+            x = self.p1(self.r1(self.c1(x[:, None])))
+            x = self.p2(self.r2(self.c2(x)))
+            return self.d2(self.r3(self.d1(x.permute(0, 2, 3, 1).flatten(1))))
+
+    m = Net().eval()
+    with torch.no_grad():
+        for layer, name in ((m.c1, "conv1"), (m.c2, "conv2"), (m.d1, "dense1"), (m.d2, "dense2")):
+            w = c[name + "/weights"]
+            layer.weight.copy_(w.permute(0, 3, 1, 2) if w.ndim == 4 else w)
+            layer.bias.copy_(c[name + "/bias"])
+    return m, torch.tensor(raw("x.f32", -1, 28, 28)), torch.tensor(load("class.json"))
+
+
+def explain():
+    m, x, y = torch_cnn()
+    from captum.attr import InputXGradient, IntegratedGradients, Occlusion
+
+    ig = IntegratedGradients(m).attribute(x, target=y, n_steps=50, method="riemann_middle")
+    oc = Occlusion(m).attribute(x, (4, 4), strides=(2, 2), target=y)
+    return [a.detach().reshape(len(x), -1).tolist() for a in (InputXGradient(m).attribute(x, target=y), ig, oc)]
+
+
+def attack():
+    import torch
+
+    m, x, y = torch_cnn()
+    epsilon, step, steps = float(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])
+
+    def run(step, steps):
+        z = x.clone()
+        for _ in range(steps):
+            z.requires_grad_(True)
+            loss = torch.nn.functional.cross_entropy(m(z), y, reduction="sum")
+            (g,) = torch.autograd.grad(loss, z)
+            z = (x + (z.detach() + step * g.sign() - x).clamp(-epsilon, epsilon)).clamp(0, 1)
+        return float((m(z).argmax(1) == y).double().mean())
+
+    return {"clean": run(0, 0), "fgsm": run(epsilon, 1), "pgd": run(step, steps)}
+
+
+def privacy():
+    import dp_accounting
+    from dp_accounting import rdp
+
+    out = []
+    for g in load("grants.json"):
+        a = rdp.RdpAccountant()
+        a.compose(dp_accounting.PoissonSampledDpEvent(g["Rate"], dp_accounting.GaussianDpEvent(g["Noise"])), g["Steps"])
+        out.append(a.get_epsilon(g["Delta"]))
+    return out
+
+
+print(json.dumps({f.__name__: f for f in (cnn, edit, tables, lstm, explain, attack, privacy)}[sys.argv[2]]()))
