@@ -424,7 +424,8 @@ func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, val []int32,
 	} else if err := t.restore(c, best); err != nil {
 		return fmt.Errorf("%s: %w", j.path, err)
 	}
-	saved, pause := time.Now(), max(opt.Checkpoint, 0)
+	start, saved := time.Now(), time.Now()
+	var spent, cost time.Duration // on checkpoints here, and on the last one
 	save := func() error {
 		begin := time.Now()
 		t.save(c, best)
@@ -433,12 +434,15 @@ func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, val []int32,
 		}
 		rep.Checkpoints++
 		saved = time.Now()
-		rep.Saving += saved.Sub(begin)
-		pause = max(opt.Checkpoint, 50*saved.Sub(begin))
-		if opt.Checkpoint < 0 {
-			pause = 0
-		}
+		cost = saved.Sub(begin)
+		spent += cost
+		rep.Saving += cost
 		return nil
+	}
+	// A fiftieth of the time is for checkpoints: for those there were, the next and the last.
+	due := func() bool {
+		now := time.Now()
+		return opt.Checkpoint < 0 || now.Sub(saved) >= opt.Checkpoint && now.Sub(start) >= 50*(spent+2*cost)
 	}
 	for c.phase == phaseTraining {
 		if err := ctx.Err(); err != nil {
@@ -471,7 +475,7 @@ func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, val []int32,
 				Phase: "train", Done: int(c.stage)*opt.Epochs + int(c.epoch), Total: (opt.Folds + 1) * opt.Epochs, Epoch: c.curve[len(c.curve)-1],
 			})
 		}
-		if time.Since(saved) >= pause {
+		if due() {
 			if err := save(); err != nil {
 				return err
 			}
