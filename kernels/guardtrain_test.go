@@ -65,7 +65,9 @@ func TestStepGuards(t *testing.T) {
 			AdamWStep(l, a, q, g, mean, w)
 			AddTo(l, sum, g)
 			SumRows(l, sum, in, 3, n)
-			MaskRange(l, dy, put(start[4]), -0.5, 0.75)
+			bits := make([]byte, (len(dy)+7)/8)
+			RangeBits(l, bits, put(start[4]), -0.5, 0.75)
+			KeepBits(l, dy, bits)
 			return [][]float32{p, q, v, w, mean, sum, dy}
 		}
 		want := run(Generic, func(x []float32) []float32 { return append([]float32(nil), x...) })

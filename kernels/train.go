@@ -608,13 +608,33 @@ func SumRows(l Level, dst, src []float32, rows, n int) {
 	}
 }
 
-// MaskRange clears dy where y is not between lo and hi, or is NaN: what is left is
-// the gradient of a clamp.
-func MaskRange(l Level, dy, y []float32, lo, hi float32) {
-	y = y[:len(dy)]
-	done := inChunks(len(dy), 8*chunk, func(from, to int) int { return maskFront(l, dy[from:to], y[from:], lo, hi) })
+// RangeBits sets the bits, eight a byte from the lowest, that say where y is between lo
+// and hi and not NaN: what is left to [KeepBits] is the gradient of a clamp.
+func RangeBits[T Float](l Level, bits []byte, y []T, lo, hi T) {
+	done := 0
+	if v, ok := any(y).([]float32); ok {
+		done = inChunks(len(v), 8*chunk, func(from, to int) int {
+			return rangeBitsFront(l, bits[from/8:], v[from:to], float32(lo), float32(hi))
+		})
+	}
+	for i := done; i < len(y); i++ {
+		if i%8 == 0 {
+			bits[i/8] = 0
+		}
+		if y[i] > lo && y[i] < hi {
+			bits[i/8] |= 1 << (i % 8)
+		}
+	}
+}
+
+// KeepBits clears dy where a bit of [RangeBits] is not set.
+func KeepBits[T Float](l Level, dy []T, bits []byte) {
+	done := 0
+	if v, ok := any(dy).([]float32); ok {
+		done = inChunks(len(v), 8*chunk, func(from, to int) int { return keepBitsFront(l, v[from:to], bits[from/8:]) })
+	}
 	for i := done; i < len(dy); i++ {
-		if !(y[i] > lo && y[i] < hi) {
+		if bits[i/8]>>(i%8)&1 == 0 {
 			dy[i] = 0
 		}
 	}

@@ -82,7 +82,9 @@ func TestTrainElementwise(t *testing.T) {
 			AddTo(l, sum, g)
 			SumRows(l, sum, f(5*n), 5, n)
 			y[0] = float32(math.NaN())
-			MaskRange(l, dy, y, -0.5, 0.75)
+			bits := make([]byte, (n+7)/8)
+			RangeBits(l, bits, y, -0.5, 0.75)
+			KeepBits(l, dy, bits)
 			src, won, dst := f(4*n), make([]uint8, n), make([]float32, n)
 			for i := range src {
 				src[i] = float32(int(src[i] * 2)) // with ties

@@ -50,7 +50,7 @@ func (p *TunePlan) newTape(m *format.Model, product grad.Product[float32]) (*tai
 	if p.opt.Dropout > 0 {
 		gemm = maskHead(part)
 	}
-	tape, err := grad.NewTape(part, names, product)
+	tape, err := grad.NewCodedTape(part, names, product, p.tailCodes(m, source))
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +75,29 @@ func (p *TunePlan) newTape(m *format.Model, product grad.Product[float32]) (*tai
 		}
 	}
 	return t, nil
+}
+
+// tailCodes are the codes of what the tail computes, by the names in its float form m: in
+// training its values are those that the model's integers can say, so that a layer sees
+// what it will see in the end.
+func (p *TunePlan) tailCodes(m *format.Model, source string) map[string]grad.Code {
+	codes := map[string]grad.Code{}
+	for _, t := range p.model.Tensors {
+		if _, _, ok := realRange(t); !ok || t.Const() {
+			continue
+		}
+		name := t.Name
+		switch {
+		case t.Name == p.tail.cut.Name && p.opt.Mixup > 0: // mixed samples lie between codes
+			continue
+		case t.Name == p.tail.cut.Name:
+			name = source
+		case m.Tensor(name+tailClip) != nil:
+			name += tailClip
+		}
+		codes[name] = grad.Code{Scale: t.Quant.Scale[0], Zero: t.Quant.ZeroPoint(), Unsigned: t.Type == format.Uint8}
+	}
+	return codes
 }
 
 // newTailNet makes the net of a tail; its parameters are yet to be bound.

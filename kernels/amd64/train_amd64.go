@@ -4,11 +4,16 @@ package amd64
 
 import "unsafe"
 
-// MaskRangeAVX2 clears the n elements of dy where y is not between lo and hi. N is
-// a multiple of 8, as in all of these, which equal the loops of train.go.
+// RangeBitsAVX2 sets the n bits that say where y is between lo and hi. N is a multiple
+// of 8, as in all of these, which equal the loops of train.go.
 //
 //go:noescape
-func MaskRangeAVX2(dy, y unsafe.Pointer, n uintptr, lo, hi float32)
+func RangeBitsAVX2(bits, y unsafe.Pointer, n uintptr, lo, hi float32)
+
+// KeepBitsAVX2 clears the n elements of dy whose bit is not set.
+//
+//go:noescape
+func KeepBitsAVX2(dy, bits unsafe.Pointer, n uintptr)
 
 // SGDStepAVX2 is a step of gradient descent; v may be nil.
 //

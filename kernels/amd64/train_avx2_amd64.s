@@ -5,25 +5,51 @@
 // Elementwise kernels for training, AVX2: eight lanes at a time, n a multiple of
 // eight. Every operation is rounded, as the portable loops of train.go have it.
 
-// func MaskRangeAVX2(dy, y unsafe.Pointer, n uintptr, lo, hi float32)
-TEXT ·MaskRangeAVX2(SB), NOSPLIT, $0-32
-	MOVQ dy+0(FP), DI
+// func RangeBitsAVX2(bits, y unsafe.Pointer, n uintptr, lo, hi float32)
+TEXT ·RangeBitsAVX2(SB), NOSPLIT, $0-32
+	MOVQ bits+0(FP), DI
 	MOVQ y+8(FP), SI
 	MOVQ n+16(FP), CX
 	VBROADCASTSS lo+24(FP), Y0
 	VBROADCASTSS hi+28(FP), Y1
 
-mask:
-	VMOVUPS (SI), Y2
-	VCMPPS  $0x1e, Y0, Y2, Y3 // y > lo, false for NaN
-	VCMPPS  $0x11, Y1, Y2, Y4 // y < hi
-	VANDPS  Y3, Y4, Y3
-	VANDPS  (DI), Y3, Y3
-	VMOVUPS Y3, (DI)
-	ADDQ    $32, SI
-	ADDQ    $32, DI
-	SUBQ    $8, CX
-	JNZ     mask
+bits:
+	VMOVUPS   (SI), Y2
+	VCMPPS    $0x1e, Y0, Y2, Y3 // y > lo, false for NaN
+	VCMPPS    $0x11, Y1, Y2, Y4 // y < hi
+	VANDPS    Y3, Y4, Y3
+	VMOVMSKPS Y3, AX
+	MOVB      AX, (DI)
+	ADDQ      $32, SI
+	INCQ      DI
+	SUBQ      $8, CX
+	JNZ       bits
+	VZEROUPPER
+	RET
+
+DATA lane<>+0(SB)/8, $0x0000000200000001
+DATA lane<>+8(SB)/8, $0x0000000800000004
+DATA lane<>+16(SB)/8, $0x0000002000000010
+DATA lane<>+24(SB)/8, $0x0000008000000040
+GLOBL lane<>(SB), RODATA|NOPTR, $32
+
+// func KeepBitsAVX2(dy, bits unsafe.Pointer, n uintptr)
+TEXT ·KeepBitsAVX2(SB), NOSPLIT, $0-24
+	MOVQ dy+0(FP), DI
+	MOVQ bits+8(FP), SI
+	MOVQ n+16(FP), CX
+	VMOVDQU lane<>(SB), Y0
+
+keep:
+	VPBROADCASTB (SI), Y1
+	VPAND        Y0, Y1, Y1
+	VPCMPEQD     Y0, Y1, Y1
+	VANDPS       (DI), Y1, Y1
+	VMOVUPS      Y1, (DI)
+	ADDQ         $32, DI
+	INCQ         SI
+	SUBQ         $8, CX
+	JNZ          keep
 	VZEROUPPER
 	RET
 

@@ -129,11 +129,18 @@ func (b *bound[T]) layered(s kernels.ConvShape, m int) rule {
 	lo, hi := unbounded[T]()
 	clamped := b.lo != lo || b.hi != hi
 	b.keeps = []*Tensor[T]{}
-	if w.Grad != nil {
+	switch {
+	case w.Grad == nil:
+	case x.code != nil:
+		b.keepCodes(x)
+		b.tape.realsOf(len(x.Data))
+	default:
 		b.keeps = append(b.keeps, x)
 	}
-	if clamped {
-		b.keeps = append(b.keeps, y)
+	var note func()
+	var clamp func(dy []T)
+	if clamped && y.Grad != nil {
+		note, clamp = b.clamp(y, b.lo, b.hi)
 	}
 	version, biasVersion := -1, -1
 	ready := func() {
@@ -148,9 +155,18 @@ func (b *bound[T]) layered(s kernels.ConvShape, m int) rule {
 		l.set(w.Data, v)
 	}
 	once := m == 1 && s.KH*s.KW*s.Groups == 1
-	var batch struct{ x, dy []T } // of the samples since the last flush
+	var batch struct {
+		x, dy []T
+		codes []int8 // in the place of x
+	} // of the samples since the last flush
 	if w.Grad != nil && once {
-		b.tape.each += int64(len(x.Data) + len(y.Data))
+		b.tape.each += int64(len(y.Data))
+		if x.code != nil {
+			b.tape.eachByte += int64(len(x.Data))
+			b.tape.coded = append(b.tape.coded, [2]int{s.C, s.O})
+		} else {
+			b.tape.each += int64(len(x.Data))
+		}
 	}
 	var (
 		part  func(dw, x, dy []T) // of the rows that are asked for
@@ -187,7 +203,7 @@ func (b *bound[T]) layered(s kernels.ConvShape, m int) rule {
 		}
 		dy := y.Grad
 		if clamped {
-			b.product.within(dy, y.Data, b.lo, b.hi)
+			clamp(dy)
 		}
 		if bias != nil && bias.Grad != nil {
 			b.product.sumRows(bias.Grad, dy, m, s.O)
@@ -195,22 +211,33 @@ func (b *bound[T]) layered(s kernels.ConvShape, m int) rule {
 		switch {
 		case w.Grad == nil:
 		case once:
-			if batch.x == nil {
-				n := max(b.tape.samples, 1)
-				batch.x, batch.dy = make([]T, 0, n*len(x.Data)), make([]T, 0, n*len(dy))
+			n := max(b.tape.samples, 1)
+			if batch.dy == nil {
+				batch.dy = make([]T, 0, n*len(some(dy)))
 			}
-			batch.x, batch.dy = append(batch.x, x.Data...), append(batch.dy, some(dy)...)
+			batch.dy = append(batch.dy, some(dy)...)
+			if x.codes != nil {
+				if batch.codes == nil {
+					batch.codes = make([]int8, 0, n*len(x.codes))
+				}
+				batch.codes = append(batch.codes, x.codes...)
+				break
+			}
+			if batch.x == nil {
+				batch.x = make([]T, 0, n*len(x.Data))
+			}
+			batch.x = append(batch.x, x.Data...)
 		case w.rows != nil && s.Groups > 1: // few weights
 			clear(whole)
-			l.weightGrad(whole, x.Data, dy)
+			l.weightGrad(whole, b.kept(x), dy)
 			row := len(whole) / s.O
 			for i, o := range w.rows {
 				addTo(w.Grad[i*row:][:row], whole[o*row:][:row])
 			}
 		case w.rows != nil:
-			part(w.Grad, x.Data, some(dy))
+			part(w.Grad, b.kept(x), some(dy))
 		default:
-			l.weightGrad(w.Grad, x.Data, dy)
+			l.weightGrad(w.Grad, b.kept(x), dy)
 		}
 		switch {
 		case x.Grad == nil:
@@ -225,17 +252,21 @@ func (b *bound[T]) layered(s kernels.ConvShape, m int) rule {
 		}
 	}
 	flush := func() {
-		n := len(batch.x) / s.C
+		n := (len(batch.x) + len(batch.codes)) / s.C
 		if n == 0 {
 			return
 		}
-		b.product.denseGrad(w.Grad, batch.x, batch.dy, n, s.C, len(batch.dy)/n)
-		batch.x, batch.dy = batch.x[:0], batch.dy[:0]
+		if out := len(batch.dy) / n; x.codes != nil {
+			b.codedGrad(w.Grad, batch.codes, x.code, batch.dy, n, s.C, out)
+		} else {
+			b.product.denseGrad(w.Grad, batch.x, batch.dy, n, s.C, out)
+		}
+		batch.x, batch.dy, batch.codes = batch.x[:0], batch.dy[:0], batch.codes[:0]
 	}
 	if w.Grad == nil || !once {
 		flush = nil
 	}
-	return rule{forward, backward, flush}
+	return rule{forward, note, backward, flush}
 }
 
 // addPositions adds to db the sums of dy [p, n] over the positions of a sample.

@@ -17,10 +17,9 @@ func (b *bound[T]) unary() (rule, error) {
 	var slope func(x, y T) T
 	switch b.Op {
 	case "Relu":
-		u.Op, slope = kernels.Relu, func(_, y T) T { return where(y > 0, T(1), 0) }
+		u.Op = kernels.Relu
 	case "Clip":
 		u = kernels.Unary{Op: kernels.Clip, A: float64(lo), B: float64(hi)}
-		slope = func(_, y T) T { return where(y > lo && y < hi, T(1), 0) }
 	case "LeakyRelu":
 		u.Op, u.A = kernels.LeakyRelu, float64(alpha)
 		slope = func(x, _ T) T { return where(x < 0, alpha, 1) }
@@ -67,8 +66,23 @@ func (b *bound[T]) unary() (rule, error) {
 			u.Op, slope = kernels.GeluTanh, geluTanhSlope[T]
 		}
 	}
-	if b.Op == "Relu" || b.Op == "Clip" { // a clamp, of which the result says enough
-		b.keeps = []*Tensor[T]{y}
+	if x := b.in[0]; (b.Op == "Relu" || b.Op == "Clip") && y.Grad != nil {
+		if b.Op == "Relu" {
+			lo, hi = 0, T(math.Inf(1))
+		}
+		r := b.elementwise(kernels.UnaryFunc[T](u), slope)
+		note, clamp := b.clamp(y, lo, hi)
+		b.keeps, b.sets = []*Tensor[T]{}, true
+		r.note = note
+		r.backward = func() {
+			clamp(y.Grad)
+			if b.fresh[0] {
+				copy(x.Grad, y.Grad)
+			} else {
+				b.product.add(x.Grad, y.Grad)
+			}
+		}
+		return r, nil
 	}
 	return b.elementwise(kernels.UnaryFunc[T](u), slope), nil
 }

@@ -17,7 +17,7 @@ func (t *Tape[T]) plan() {
 	for _, y := range t.outputs {
 		y.lasts = true
 	}
-	var made []*Tensor[T]
+	made := slices.Clone(t.inputs)
 	for _, b := range t.nodes {
 		b.fresh = make([]bool, len(b.in))
 		for _, x := range b.in {
@@ -61,7 +61,7 @@ func (t *Tape[T]) plan() {
 				x.Grad = make([]T, len(x.Grad))
 			}
 		default:
-			x.data = span{n: n, from: x.made, to: max(x.made, x.read)}
+			x.data = span{n: n, from: max(x.made, 0), to: max(x.made, x.read, 0)}
 			if x.needed >= 0 {
 				x.data.to = back(x.needed)
 				t.kept += int64(len(x.Data)) * t.size()

@@ -25,7 +25,6 @@ type Product[T Float] interface {
 	add(dst, src []T) // dst += src
 	level() kernels.Level
 	sumRows(dst, src []T, rows, n int) // dst[j] += Σ over the rows, ascending from +0, of src[r,j]
-	within(dy, y []T, lo, hi T)        // dy = 0 where y is not between lo and hi
 }
 
 // Portable is the [Product] that defines the bits of all.
@@ -51,14 +50,6 @@ func (Portable[T]) level() kernels.Level { return kernels.Generic }
 func (Portable[T]) add(dst, src []T) { addTo(dst, src) }
 
 func (Portable[T]) sumRows(dst, src []T, rows, n int) { addPositions(dst, src, rows, n) }
-
-func (Portable[T]) within(dy, y []T, lo, hi T) {
-	for i, v := range y {
-		if !(v > lo && v < hi) {
-			dy[i] = 0
-		}
-	}
-}
 
 // OnLevel returns the product on the matrix kernels of a level.
 func OnLevel(level kernels.Level) Product[float32] { return OnThreads(level, 1) }
@@ -156,8 +147,6 @@ func (l *leveled) add(dst, src []float32) { kernels.AddTo(l.l, dst, src) }
 func (l *leveled) sumRows(dst, src []float32, rows, n int) {
 	kernels.SumRows(l.l, dst, src, rows, n)
 }
-
-func (l *leveled) within(dy, y []float32, lo, hi float32) { kernels.MaskRange(l.l, dy, y, lo, hi) }
 
 // buffer returns memory that a rule keeps.
 func (b *bound[T]) buffer(n int) []T {

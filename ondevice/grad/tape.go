@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/kernels"
 )
 
 // A Tape runs a float graph forward and then backward. It has memory for one
@@ -20,16 +21,23 @@ import (
 // gradients last from the first that adds to them to the one that made the value
 // (see plan.go): between the two runs a sample keeps little.
 type Tape[T Float] struct {
-	product Product[T]
-	tensors map[string]*Tensor[T]
-	outputs []*Tensor[T]
-	nodes   []*bound[T]
-	arena   []T   // of all that does not last
-	samples int   // until Flush
-	extra   int64 // elements that rules hold
-	each    int64 // and for every sample until Flush
-	bytes   int64 // that rules hold in another form
-	kept    int64 // bytes of a sample that wait for the way back
+	product  Product[T]
+	tensors  map[string]*Tensor[T]
+	outputs  []*Tensor[T]
+	inputs   []*Tensor[T] // those that are rounded
+	nodes    []*bound[T]
+	arena    []T // of all that does not last
+	grids    map[string]Code
+	shared   []uint8
+	reals    []T      // of codes, shared too
+	coded    [][2]int // inputs and outputs of the layers whose samples wait as codes
+	brief    []int8   // codes that are not kept
+	samples  int      // until Flush
+	extra    int64    // elements that rules hold
+	each     int64    // and for every sample until Flush
+	eachByte int64    // and in bytes
+	bytes    int64    // that rules hold in another form
+	kept     int64    // bytes of a sample that wait for the way back
 }
 
 // A Tensor is a value on a tape.
@@ -51,6 +59,9 @@ type storage struct {
 	read       int   // the last node that reads it; -1: none
 	needed     int   // the first node whose way back reads the values; -1: none
 	data, grad span  // in the arena
+
+	code  *Code  // what values are rounded to; nil: they are not
+	codes []int8 // kept for the way back; nil: not asked for
 }
 
 // Set changes the values. Weights that were run forward change through it only:
@@ -79,8 +90,10 @@ func (x *Tensor[T]) Changed() { x.version++ }
 
 // A rule is what a node does: forward computes its outputs' Data from its
 // inputs', backward adds to its inputs' Grad what its outputs' is worth there.
-// What a backward puts off to the end of a batch, flush does.
-type rule struct{ forward, backward, flush func() }
+// What a backward puts off to the end of a batch, flush does. Note is called when the
+// outputs' values are those that the next nodes read: it notes what the way back needs
+// of them.
+type rule struct{ forward, note, backward, flush func() }
 
 // bound is a node with its tensors, of which absent ones are nil.
 type bound[T Float] struct {
@@ -103,6 +116,23 @@ func (b *bound[T]) errorf(format string, args ...any) error {
 	return fmt.Errorf("grad: node %q (%s): %s", b.Name, b.Op, fmt.Sprintf(format, args...))
 }
 
+// clamp returns what notes a clamp of y to [lo, hi], one bit an element, and what takes
+// a gradient back through it, in place.
+func (b *bound[T]) clamp(y *Tensor[T], lo, hi T) (note func(), back func(dy []T)) {
+	bits, level := make([]byte, (len(y.Data)+7)/8), b.product.level()
+	b.hold(len(bits))
+	return func() { kernels.RangeBits(level, bits, y.Data, lo, hi) }, func(dy []T) { kernels.KeepBits(level, dy, bits) }
+}
+
+// bytesOf returns what gives n bytes that all nodes of the tape share.
+func (t *Tape[T]) bytesOf(n int) func() []uint8 {
+	t.bytes += int64(max(0, n-len(t.shared)))
+	if len(t.shared) < n {
+		t.shared = make([]uint8, n)
+	}
+	return func() []uint8 { return t.shared[:n] }
+}
+
 // hold counts bytes that a rule keeps of a sample for the way back.
 func (b *bound[T]) hold(bytes int) {
 	b.tape.bytes += int64(bytes)
@@ -122,7 +152,15 @@ func (b *bound[T]) input(i int) *Tensor[T] {
 // compute, the graph's outputs last until the next run; others may be gone
 // when Forward returns.
 func NewTape[T Float](m *format.Model, train []string, product Product[T]) (*Tape[T], error) {
-	t := &Tape[T]{product: product, tensors: map[string]*Tensor[T]{}}
+	return NewCodedTape(m, train, product, nil)
+}
+
+// NewCodedTape is [NewTape] with tensors, by name, whose values Forward rounds to what
+// their codes can say, as an integer network has them. What must be kept of these for
+// the gradient of weights is kept as codes, a byte an element. Inputs among them are
+// overwritten by Forward.
+func NewCodedTape[T Float](m *format.Model, train []string, product Product[T], codes map[string]Code) (*Tape[T], error) {
+	t := &Tape[T]{product: product, grids: codes, tensors: map[string]*Tensor[T]{}}
 	g := m.Main()
 	trained := map[string]bool{}
 	for _, name := range train {
@@ -173,7 +211,7 @@ func NewTape[T Float](m *format.Model, train []string, product Product[T]) (*Tap
 		}
 		switch {
 		case !flows:
-			r.backward, r.flush, b.keeps = nil, nil, nil
+			r.note, r.backward, r.flush, b.keeps = nil, nil, nil, nil
 		case b.keeps == nil:
 			b.keeps = slices.Concat(b.in, b.out)
 		}
@@ -204,6 +242,10 @@ func (t *Tape[T]) tensor(m *format.Model, name string, flows bool) (*Tensor[T], 
 	if err != nil {
 		return nil, err
 	}
+	if x.code != nil {
+		t.inputs = append(t.inputs, x)
+		return x, nil
+	}
 	if f := m.Tensor(name); f.Type == format.Float32 {
 		x.lasts = true
 		for i := range min(len(x.Data), len(f.Data)/4) {
@@ -231,7 +273,11 @@ func (t *Tape[T]) computed(m *format.Model, name string, flows bool, node int) (
 	}
 	x := &Tensor[T]{Name: name, Shape: f.Shape, storage: &storage{made: node, read: -1, needed: -1}}
 	if f.Type == format.Float32 {
-		x.Data = t.blank(n, node >= 0)
+		if c, ok := t.grids[name]; ok && (node >= 0 || !flows && !f.Const()) {
+			x.code = &c
+			t.briefly(n)
+		}
+		x.Data = t.blank(n, node >= 0 || x.code != nil)
 		if flows {
 			x.Grad = t.blank(n, node >= 0)
 		}
@@ -274,8 +320,19 @@ func (t *Tape[T]) Outputs() []*Tensor[T] { return t.outputs }
 func (t *Tape[T]) Forward() {
 	t.product.begin()
 	defer t.product.end()
+	for _, x := range t.inputs {
+		t.round(x)
+	}
 	for _, b := range t.nodes {
 		b.forward()
+		for _, y := range b.out {
+			if y != nil && y.code != nil && y.made == b.index {
+				t.round(y)
+			}
+		}
+		if b.note != nil {
+			b.note()
+		}
 	}
 }
 
@@ -375,7 +432,12 @@ func (t *Tape[T]) Reserve(samples int) { t.samples = samples }
 // Bytes returns what the tape takes: its tensors, what rules hold of weights and for
 // the way back, and what dense layers keep of every sample until [Tape.Flush].
 func (t *Tape[T]) Bytes() int64 {
-	n := int64(len(t.arena)) + t.extra + int64(t.samples)*t.each
+	reals := len(t.reals)
+	for _, layer := range t.coded {
+		_, room := codePanel(max(1, t.samples), layer[0], layer[1])
+		reals = max(reals, room)
+	}
+	n := int64(len(t.arena)) + int64(reals) + t.extra + int64(t.samples)*t.each
 	seen := map[*storage]bool{}
 	for _, x := range t.tensors {
 		if x.lasts && !seen[x.storage] {
@@ -383,7 +445,7 @@ func (t *Tape[T]) Bytes() int64 {
 		}
 		seen[x.storage] = true
 	}
-	return n*t.size() + t.bytes
+	return n*t.size() + t.bytes + int64(len(t.brief)) + int64(t.samples)*t.eachByte
 }
 
 // Kept returns the bytes that wait for the way back of a sample, between Forward
@@ -419,6 +481,7 @@ func (b *bound[T]) bind() (rule, error) {
 	case "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin":
 		return b.reduce()
 	case "Reshape":
+		b.keeps = []*Tensor[T]{}
 		return rule{forward: func() {}, backward: func() {}}, nil // its output is a view
 	case "Transpose":
 		return b.transpose(), nil

@@ -120,6 +120,7 @@ func parity(ctx context.Context, c *config) ([]check, error) {
 	var peer []struct {
 		Name     string
 		Curve    []float64
+		Exact    []float64 // in float64
 		Accuracy float64
 	}
 	if b, err = os.ReadFile(filepath.Join(c.work, "parity.json")); err != nil {
@@ -130,14 +131,21 @@ func parity(ctx context.Context, c *config) ([]check, error) {
 	}
 	var list []check
 	for i, k := range cases {
-		var worst float64
-		for s, v := range peer[i].Curve {
-			worst = max(worst, math.Abs(curves[i][s]-v)/math.Abs(v))
-		}
+		exact := peer[i].Exact
+		worst, own, theirs := apart(curves[i], peer[i].Curve), apart(curves[i], exact), apart(peer[i].Curve, exact)
 		list = append(list,
 			atLeast(k.Name+": steps", float64(len(curves[i])), 500),
 			atMost(k.Name+": loss curve, largest relative difference", worst, k.bound),
+			atMost(fmt.Sprintf("%s: that to PyTorch in float64 (PyTorch's own in float32: %.2g)", k.Name, theirs), own, max(k.bound, 1.5*theirs)),
 			atMost(k.Name+": accuracy, points apart", 100*math.Abs(right[i]-peer[i].Accuracy), 0.1))
 	}
 	return list, nil
+}
+
+// apart returns the largest difference of two curves, relative to the second.
+func apart(a, b []float64) (worst float64) {
+	for s, v := range b {
+		worst = max(worst, math.Abs(a[s]-v)/math.Abs(v))
+	}
+	return worst
 }

@@ -103,30 +103,36 @@ def parity(dir, data):
     sets = {"article": (real(x[:2000]), real(xt)), "base10": (real(255 - x[:2000]), real(255 - xt))}
     results = []
     for case in json.load(open(f"{dir}/cases.json")):
-        net = article() if case["base"] == "article" else convnet()
-        net.load_state_dict(torch.load(f"{dir}/{case['base']}.pt"))
-        net.eval()
-        xs, xts = sets[case["base"]]
-        layers = [m for m in net if list(m.parameters())]
-        for m in layers[:-case["layers"]]:
-            m.requires_grad_(False)
-        params = [p for p in net.parameters() if p.requires_grad]
-        if case["optimizer"] == "adamw":
-            opt = torch.optim.AdamW(params, case["lr"], weight_decay=0)
-        else:
-            opt = torch.optim.SGD(params, case["lr"], momentum=0.9)
-        loss, curve = nn.CrossEntropyLoss(), []
-        for k in np.fromfile(f"{dir}/{case['name']}.order", "<i4").reshape(case["steps"], -1):
-            k = torch.from_numpy(k.astype(np.int64))
-            opt.zero_grad()
-            v = loss(net(xs[k]), y[k])
-            v.backward()
-            opt.step()
-            curve.append(v.item())
-        with torch.no_grad():
-            accuracy = (net(xts).argmax(1) == yt).double().mean().item()
-        results.append({"name": case["name"], "curve": curve, "accuracy": accuracy})
+        order = np.fromfile(f"{dir}/{case['name']}.order", "<i4").reshape(case["steps"], -1)
+        curve, accuracy = repeat(dir, case, order, *sets[case["base"]], y, yt, torch.float32)
+        exact, _ = repeat(dir, case, order, *sets[case["base"]], y, yt, torch.float64)
+        results.append({"name": case["name"], "curve": curve, "exact": exact, "accuracy": accuracy})
     json.dump(results, open(f"{dir}/parity.json", "w"))
+
+
+def repeat(dir, case, order, xs, xts, y, yt, dtype):
+    """A case in whet's batch order: its loss curve and its accuracy in the end."""
+    net = article() if case["base"] == "article" else convnet()
+    net.load_state_dict(torch.load(f"{dir}/{case['base']}.pt"))
+    net.eval().to(dtype)
+    xs, xts = xs.to(dtype), xts.to(dtype)
+    for m in [m for m in net if list(m.parameters())][:-case["layers"]]:
+        m.requires_grad_(False)
+    params = [p for p in net.parameters() if p.requires_grad]
+    if case["optimizer"] == "adamw":
+        opt = torch.optim.AdamW(params, case["lr"], weight_decay=0)
+    else:
+        opt = torch.optim.SGD(params, case["lr"], momentum=0.9)
+    loss, curve = nn.CrossEntropyLoss(), []
+    for k in order:
+        k = torch.from_numpy(k.astype(np.int64))
+        opt.zero_grad()
+        v = loss(net(xs[k]), y[k])
+        v.backward()
+        opt.step()
+        curve.append(v.item())
+    with torch.no_grad():
+        return curve, (net(xts).argmax(1) == yt).double().mean().item()
 
 
 def shifted(x, kind):
