@@ -42,6 +42,10 @@ type qGemmArgs struct {
 	Residual uintptr
 	Sum      unsafe.Pointer
 	Second   uint32
+
+	// gemmShape.lists only: Lo and Hi plus Zero, for a kernel that clamps codes. What comes from
+	// memory need not pass through general registers, which would wait for the sums.
+	Least, Most int32
 }
 
 // The same struct describes a tile of a 16x8 product, whose KR counts int16 and whose

@@ -166,7 +166,7 @@ func (c *QConv) RunAdd(dst, src, residual []int8, scratch []byte, t0, t1 int) {
 		rows := prepareRows(p, &t, asBytes(src), byte(c.pad[0]), scratch)
 		a := qGemmArgs{
 			Pad: unsafe.Pointer(&c.pad[0]), Taps: uintptr(p.taps), KC: uintptr(p.kc), LDC: uintptr(p.s.O),
-			Lo: c.lo, Hi: c.hi, Zero: c.outZero,
+			Lo: c.lo, Hi: c.hi, Zero: c.outZero, Least: int32(c.lo) + c.outZero, Most: int32(c.hi) + c.outZero,
 		}
 		out := dst[t.image*p.rows*p.s.O+t.group*p.og:]
 		if c.weightZero == 0 {

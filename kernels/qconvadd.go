@@ -14,7 +14,7 @@ type QConvAdd struct {
 // qSumArgs are the parameters of an Add as micro-kernels take them.
 type qSumArgs struct {
 	Ra, Rb       float32 // scale of A, of B, each over the sum's
-	Lo, Hi       float32 // lowest and highest code of the sum, minus Zero
+	Lo, Hi       int32   // lowest and highest code of the sum
 	Za, Zb, Zero int32
 }
 
@@ -31,7 +31,7 @@ func newQConvSum(l Level, p *QConvAdd, kernel bool) *qConvSum {
 	q.Level = l
 	return &qConvSum{
 		add: q, second: p.Second, kernel: kernel && !q.wide,
-		args: qSumArgs{Ra: q.ra, Rb: q.rb, Lo: q.lo, Hi: q.hi, Za: q.za, Zb: q.zb, Zero: q.zero},
+		args: qSumArgs{Ra: q.ra, Rb: q.rb, Lo: p.Lo, Hi: p.Hi, Za: q.za, Zb: q.zb, Zero: q.zero},
 	}
 }
 

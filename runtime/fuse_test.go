@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/whet-edge/whet/format"
@@ -166,6 +167,47 @@ func TestAbsorbPads(t *testing.T) {
 	wantSteps(t, pool(true, 0.1, 1), "Add+Relu Pad MaxPool ")
 	wantSteps(t, pool(false, 0, 1), "Add Pad MaxPool ")
 	wantSteps(t, pool(true, 0, 3), "Add+Relu Pad MaxPool ") // a window in nothing but padding
+}
+
+func TestFuseSums(t *testing.T) {
+	block := func(swap, project, twice bool) string {
+		c := &chain{}
+		c.tensor("x", format.Int8, format.PerTensor(0.1, 5), 1, 6, 7, 40)
+		weights := func(name string, i int) {
+			c.constant(arr(name, format.Int8, format.PerTensor(0.01, 0), ints[int8](randomBytes(40*40 + i)[i:]), 40, 1, 1, 40))
+		}
+		weights("w", 0)
+		weights("v", 1)
+		residual := "x"
+		if project {
+			residual = "p"
+			c.tensor("p", format.Int8, format.PerTensor(0.2, 9), 1, 6, 7, 40)
+			c.node("Conv", nil, "p", "x", "v")
+		}
+		c.tensor("a", format.Int8, format.PerTensor(0.3, -7), 1, 6, 7, 40)
+		c.node("Conv", nil, "a", "x", "w")
+		operands := []string{residual, "a"}
+		if swap {
+			slices.Reverse(operands)
+		}
+		if twice {
+			operands = []string{"a", "a"}
+		}
+		c.tensor("s", format.Int8, format.PerTensor(0.25, -20), 1, 6, 7, 40)
+		c.tensor("y", format.Int8, format.PerTensor(0.25, -20), 1, 6, 7, 40)
+		c.node("Add", nil, "s", operands...)
+		c.node("Relu", nil, "y", "s")
+		return c.steps(t, "x", randomBytes(6*7*40))
+	}
+	fused, with := "Conv Add+Relu ", "Conv Conv Add+Relu "
+	if kernels.AddsResidual(kernels.Levels()[len(kernels.Levels())-1]) {
+		fused, with = "Conv+Add+Relu ", "Conv Conv+Add+Relu "
+	}
+	wantSteps(t, block(false, false, false), fused)
+	wantSteps(t, block(true, false, false), fused)
+	wantSteps(t, block(false, true, false), with)
+	wantSteps(t, block(true, true, false), with)
+	wantSteps(t, block(false, false, true), "Conv Add+Relu ")
 }
 
 func TestTabulate(t *testing.T) {

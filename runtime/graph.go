@@ -59,6 +59,7 @@ type node struct {
 	clamp    bool
 	state    *stateVar
 	root     *graph          // the program's, of a node that calls graphs
+	sum      *node           // the Add that a convolution does with its result, see [graph.fuseSums]
 	table    *kernels.Table8 // set by [graph.tabulate]: all that the node does
 }
 

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 
 	"github.com/whet-edge/whet/format"
@@ -134,12 +135,24 @@ func bindConvS8(n *node, l kernels.Level, s kernels.ConvShape, bias *value) (*st
 	if bias != nil {
 		p.Bias = bias.constI32()
 	}
+	if n.sum != nil {
+		p.Add = n.sumParams()
+	}
 	c, err := kernels.NewQConv(l, p)
 	if err != nil {
 		return nil, n.errf("%v", err)
 	}
-	return &step{kernel: productKernel(l, s), asm: l != kernels.Generic, weights: c.PackedBytes(), packed: true, tasks: c.Tasks(), scratch: c.Scratch(),
-		run: func(m *mem, scratch []byte, t0, t1 int) { c.Run(m.i8(y), m.i8(x), scratch, t0, t1) }}, nil
+	st := &step{kernel: productKernel(l, s), asm: l != kernels.Generic, weights: c.PackedBytes(), packed: true, tasks: c.Tasks(), scratch: c.Scratch()}
+	if n.sum == nil {
+		st.run = func(m *mem, scratch []byte, t0, t1 int) { c.Run(m.i8(y), m.i8(x), scratch, t0, t1) }
+		return st, nil
+	}
+	residual, out := n.residual(), n.sum.out[0]
+	st.in, st.out = append(slices.Clone(n.in), residual), []*value{out}
+	st.run = func(m *mem, scratch []byte, t0, t1 int) {
+		c.RunAdd(m.i8(out), m.i8(x), m.i8(residual), scratch, t0, t1)
+	}
+	return st, nil
 }
 
 // multipliers are m = float32(float64(sx)*float64(sw)/float64(sy)), one for

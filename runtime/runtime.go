@@ -133,6 +133,7 @@ func (g *graph) optimize() error {
 	g.fuse()
 	g.absorbPads()
 	g.tabulate()
+	g.fuseSums()
 	return nil
 }
 

@@ -30,6 +30,8 @@ type QGemmArgs struct {
 	Residual uintptr
 	Sum      unsafe.Pointer
 	Second   uint32
+	Least    int32
+	Most     int32
 }
 
 // GemmArgs describes a tile of a float32 matrix product or convolution.

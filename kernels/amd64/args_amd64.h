@@ -21,6 +21,8 @@
 #define QGEMM_RES 128
 #define QGEMM_SUM 136
 #define QGEMM_SECOND 144
+#define QGEMM_LEAST 148
+#define QGEMM_MOST 152
 #define FGEMM_LO 80
 #define FGEMM_HI 84
 

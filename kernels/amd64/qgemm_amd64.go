@@ -2,6 +2,13 @@
 
 package amd64
 
+// QSumArgs are the parameters of the Add in QGemmArgs.Sum.
+type QSumArgs struct {
+	Ra, Rb       float32 // scale of the first and the second operand, each over the sum's
+	Lo, Hi       int32   // lowest and highest code of the sum
+	Za, Zb, Zero int32   // zero points of the operands and the sum
+}
+
 // QGemm12x32VNNI computes a tile of at most 12 rows by 32 columns with
 // AVX-512 VNNI. KR is 4; x is read as x^0x80 = x+128, so the packed bias holds
 // -(zx+128)·Σw. The scales are below 1. Step says that the flip is done (see package kernels). It equals
@@ -14,6 +21,14 @@ package amd64
 //		for t := range Taps { for k := range KC { acc += (A[Off[t][r]+k]+128) * W[t][k][n] } }
 //		C[r][n] = Zero + rne(clamp(float32(acc)*scale[n], Lo, Hi))
 //	} }
+//
+// With Residual it equals the loop for C in the place of which the sum of two codes comes,
+//
+//	x := float32(rne(clamp(float32(acc)*scale[n], Lo, Hi)))
+//	y := float32(residual[r][n] - Zb)
+//	C[r][n] = clamp(Sum.Zero + rne(fma(y, Rb, x*Ra)), Sum.Lo, Sum.Hi)
+//
+// or with Second y := residual[r][n] - Za and fma(x, Rb, y*Ra).
 //
 //go:noescape
 func QGemm12x32VNNI(a *QGemmArgs)

@@ -257,6 +257,22 @@ TEXT ·QGemm12x32VNNI(SB), NOSPLIT, $40-8
 	MOVQ a+0(FP), DX
 
 tile:
+	MOVQ  QGEMM_RES(DX), R10
+	TESTQ R10, R10
+	JZ    start
+
+	// The residual's rows lie far apart: fetch them while the products are summed.
+	ADDQ GEMM_C(DX), R10
+	MOVQ GEMM_LDC(DX), R9
+	MOVQ GEMM_ROWS(DX), R8
+
+fetch:
+	PREFETCHT0 (R10)
+	ADDQ       R9, R10
+	DECQ       R8
+	JNZ        fetch
+
+start:
 	XORL         AX, AX
 	MOVL         $0x80808080, CX
 	CMPQ         QGEMM_STEP(DX), $0
@@ -627,14 +643,9 @@ store:
 	TESTQ        R10, R10
 	JNZ          residual
 	KMOVD        AX, K1
-	VPBROADCASTD QGEMM_ZERO(DX), Z26
-	VCVTTSS2SI   QGEMM_LO(DX), AX
-	VCVTTSS2SI   QGEMM_HI(DX), BX
-	ADDL         QGEMM_ZERO(DX), AX
-	ADDL         QGEMM_ZERO(DX), BX
-	VPBROADCASTB AX, Z24
-	VPBROADCASTB BX, Z25
-	VPACKSSDW    Z26, Z26, Z26
+	VPBROADCASTW QGEMM_ZERO(DX), Z26
+	VPBROADCASTB QGEMM_LEAST(DX), Z24
+	VPBROADCASTB QGEMM_MOST(DX), Z25
 	VMOVDQU64    order<>(SB), Z27
 	VMOVUPS      (SI), Z28
 	VMOVUPS      64(SI), Z29
@@ -664,11 +675,11 @@ residual:
 	VMOVUPS      (SI), Z28
 	VMOVUPS      64(SI), Z29
 	MOVQ         QGEMM_SUM(DX), BX
-	VBROADCASTSS QAddArgs_Ra(BX), Z27
-	VBROADCASTSS QAddArgs_Rb(BX), Z31
+	VBROADCASTSS QSumArgs_Ra(BX), Z27
+	VBROADCASTSS QSumArgs_Rb(BX), Z31
 	CMPL         QGEMM_SECOND(DX), $0
 	JNE          second
-	VPBROADCASTD QAddArgs_Zb(BX), Z26
+	VPBROADCASTD QSumArgs_Zb(BX), Z26
 	FIRST32(Z0, Z1)
 	FIRST32(Z2, Z3)
 	FIRST32(Z4, Z5)
@@ -683,7 +694,7 @@ residual:
 	FIRST32(Z22, Z23)
 
 second:
-	VPBROADCASTD QAddArgs_Za(BX), Z26
+	VPBROADCASTD QSumArgs_Za(BX), Z26
 	SECOND32(Z0, Z1)
 	SECOND32(Z2, Z3)
 	SECOND32(Z4, Z5)
@@ -698,19 +709,12 @@ second:
 	SECOND32(Z22, Z23)
 
 added:
-	KMOVW        K2, AX
-	KMOVW        K1, R10
-	SHLL         $16, AX
-	ORL          R10, AX
+	MOVL         $-1, AX
+	BZHIL        CX, AX, AX
 	KMOVD        AX, K1
-	VPBROADCASTD QAddArgs_Zero(BX), Z26
-	VCVTTSS2SI   QAddArgs_Lo(BX), AX
-	VCVTTSS2SI   QAddArgs_Hi(BX), R10
-	ADDL         QAddArgs_Zero(BX), AX
-	ADDL         QAddArgs_Zero(BX), R10
-	VPBROADCASTB AX, Z24
-	VPBROADCASTB R10, Z25
-	VPACKSSDW    Z26, Z26, Z26
+	VPBROADCASTW QSumArgs_Zero(BX), Z26
+	VPBROADCASTB QSumArgs_Lo(BX), Z24
+	VPBROADCASTB QSumArgs_Hi(BX), Z25
 	VMOVDQU64    order<>(SB), Z27
 	CMPQ         CX, $16
 	JLE          stored16
