@@ -356,7 +356,7 @@ func TestFallsBackToTheLastGoodVersion(t *testing.T) {
 func TestAddDelta(t *testing.T) {
 	s := fakeServer(t, &fakeEngine{}, map[string]string{"a": "one", "b": "two"}, nil)
 	for range 2 { // a second time it is the same version
-		m, v, err := s.AddDelta(context.Background(), "digest of two", []byte("tuned"))
+		m, v, err := s.AddDelta(context.Background(), "digest of two", []byte("tuned"), nil)
 		if m != "b" || v != "2" || err != nil {
 			t.Fatalf("%s %s %v", m, v, err)
 		}
@@ -364,7 +364,7 @@ func TestAddDelta(t *testing.T) {
 	if _, out := answer(t, ask(s, "POST", "/v2/models/b/infer", fakeInfer)); out != "two+tuned" {
 		t.Errorf("b answers %q", out)
 	}
-	if _, _, err := s.AddDelta(context.Background(), "digest of three", []byte("tuned")); err == nil {
+	if _, _, err := s.AddDelta(context.Background(), "digest of three", []byte("tuned"), nil); err == nil {
 		t.Error("a delta of no model was added")
 	}
 }

@@ -27,7 +27,11 @@ func (s *Server) publishVersion(w http.ResponseWriter, r *http.Request) error {
 	if err := checkDelta(body, base); err != nil {
 		return err
 	}
-	v, err := s.cfg.Store.Publish(name, store.Version{Base: base, Parent: store.Base}, body)
+	signature, err := signatureOf(r)
+	if err != nil {
+		return err
+	}
+	v, err := s.addVersion(name, base, body, signature)
 	if err != nil {
 		return err
 	}
@@ -37,6 +41,19 @@ func (s *Server) publishVersion(w http.ResponseWriter, r *http.Request) error {
 		Delta   string `json:"delta"`
 	}{name, v.Version, v.Delta})
 	return nil
+}
+
+// addVersion makes a delta that was tuned elsewhere a version of the model.
+func (s *Server) addVersion(name, base string, delta, signature []byte) (store.Version, error) {
+	accept, err := s.repo.gate.delta(delta, signature, name)
+	if err != nil {
+		return store.Version{}, err
+	}
+	v, err := s.cfg.Store.Publish(name, store.Version{Base: base, Parent: store.Base}, delta)
+	if err != nil {
+		return v, err
+	}
+	return v, accept()
 }
 
 // checkDelta refuses what is no delta of the model with that digest.

@@ -36,6 +36,7 @@ type repository struct {
 	log    *slog.Logger
 	trial  Trial  // or nil
 	safe   string // why the daemon is in safe mode, or nothing
+	gate   gatekeeper
 	limits limits
 
 	mu     sync.Mutex
@@ -167,6 +168,10 @@ func (r *repository) open(ctx context.Context, name, version string) (n *instanc
 	if err != nil {
 		return nil, err
 	}
+	accept, err := r.gate.model(r.path(name), name)
+	if err != nil {
+		return nil, err
+	}
 	if err := r.try(ctx, name, delta); err != nil {
 		return nil, err
 	}
@@ -180,6 +185,10 @@ func (r *repository) open(ctx context.Context, name, version string) (n *instanc
 	n, err = newInstance(ctx, m, version, r.limits)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", r.path(name), err), m.Close())
+	}
+	if err := accept(); err != nil {
+		n.retire()
+		return nil, err
 	}
 	return n, nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/whet-edge/whet/board/info"
 	"github.com/whet-edge/whet/board/serve/oip"
+	"github.com/whet-edge/whet/board/sign"
 	"github.com/whet-edge/whet/board/store"
 )
 
@@ -29,9 +30,10 @@ type Config struct {
 	Trainer Trainer // nil: training is answered with 501
 	Log     *slog.Logger
 	Version string
-	Access  *Access // nil: no tokens
-	Trial   Trial   // nil: models are not tried before they are loaded
-	Safe    string  // why the daemon is in safe mode, in which it does not train; "": it is not
+	Access  *Access   // nil: no tokens
+	Trial   Trial     // nil: models are not tried before they are loaded
+	Keys    sign.Keys // of those whose models are served; nil: signatures are not asked for
+	Safe    string    // why the daemon is in safe mode, in which it does not train; "": it is not
 
 	Board func() *info.Board // what the board is now; nil: looked up
 
@@ -91,7 +93,7 @@ func New(cfg Config) (*Server, error) {
 	s.buffers.New = func() any { return new(bytes.Buffer) }
 	s.repo = &repository{
 		dir: cfg.Models, engine: cfg.Engine, store: cfg.Store, log: cfg.Log,
-		trial: cfg.Trial, safe: cfg.Safe, limits: limits{cfg.Sessions, cfg.MaxQueue, cfg.MaxWait}, models: map[string]*entry{},
+		trial: cfg.Trial, safe: cfg.Safe, gate: gatekeeper{cfg.Keys, cfg.Store}, limits: limits{cfg.Sessions, cfg.MaxQueue, cfg.MaxWait}, models: map[string]*entry{},
 	}
 	if err := s.repo.scan(); err != nil {
 		return nil, err
@@ -141,8 +143,9 @@ func (s *Server) Models() (ready, unavailable int) {
 }
 
 // AddDelta makes a delta that was tuned elsewhere a version of the model whose
-// file it belongs to, and lets that version serve.
-func (s *Server) AddDelta(ctx context.Context, base string, delta []byte) (model, version string, err error) {
+// file it belongs to, and lets that version serve. The signature is needed only
+// where keys are.
+func (s *Server) AddDelta(ctx context.Context, base string, delta, signature []byte) (model, version string, err error) {
 	for _, e := range s.repo.entries() {
 		n, err := s.repo.hold(e.name, "")
 		if err != nil {
@@ -153,7 +156,7 @@ func (s *Server) AddDelta(ctx context.Context, base string, delta []byte) (model
 		if digest != base {
 			continue
 		}
-		v, err := s.cfg.Store.Publish(e.name, store.Version{Base: base, Parent: store.Base}, delta)
+		v, err := s.addVersion(e.name, base, delta, signature)
 		if err != nil {
 			return e.name, "", err
 		}

@@ -55,6 +55,7 @@ type Store struct {
 	versions versions
 	warmed   warmed
 	starts   starts
+	counters counters
 }
 
 // Open opens the state directory, which is made if it does not exist, and
@@ -94,6 +95,7 @@ func Open(fsys vfs.FS, dir string, opt Options) (*Store, error) {
 	if err := s.openVersions(); err != nil {
 		return nil, err
 	}
+	s.openCounters()
 	if err := vfs.RemoveTemps(fsys, dir); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/whet-edge/whet/board/info"
 	"github.com/whet-edge/whet/board/serve"
+	"github.com/whet-edge/whet/board/sign"
 	"github.com/whet-edge/whet/board/store"
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/format/vfs"
@@ -44,6 +45,7 @@ type serveFlags struct {
 	childMemory   string
 	warm          time.Duration
 	settle        time.Duration
+	keys          string
 	verbose       bool
 }
 
@@ -95,6 +97,7 @@ the unix socket the file's permissions decide instead.`,
 	cmd.Flags().StringVar(&f.childMemory, "child-memory", "", "most memory of training, and of a model's first run (default: half of the board's or the control group's)")
 	cmd.Flags().DurationVar(&f.warm, "warm-up-limit", 20*time.Second, "most time that loading a model and its first run may take")
 	cmd.Flags().DurationVar(&f.settle, "stable-after", time.Minute, "a daemon that dies sooner after it was ready has crashed early: after five times it comes up in safe mode")
+	cmd.Flags().StringVar(&f.keys, "keys", "", "minisign public keys; models and deltas that none of them has signed are refused (see whet sign)")
 	cmd.AddCommand(newWorkerCmd())
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log every request, not only changes and failures")
 	return cmd
@@ -181,13 +184,19 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 	if pairs != nil {
 		access.Pair(pairs.Pairing)
 	}
+	var keys sign.Keys
+	if f.keys != "" {
+		if keys, err = sign.ReadKeys(f.keys); err != nil {
+			return usagef("--keys: %w", err)
+		}
+	}
 	child, err := f.child()
 	if err != nil {
 		return err
 	}
 	srv, err := serve.New(serve.Config{
 		Models: f.models, Store: st, Engine: engine(f.threads), Trainer: child, Trial: child,
-		Safe: safe, Board: func() *info.Board { return boardWarned(safe) },
+		Keys: keys, Safe: safe, Board: func() *info.Board { return boardWarned(safe) },
 		Log: log, Version: buildVersion(), Access: access,
 		Sessions: f.sessions, MaxQueue: f.queue, MaxWait: f.wait, Timeout: f.timeout,
 	})
@@ -370,7 +379,11 @@ func addDelta(ctx context.Context, srv *serve.Server, name string) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = srv.AddDelta(ctx, hex.EncodeToString(d.Base[:]), b)
+	signature, err := os.ReadFile(name + sign.Suffix)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	_, _, err = srv.AddDelta(ctx, hex.EncodeToString(d.Base[:]), b, signature)
 	return fileError(name, err)
 }
 
