@@ -3,6 +3,7 @@ package kernels
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"unsafe"
 )
 
@@ -284,7 +285,11 @@ type Pad struct {
 	idx  [][]int32 // by dimension: input position of each output position, or -1
 	ss   []int     // in units
 	unit int       // elements that stay together: those of the inner dimensions without padding
+	runs []padRun  // of the innermost of idx
 }
+
+// A padRun is n positions of a row, whose input follows position x, or is the constant.
+type padRun struct{ n, x int }
 
 // NewPad pads shape by begin[i] elements before and end[i] behind along each
 // dimension; negative amounts crop.
@@ -327,6 +332,15 @@ func NewPad(shape, begin, end []int, mode PadMode) (*Pad, error) {
 	if len(shape) == 0 {
 		p.out, p.idx, p.ss = []int{1}, [][]int32{{0}}, []int{1}
 	}
+	idx := p.idx[len(p.idx)-1]
+	for j := 0; j < len(idx); {
+		x, m := idx[j], 1
+		for j+m < len(idx) && (x < 0 && idx[j+m] < 0 || x >= 0 && idx[j+m] == x+int32(m)) {
+			m++
+		}
+		p.runs = append(p.runs, padRun{m, int(x)})
+		j += m
+	}
 	return p, nil
 }
 
@@ -337,7 +351,11 @@ func (p *Pad) Rows() int { return product(p.out[:len(p.out)-1]) }
 // one element, the constant.
 func (p *Pad) Run(dst, src, value []byte, from, to int) {
 	last := len(p.out) - 1
-	n, size, idx := p.out[last], len(value)*p.unit, p.idx[last]
+	n, size := p.out[last], len(value)*p.unit
+	fill := repeat
+	if !slices.ContainsFunc(value, func(b byte) bool { return b != 0 }) {
+		fill = func(dst, _ []byte) { clear(dst) }
+	}
 	for row := from; row < to; row++ {
 		s, outside := 0, false
 		for i, k := row, last-1; k >= 0; k-- {
@@ -348,21 +366,16 @@ func (p *Pad) Run(dst, src, value []byte, from, to int) {
 		}
 		d := dst[row*n*size:][:n*size]
 		if outside {
-			repeat(d, value)
+			fill(d, value)
 			continue
 		}
-		for j := 0; j < n; {
-			x, m := idx[j], 1
-			for j+m < n && (x < 0 && idx[j+m] < 0 || x >= 0 && idx[j+m] == x+int32(m)) {
-				m++
-			}
-			run := d[j*size:][:m*size]
-			if x < 0 {
-				repeat(run, value)
+		for _, r := range p.runs {
+			if r.x < 0 {
+				fill(d[:r.n*size], value)
 			} else {
-				copy(run, src[(s+int(x))*size:])
+				copy(d[:r.n*size], src[(s+r.x)*size:])
 			}
-			j += m
+			d = d[r.n*size:]
 		}
 	}
 }

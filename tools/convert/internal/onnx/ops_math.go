@@ -107,6 +107,9 @@ func prelu(o *op) []*value {
 	if o.opset < 7 && slope.rank() == 1 && x.rank() > 1 { // one a channel
 		slope = o.channel(slope, x.rank())
 	}
+	if x.typ() == format.Float32 { // max(x, 0) + slope·min(x, 0): arithmetic has vector kernels
+		return result(o.add(o.each("Relu", nil, format.Float32, x), o.mul(o.binary("Min", x, o.real(0)), slope)))
+	}
 	negative := o.logic("Less", x, o.number(x.typ(), 0))
 	return result(o.where(negative, o.mul(x, slope), x))
 }
