@@ -225,6 +225,16 @@ func TestEvalTuneMerge(t *testing.T) {
 		t.Errorf("tune --tail last:2: %+v", deep)
 	}
 	must(t, "run", "m.whet", "--delta", "deep.whetd", "--input", "trouser.png")
+	var augmented tuneResult
+	if err := json.Unmarshal([]byte(must(t, "tune", "m.whet", "--data", "old.npz", "-o", "views.whetd", "--augment", "shift=0.1,noise=0.05", "--views", "2", "--mixup", "0.2", "--dropout", "0.2", "--epochs", "3", "--json")), &augmented); err != nil {
+		t.Fatal(err)
+	}
+	if augmented.Val != deep.Val || augmented.Train != 3*deep.Train {
+		t.Errorf("%d samples and views to train on, %d to judge by; without views %d and %d", augmented.Train, augmented.Val, deep.Train, deep.Val)
+	}
+	if code, _, stderr := whet(t, "tune", "m.whet", "--data", "old.npz", "-o", "x.whetd", "--augment", "turn=1"); code != exitUsage || !strings.Contains(stderr, "slide") {
+		t.Errorf("an unknown change: %d %s", code, stderr)
+	}
 
 	must(t, "merge", "m.whet", "--delta", "t.whetd", "-o", "merged.whet")
 	merged := must(t, "eval", "merged.whet", "--data", "all.npz", "--json")

@@ -140,6 +140,53 @@ var digests = map[string]string{
 	"mask":       "f454269975393c21",
 }
 
+// recordings are sounds whose front end makes a code of every value.
+type recordings struct{ ondevice.Samples }
+
+func (r recordings) InputOf(i int, dst []byte, change func(sound []float32, channels int)) (bool, error) {
+	sound := make([]float32, len(dst))
+	for k := range sound {
+		sound[k] = float32(k) / 128
+	}
+	change(sound, 1)
+	for k, v := range sound {
+		dst[k] = byte(int8(v * 64))
+	}
+	return i != 1, nil
+}
+
+// Gain, noise and time belong to the sound where there is one, masks to what the front end
+// makes of it.
+func TestSounds(t *testing.T) {
+	m := model(format.Int8, 0, 1, 8, 8, 1)
+	views := func(c string) [][]byte {
+		chain, err := Parse(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := Views(recordings{ramp(2, 64)}, m, chain, 1, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return read(t, d, 64)
+	}
+	slid := views("slide=0.5")
+	if d := slid[2][63] - slid[2][0]; d > 31 || slid[2][0] != 0 && slid[2][63] != 31 {
+		t.Errorf("a sound that was moved in time: %v", slid[2])
+	}
+	for k, v := range slid[2][1:] { // 64 values of one row: no front end's rows were moved
+		if step := v - slid[2][k]; step > 1 {
+			t.Errorf("value %d is %d after %d", k+1, v, slid[2][k])
+		}
+	}
+	if masked := views("mask=1"); bytes.Equal(masked[2], slid[2]) || bytes.Equal(masked[3], masked[1]) {
+		t.Error("nothing was masked")
+	}
+	if plain := ramp(2, 64); bytes.Equal(slid[3], plain[1].Input) {
+		t.Error("a sample that is no sound was not changed as a tensor")
+	}
+}
+
 // A change does what its name says.
 func TestChanges(t *testing.T) {
 	grid3 := func() *grid {
