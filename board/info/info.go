@@ -41,9 +41,10 @@ type Board struct {
 	Governor   string `json:"governor,omitempty"`
 
 	Zones    []Zone   `json:"zones,omitempty"`
-	Power    string   `json:"power,omitempty"`    // "good" or "weak", where the firmware watches the supply
-	Throttle []string `json:"throttle,omitempty"` // what slows the clock down now or has since the start, as the firmware and the kernel say
-	Warnings []string `json:"warnings,omitempty"` // what makes the board slow or unreliable now
+	Hot      float64  `json:"hot_celsius,omitempty"` // from which the board slows itself down
+	Power    string   `json:"power,omitempty"`       // "good" or "weak", where the firmware watches the supply
+	Throttle []string `json:"throttle,omitempty"`    // what slows the clock down now or has since the start, as the firmware and the kernel say
+	Warnings []string `json:"warnings,omitempty"`    // what makes the board slow or unreliable now
 }
 
 // A Zone is one temperature sensor.
@@ -136,6 +137,9 @@ func Read(root string) *Board {
 		if milli := r.number(dir + "/temp"); milli > 0 && milli < 200_000 {
 			b.Zones = append(b.Zones, Zone{r.line(dir + "/type"), float64(milli) / 1000})
 		}
+	}
+	if len(b.Zones) > 0 {
+		b.Hot = hot
 	}
 	b.readThrottle(r)
 	b.warn(r, hot)

@@ -362,7 +362,7 @@ func (r *repository) startCanary(ctx context.Context, name string, req CanaryReq
 	case req.Version == n.version:
 		return nil, refuse(http.StatusConflict, "version %s of model %q serves already", n.version, name)
 	}
-	v, err := r.openVersion(ctx, name, req.Version)
+	v, err := r.openVersion(ctx, name, req.Version, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -478,7 +478,7 @@ func (r *repository) choose(name, version string) (*instance, *turn, error) {
 // fails, what serves answers in its place and takes its place at n, so that a bad
 // version is no client's trouble.
 func (s *Server) compute(ctx context.Context, name string, n **instance, t *turn, urgency, count int, inputs func(int) ([][]byte, error)) (runs [][][]byte, tm timing, err error) {
-	runs, tm, err = (*n).inferAll(ctx, urgency, count, inputs)
+	runs, tm, err = s.inferAll(ctx, name, *n, urgency, count, inputs)
 	if t == nil {
 		return runs, tm, err
 	}
@@ -493,12 +493,12 @@ func (s *Server) compute(ctx context.Context, name string, n **instance, t *turn
 	}
 	(*n).release()
 	*n = stable
-	return stable.inferAll(ctx, urgency, count, inputs)
+	return s.inferAll(ctx, name, stable, urgency, count, inputs)
 }
 
 // inferAll runs the model on several inputs, one after the other; the times are
 // those of all.
-func (n *instance) inferAll(ctx context.Context, urgency, count int, inputs func(int) ([][]byte, error)) (runs [][][]byte, t timing, err error) {
+func (s *Server) inferAll(ctx context.Context, name string, n *instance, urgency, count int, inputs func(int) ([][]byte, error)) (runs [][][]byte, t timing, err error) {
 	runs = make([][][]byte, count)
 	for i := range runs {
 		in, err := inputs(i)
@@ -511,6 +511,7 @@ func (n *instance) inferAll(ctx context.Context, urgency, count int, inputs func
 		}
 		t.queue += one.queue
 		t.run += one.run
+		s.watchRequest(name, n, in, runs[i])
 	}
 	return runs, t, nil
 }

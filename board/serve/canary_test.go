@@ -52,7 +52,7 @@ func simulate(seed uint64, n int, share float64, stable, trial simulated) int {
 // come from seeded random numbers. Healthy ones must stay, 99 of 100; worse ones
 // must return.
 func TestCanariesSimulated(t *testing.T) {
-	runs, requests := uint64(100), 3_000
+	runs, requests := uint64(100), 6_000
 	if *long {
 		runs, requests = 2000, 50_000
 	}
@@ -105,13 +105,13 @@ func TestCanaryShare(t *testing.T) {
 	}
 }
 
-// canaryServer serves "base" with versions 2 (healthy) and 3, which does what run says.
+// canaryServer serves "zero" with versions 2 (healthy) and 3, which does what run says.
 func canaryServer(t *testing.T, run func(ctx context.Context) error) *Server {
 	t.Helper()
 	e := &fakeEngine{}
-	s := fakeServer(t, e, map[string]string{"m": "base"}, func(c *Config) { c.Engine = versionEngine{e, run} })
-	for _, d := range []string{"two", "three"} {
-		if _, err := s.cfg.Store.Publish("m", store.Version{Base: "digest of base", Parent: "1"}, []byte(d)); err != nil {
+	s := fakeServer(t, e, map[string]string{"m": "zero"}, func(c *Config) { c.Engine = versionEngine{e, run} })
+	for _, d := range []string{"two", "three~"} {
+		if _, err := s.cfg.Store.Publish("m", store.Version{Base: "digest of zero", Parent: "1"}, []byte(d)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -126,7 +126,7 @@ type versionEngine struct {
 
 func (e versionEngine) Open(path string, delta []byte) (Model, error) {
 	m, err := e.fakeEngine.Open(path, delta)
-	if string(delta) != "three" || err != nil {
+	if string(delta) != "three~" || err != nil {
 		return m, err
 	}
 	other := *m.(*fakeModel)
@@ -148,7 +148,7 @@ func TestFailingCanaryReturns(t *testing.T) {
 	want(t, ask(s, "POST", "/v2/models/m/canary", `{"version":"3","share":0.5}`), 200, `"state":"running"`)
 	warm.Store(true)
 	for range 60 {
-		if v, out := answer(t, ask(s, "POST", "/v2/models/m/infer", fakeInfer)); v != "1" || out != "base+" {
+		if v, out := answer(t, ask(s, "POST", "/v2/models/m/infer", fakeInfer)); v != "1" || out != "zero+" {
 			t.Fatalf("version %s answers %q", v, out)
 		}
 	}
@@ -162,7 +162,7 @@ func TestFailingCanaryReturns(t *testing.T) {
 func TestHealthyCanaryIsPromoted(t *testing.T) {
 	s := canaryServer(t, func(context.Context) error { return nil })
 	want(t, ask(s, "POST", "/v2/models/m/canary", `{"version":"2","share":0.25,"requests":10,"promote":true}`), 200, `"stable":"1"`)
-	outputs := map[string]string{"1": "base+", "2": "base+two"}
+	outputs := map[string]string{"1": "zero+", "2": "zero+two"}
 	seen := map[string]int{}
 	for range 40 {
 		v, out := answer(t, ask(s, "POST", "/v2/models/m/infer", fakeInfer))
@@ -189,9 +189,9 @@ func TestHealthyCanaryIsPromoted(t *testing.T) {
 // TestWrongCanaryReturns labels samples that the canary gets wrong.
 func TestWrongCanaryReturns(t *testing.T) {
 	s := canaryServer(t, func(context.Context) error { return nil })
-	// The answers are texts, their greatest letters are the classes: "base+" has s at 2, "base+three" has t at 5.
+	// The answers are texts, their greatest letter is the class: "zero+" says 0, "zero+three~" 10.
 	want(t, ask(s, "POST", "/v2/models/m/canary", `{"version":"3"}`), 200, "")
-	body := strings.TrimSuffix(fakeInfer, "}") + `,"label":"c"}`
+	body := strings.TrimSuffix(fakeInfer, "}") + `,"label":"a"}`
 	for i := range 40 {
 		want(t, ask(s, "POST", "/v2/models/m/samples", body), 201, "")
 		s.background.Wait()

@@ -28,6 +28,62 @@ type Child struct {
 	Memory  int64         // bytes that it may have beside files it maps; 0: no limit
 	Warm    time.Duration // that loading and the first run of a model may take
 	Quiet   time.Duration // that training may go on without progress
+
+	mu      sync.Mutex
+	paused  bool
+	running map[int]*time.Timer // processes that train, and what kills each when it is quiet
+}
+
+// Pause lets the processes that train rest, and those that begin, or go on. A
+// process that rests keeps its memory and is not held to be hanging.
+func (c *Child) Pause(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused = on
+	for pid, silent := range c.running {
+		c.halt(pid, silent, on)
+	}
+}
+
+// halt stops a process or lets it go on. The caller holds mu.
+func (c *Child) halt(pid int, silent *time.Timer, on bool) {
+	if on {
+		silent.Stop()
+	} else {
+		silent.Reset(c.Quiet)
+	}
+	freeze(pid, on)
+}
+
+// began notes a process that may be paused; the function that is returned wakes
+// it and forgets it.
+func (c *Child) began(pid int, silent *time.Timer) (ended func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running == nil {
+		c.running = map[int]*time.Timer{}
+	}
+	c.running[pid] = silent
+	if c.paused {
+		c.halt(pid, silent, true)
+	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.running[pid] != nil {
+			delete(c.running, pid)
+			freeze(pid, false)
+		}
+	}
+}
+
+// heard puts off the end of a process that has said something.
+func (c *Child) heard(pid int, silent *time.Timer, quiet time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.paused || c.running[pid] == nil {
+		silent.Reset(quiet)
+	}
 }
 
 // childGrace is how long a child may take to write a checkpoint and end when it
@@ -176,6 +232,11 @@ func (c *Child) run(ctx context.Context, o order, quiet time.Duration, hear func
 		stop(fatal{fmt.Errorf("it was stopped: nothing came of it for %v", quiet)})
 	})
 	defer silent.Stop()
+	if o.Train != nil {
+		ended := c.began(cmd.Process.Pid, silent)
+		defer ended()
+		defer context.AfterFunc(inner, ended)() // what rests does not see that it is to end
+	}
 	go c.watch(inner, cmd.Process.Pid, stop)
 
 	// A child that has died is noticed when reading; what could not be written
@@ -189,7 +250,7 @@ func (c *Child) run(ctx context.Context, o order, quiet time.Duration, hear func
 		if broken = in.Decode(&m); broken != nil {
 			break
 		}
-		silent.Reset(quiet)
+		c.heard(cmd.Process.Pid, silent, quiet)
 		last = m
 		if hear != nil && !m.Done {
 			if reply := hear(m); reply != nil {

@@ -25,6 +25,15 @@ func yield(pid int) {
 	_ = os.WriteFile("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", []byte("1000"), 0)
 }
 
+// freeze stops a process and its threads, or lets them go on.
+func freeze(pid int, on bool) {
+	sig := unix.SIGCONT
+	if on {
+		sig = unix.SIGSTOP
+	}
+	_ = unix.Kill(pid, sig) // it may have ended
+}
+
 // ownMemory returns the bytes that a process has in RAM without those of mapped
 // files, which the kernel can take back (proc_pid_statm(5)), or 0.
 func ownMemory(pid int) int64 {

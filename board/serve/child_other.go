@@ -5,11 +5,13 @@ package serve
 import "os/exec"
 
 // Elsewhere than on Linux, which is what boards run, the child is only stopped
-// when it is silent; GOMEMLIMIT is all that holds its memory.
+// when it is silent, and never rests; GOMEMLIMIT is all that holds its memory.
 
 func detach(*exec.Cmd) {}
 
 func yield(int) {}
+
+func freeze(int, bool) {}
 
 func ownMemory(int) int64 { return 0 }
 

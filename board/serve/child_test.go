@@ -151,6 +151,46 @@ func TestChildStops(t *testing.T) {
 	}
 }
 
+// TestChildRests pauses a child: it makes no step and is not held to be hanging,
+// goes on when it may, and ends when it is told to although it rests.
+func TestChildRests(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("children rest on Linux")
+	}
+	c := testChild(t, "")
+	c.Quiet = time.Second
+	c.Pause(true)
+	done := make(chan error)
+	go func() {
+		_, err := c.Train(t.Context(), testTask(t), func(Progress) {})
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		t.Fatalf("it did not rest: %v", err)
+	case <-time.After(1500 * time.Millisecond):
+	}
+	c.Pause(false)
+	c.Pause(true)
+	c.Pause(false)
+	if err := <-done; err != nil {
+		t.Errorf("after its rest: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	task := testTask(t)
+	waits := testChild(t, "waits")
+	_, err := waits.Train(ctx, task, func(Progress) {
+		waits.Pause(true)
+		cancel()
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if b, err := os.ReadFile(task.File); err != nil || string(b) != "checkpoint" {
+		t.Errorf("%q %v", b, err)
+	}
+}
+
 func TestChildMisbehaves(t *testing.T) {
 	for how, want := range map[string]string{
 		"panics":  "a goroutine's panic",
@@ -213,8 +253,8 @@ func TestUpOnTheLastGoodVersion(t *testing.T) {
 			s.jobs.stop()
 			c := testChild(t, "by model")
 			c.Warm, c.Memory = 20*time.Second, 96<<20
-			hasty := *c
-			hasty.Warm = time.Second
+			hasty := testChild(t, "by model")
+			hasty.Warm, hasty.Memory = time.Second, c.Memory
 			tries := 0
 			cfg.Trial = trialFunc(func(ctx context.Context, path string, delta []byte) error {
 				tries++

@@ -69,6 +69,9 @@ type Trainer interface {
 	Plan(ctx context.Context, task Task) (*Estimate, error)
 }
 
+// A pausable trainer can rest at once and go on again.
+type pausable interface{ Pause(bool) }
+
 // An Estimate is what training would take.
 type Estimate struct {
 	Tail      string   `json:"tail"`

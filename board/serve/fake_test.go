@@ -58,7 +58,7 @@ func (m *fakeModel) Outputs() []oip.Spec {
 	return []oip.Spec{{Name: "y", Type: format.Uint8, Shape: format.Shape{len(m.answer())}}}
 }
 func (m *fakeModel) answer() string               { return m.text + "+" + m.delta }
-func (m *fakeModel) Labels() []string             { return []string{"a", "b", "c"} }
+func (m *fakeModel) Labels() []string             { return []string{"a", "b"} }
 func (m *fakeModel) Memory() int64                { return 7 }
 func (m *fakeModel) Sense() Sense                 { return Sense{Kind: "numbers", Elements: 1} }
 func (m *fakeModel) NewSession() (Session, error) { return &fakeSession{m: m}, nil }

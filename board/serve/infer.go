@@ -84,7 +84,13 @@ func (s *Server) inferRequest(w http.ResponseWriter, r *http.Request, n *instanc
 		return nil, nil, err
 	}
 	if media == "" {
-		return s.request(w, r, n, false)
+		req, done, err := s.request(w, r, n, false)
+		if err != nil || req.Media == nil {
+			return req, done, err
+		}
+		defer done()
+		req.Inputs, err = s.decodeAny(n, req.Media)
+		return req, func() {}, err
 	}
 	classes, err := queryNumber(r, "classification", 0, math.MaxInt32)
 	if err != nil {
@@ -113,7 +119,11 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request, n *instance, la
 	if err != nil {
 		return nil, nil, err
 	}
-	body, done, err := s.body(w, r, oip.MaxBody(n.Inputs()))
+	limit := oip.MaxBody(n.Inputs())
+	if n.Sense().Kind != "numbers" {
+		limit = s.cfg.MaxBody // a picture may be larger than what the model makes of it
+	}
+	body, done, err := s.body(w, r, limit)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -123,4 +133,15 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request, n *instance, la
 		return nil, nil, err
 	}
 	return req, done, nil
+}
+
+// decodeAny decodes a picture or sound that came inside of JSON: what it is, its
+// first bytes tell.
+func (s *Server) decodeAny(n *instance, media []byte) ([][]byte, error) {
+	kind := http.DetectContentType(media)
+	in, err := s.decode(n, kind, media)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "the data (%s) cannot be used: %v", kind, err)
+	}
+	return in, nil
 }

@@ -18,6 +18,8 @@ type instance struct {
 	version string
 	queue   queue
 	stats   modelStats
+	rest    func(run time.Duration) time.Duration // that a session needs after a run; nil: none
+	gone    chan struct{}                         // closed with the instance
 
 	mu      sync.Mutex
 	holders int
@@ -29,12 +31,13 @@ type limits struct {
 	sessions int           // requests that are computed at a time
 	queue    int           // that may wait
 	wait     time.Duration // that one may have to expect; 0: any
+	rest     func(run time.Duration) time.Duration
 }
 
 // newInstance makes sessions and runs each once on zeros, so that the first
 // request finds a model that is known to run, with its memory touched.
 func newInstance(ctx context.Context, m Model, version string, l limits) (*instance, error) {
-	n := &instance{Model: m, version: version, queue: queue{most: l.queue, longest: l.wait, sessions: l.sessions}}
+	n := &instance{Model: m, version: version, queue: queue{most: l.queue, longest: l.wait, sessions: l.sessions}, rest: l.rest, gone: make(chan struct{})}
 	in := make([][]byte, len(m.Inputs()))
 	for i, s := range m.Inputs() {
 		size := s.Bytes()
@@ -46,23 +49,17 @@ func newInstance(ctx context.Context, m Model, version string, l limits) (*insta
 	for range l.sessions {
 		s, err := m.NewSession()
 		if err != nil {
-			n.closeSessions()
+			n.queue.close()
 			return nil, err
 		}
 		if _, err := guard(ctx, s, in); err != nil {
 			s.Close()
-			n.closeSessions()
+			n.queue.close()
 			return nil, fmt.Errorf("warm-up: %w", err)
 		}
 		n.queue.put(s)
 	}
 	return n, nil
-}
-
-func (n *instance) closeSessions() {
-	for _, s := range n.queue.drain() {
-		s.Close()
-	}
 }
 
 func (n *instance) hold() bool {
@@ -97,9 +94,10 @@ func (n *instance) retire() {
 }
 
 func (n *instance) close() {
-	n.closeSessions()
+	n.queue.close()
 	// The model was only read: there is nothing that closing it could lose.
 	_ = n.Model.Close()
+	close(n.gone)
 }
 
 // timing is how long a request waited for a session and then ran.
@@ -113,6 +111,7 @@ func (n *instance) infer(ctx context.Context, urgency int, in [][]byte) (out [][
 	if err != nil {
 		return nil, t, err
 	}
+	rest := time.Duration(0)
 	start = time.Now()
 	vals, err := guard(ctx, s, in)
 	t.run = time.Since(start)
@@ -126,14 +125,27 @@ func (n *instance) infer(ctx context.Context, urgency int, in [][]byte) (out [][
 		s = fresh
 	}
 	if err == nil {
-		n.queue.ran(t.run)
+		rest = n.restAfter(t.run)
+		n.queue.ran(t.run + rest)
 		out = make([][]byte, len(vals))
 		for i, v := range vals {
 			out[i] = append([]byte(nil), v...)
 		}
 	}
-	n.queue.put(s)
+	if rest > 0 {
+		time.AfterFunc(rest, func() { n.queue.put(s) })
+	} else {
+		n.queue.put(s)
+	}
 	return out, t, err
+}
+
+// restAfter is how long a session must rest after a run.
+func (n *instance) restAfter(run time.Duration) time.Duration {
+	if n.rest == nil {
+		return 0
+	}
+	return n.rest(run)
 }
 
 // panicked is a panic of a model's code, with where it happened.

@@ -23,6 +23,7 @@ type metrics struct {
 
 	// Read off the server when Prometheus asks.
 	state, memory, depth, stored, bytes, running, loss *prom.Family
+	psi, distance, drifted, rate, paused               *prom.Family
 }
 
 // latencies are the bounds of the histograms of time, in seconds: from a small
@@ -49,6 +50,11 @@ func newMetrics(s *Server) *metrics {
 	m.bytes = r.Gauge("whet_samples_bytes", "Size of the sample log on disk.")
 	m.running = r.Gauge("whet_train_running", "1 while a training job runs.")
 	m.loss = r.Gauge("whet_train_loss", "Loss of the latest training job.", "model")
+	m.psi = r.Gauge("whet_drift_psi", "Population stability index of a feature of what a model is shown or answers, against its first samples.", "model", "feature")
+	m.distance = r.Gauge("whet_drift_embedding_distance_ratio", "Distance of the mean answer from that of the first samples, in standard deviations.", "model")
+	m.drifted = r.Gauge("whet_drift_found", "1 while there is a finding.", "model")
+	m.rate = r.Gauge("whet_governor_rate_ratio", "Share of the time in which the governor lets requests be computed.")
+	m.paused = r.Gauge("whet_governor_training_paused", "1 while the governor lets training rest.", "reason")
 	r.Gauge("whet_build_info", "1; the labels say what is running.", "version", "go", "arch").Set(1, s.cfg.Version, runtime.Version(), runtime.GOARCH)
 	recovered := r.Counter("whet_store_recovered_records_total", "Samples found in the log at the start.")
 	recovered.Add(float64(s.cfg.Store.Recovered().Samples))
@@ -91,7 +97,7 @@ func (m *metrics) trainEnded(result string, o *Outcome) {
 }
 
 func (m *metrics) collect() {
-	for _, f := range []*prom.Family{m.state, m.memory, m.depth, m.stored, m.loss} {
+	for _, f := range []*prom.Family{m.state, m.memory, m.depth, m.stored, m.loss, m.psi, m.distance, m.drifted, m.paused} {
 		f.Reset()
 	}
 	s := m.server
@@ -110,11 +116,27 @@ func (m *metrics) collect() {
 			m.state.Set(1, e.name, c.version, labelCanary, stateReady)
 		}
 		m.stored.Set(float64(s.cfg.Store.Counts(e.name).Samples), e.name)
+		if st := s.driftOf(e); st.Last != nil {
+			for _, f := range st.Last.Features {
+				m.psi.Set(f.PSI, e.name, f.Name)
+			}
+			m.distance.Set(st.Last.Distance.Distance, e.name)
+			found := 0.0
+			if st.Proposal != nil {
+				found = 1
+			}
+			m.drifted.Set(found, e.name)
+		}
 		if st := s.jobs.latest(e.name); st != nil {
 			m.loss.Set(st.Progress.Loss, e.name)
 		}
 	}
 	m.bytes.Set(float64(s.cfg.Store.Bytes()))
+	g := s.governor.status()
+	m.rate.Set(g.Rate)
+	if g.Training == "paused" {
+		m.paused.Set(1, g.Reason)
+	}
 	running := 0.0
 	if s.jobs.busy() {
 		running = 1

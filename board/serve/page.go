@@ -11,6 +11,10 @@ import (
 // about tells what a person should show the model and what it may answer.
 func (s *Server) about(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("model")
+	e, err := s.repo.entry(name)
+	if err != nil {
+		return err
+	}
 	n, err := s.repo.hold(name, "")
 	if err != nil {
 		return err
@@ -37,7 +41,8 @@ func (s *Server) about(w http.ResponseWriter, r *http.Request) error {
 		Outputs []oip.TensorMetadata `json:"outputs"`
 		Memory  int64                `json:"memory_bytes"`
 		Job     string               `json:"job,omitempty"` // the state of the last training job
-	}{name, n.version, n.Sense(), labels, oip.Metadata(n.Inputs()), oip.Metadata(n.Outputs()), n.Memory(), state})
+		Drift   string               `json:"drift"`         // as GET .../drift has it
+	}{name, n.version, n.Sense(), labels, oip.Metadata(n.Inputs()), oip.Metadata(n.Outputs()), n.Memory(), state, s.driftOf(e).State})
 	return nil
 }
 
@@ -45,9 +50,10 @@ func (s *Server) about(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) board(w http.ResponseWriter, _ *http.Request) error {
 	writeJSON(w, http.StatusOK, struct {
 		*info.Board
-		Version  string `json:"version"` // of whet
-		Training bool   `json:"training"`
-	}{s.cfg.Board(), s.cfg.Version, s.jobs.busy()})
+		Version  string         `json:"version"` // of whet
+		Training bool           `json:"training"`
+		Governor GovernorStatus `json:"governor"`
+	}{s.cfg.Board(), s.cfg.Version, s.jobs.busy(), s.governor.status()})
 	return nil
 }
 

@@ -10,23 +10,25 @@ import (
 
 // The paths of TensorFlow Serving end in NAME:METHOD, which is one segment to
 // http.ServeMux: call takes it apart.
-func call(segment string) (name string, err error) {
+func call(segment string) (name string, m oip.Method, err error) {
 	name, method, _ := strings.Cut(segment, ":")
-	if method != "predict" {
-		return "", refuse(http.StatusNotFound, "there is no method %q: predict is there, and of the classes /v2/models/%s/infer tells", method, name)
+	m, ok := oip.MethodOf(method)
+	if !ok {
+		return "", 0, refuse(http.StatusNotFound, "there is no method %q: predict, classify and regress are there", method)
 	}
-	return name, nil
+	return name, m, nil
 }
 
-// predict is POST /v1/models/NAME[/versions/VERSION]:predict.
+// predict is POST /v1/models/NAME[/versions/VERSION|/labels/LABEL]:METHOD.
 func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 	begin := time.Now()
 	name, version := r.PathValue("model"), ""
 	var err error
+	var method oip.Method
 	if segment := r.PathValue("call"); name == "" {
-		name, err = call(segment)
+		name, method, err = call(segment)
 	} else {
-		version, err = call(segment)
+		version, method, err = call(segment)
 	}
 	if err != nil {
 		return err
@@ -37,7 +39,7 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer func() { n.release() }() // n may become another
 	answeredBy(w, name, n.version)
-	reply, st, err := s.predictions(w, r, name, &n, turn)
+	reply, st, err := s.predictions(w, r, method, name, &n, turn)
 	if err != nil {
 		n.stats.failed(time.Since(begin))
 		return err
@@ -54,7 +56,7 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 
 // predictions runs the model once for each instance; the times are those of all.
 // What has answered is at n then.
-func (s *Server) predictions(w http.ResponseWriter, r *http.Request, name string, n **instance, t *turn) (reply []byte, st stages, err error) {
+func (s *Server) predictions(w http.ResponseWriter, r *http.Request, method oip.Method, name string, n **instance, t *turn) (reply []byte, st stages, err error) {
 	ctx, urgency, cancel, err := s.schedule(r, *n)
 	if err != nil {
 		return nil, st, err
@@ -65,7 +67,7 @@ func (s *Server) predictions(w http.ResponseWriter, r *http.Request, name string
 		return nil, st, err
 	}
 	defer done()
-	p, err := oip.ParsePredict(body, (*n).Inputs())
+	p, err := oip.ParsePredict(body, method, (*n).Inputs())
 	if err != nil {
 		return nil, st, err
 	}
@@ -76,17 +78,12 @@ func (s *Server) predictions(w http.ResponseWriter, r *http.Request, name string
 		if run.Media == nil {
 			return run.Values, nil
 		}
-		media := http.DetectContentType(run.Media)
-		in, err := s.decode(*n, media, run.Media)
-		if err != nil {
-			return nil, refuse(http.StatusBadRequest, "the b64 data (%s) cannot be used: %v", media, err)
-		}
-		return in, nil
+		return s.decodeAny(*n, run.Media)
 	})
 	if err != nil {
 		return nil, st, err
 	}
-	reply, err = p.AppendPrediction(nil, (*n).Outputs(), runs)
+	reply, err = p.AppendPrediction(nil, (*n).Outputs(), runs, (*n).Labels())
 	return reply, st, err
 }
 

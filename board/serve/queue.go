@@ -29,6 +29,7 @@ type queue struct {
 	sessions int
 	waiters  []*waiter // in the order in which they get a session
 	service  time.Duration
+	closed   bool
 }
 
 // A waiter is a request in the queue.
@@ -87,7 +88,11 @@ func (q *queue) take(ctx context.Context, urgency int) (Session, error) {
 func (q *queue) put(s Session) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiters) == 0 {
+	switch {
+	case q.closed:
+		s.Close()
+		return
+	case len(q.waiters) == 0:
 		q.free = append(q.free, s)
 		return
 	}
@@ -143,8 +148,13 @@ func (q *queue) refusal(ctx context.Context, urgency int) error {
 	if q.longest > 0 && wait > q.longest {
 		return &busy{reason: "queue_full", msg: fmt.Sprintf("the request would wait %v, which is longer than is wanted here: try again later", wait.Round(time.Millisecond)), after: seconds(wait)}
 	}
-	if d, ok := ctx.Deadline(); ok && ctx.Err() == nil && time.Until(d) < wait {
-		return &busy{reason: "deadline", msg: fmt.Sprintf("the request would wait %v and have to end in %v: try again later", wait.Round(time.Millisecond), time.Until(d).Round(time.Millisecond)), after: seconds(wait)}
+	if d, ok := ctx.Deadline(); ok {
+		switch left := time.Until(d); {
+		case left <= 0:
+			return context.DeadlineExceeded
+		case left < wait:
+			return &busy{reason: "deadline", msg: fmt.Sprintf("the request would wait %v and have to end in %v: try again later", wait.Round(time.Millisecond), left.Round(time.Millisecond)), after: seconds(wait)}
+		}
 	}
 	return nil
 }
@@ -163,11 +173,14 @@ func (q *queue) expected(n int) time.Duration {
 // seconds is a time for Retry-After, which has whole ones.
 func seconds(d time.Duration) int { return int(max(1, (d+time.Second-1)/time.Second)) }
 
-// drain takes all the sessions that wait.
-func (q *queue) drain() []Session {
+// close closes the sessions: those that are free now, the others when they are
+// put back.
+func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s := q.free
+	q.closed = true
+	for _, s := range q.free {
+		s.Close()
+	}
 	q.free = nil
-	return s
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +39,7 @@ type repository struct {
 	safe   string // why the daemon is in safe mode, or nothing
 	gate   gatekeeper
 	limits limits
+	memory int64 // that all instances may have; 0: any
 
 	mu     sync.Mutex
 	models map[string]*entry
@@ -52,6 +54,7 @@ type entry struct {
 	state  string
 	reason string
 
+	watch     watch         // has a lock of its own
 	canary    *canary       // or nil
 	lastTrial *CanaryStatus // that has ended; nil: none since the start
 }
@@ -158,7 +161,7 @@ func (r *repository) index(readyOnly bool) ([]oip.ModelIndex, error) {
 
 // open loads a version of a model and warms it up. A panic on the way is an
 // error: whatever is in the file, the daemon stays.
-func (r *repository) open(ctx context.Context, name, version string) (n *instance, err error) {
+func (r *repository) open(ctx context.Context, name, version string, replaced *instance) (n *instance, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			n, err = nil, fmt.Errorf("%s: loading it panicked: %v", r.path(name), v)
@@ -175,9 +178,18 @@ func (r *repository) open(ctx context.Context, name, version string) (n *instanc
 	if err := r.try(ctx, name, delta); err != nil {
 		return nil, err
 	}
+	if st, err := os.Stat(r.path(name)); err == nil {
+		// Its weights are about as large as its file.
+		if err := r.fits(name, st.Size(), replaced); err != nil {
+			return nil, err
+		}
+	}
 	m, err := r.engine.Open(r.path(name), delta)
 	if err != nil {
 		return nil, err
+	}
+	if err := r.fits(name, m.Memory(), replaced); err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	if v.Base != "" && v.Base != m.Digest() {
 		return nil, errors.Join(fmt.Errorf("version %s was tuned from another %s%s (digest %.12s, now %.12s)", version, name, modelSuffix, v.Base, m.Digest()), m.Close())
@@ -254,9 +266,13 @@ func (r *repository) load(ctx context.Context, name string) error {
 	e.change.Lock()
 	defer e.change.Unlock()
 	e.set(nil, stateLoading, "")
+	dropped, err := r.room(ctx, e)
+	if err != nil {
+		return err
+	}
 	reason := r.safe
 	for _, version := range r.store.Fallbacks(name) {
-		n, err := r.open(ctx, name, version)
+		n, err := r.open(ctx, name, version, e.serving())
 		if err == nil {
 			e.replace(n, reason)
 			r.log.Info("model loaded", "model", name, "version", version, "bytes", n.Memory())
@@ -266,6 +282,9 @@ func (r *repository) load(ctx context.Context, name string) error {
 		if reason == "" {
 			reason = fmt.Sprintf("version %s does not load: %v", version, err)
 		}
+	}
+	if dropped != "" {
+		reason += "; version " + dropped + " was unloaded to make room"
 	}
 	e.failed(reason)
 	return refuse(http.StatusBadRequest, "model %q: %s", name, reason)
@@ -361,34 +380,111 @@ func (r *repository) swap(ctx context.Context, name string, target func() (strin
 	if err != nil {
 		return "", err
 	}
-	n, err := r.openVersion(ctx, name, version)
+	if old := e.serving(); old != nil {
+		previous = old.version
+	}
+	dropped, err := r.room(ctx, e)
 	if err != nil {
 		return "", err
 	}
-	if err := commit(); err != nil {
-		n.retire()
+	n, err := r.openVersion(ctx, name, version, e.serving())
+	if err == nil {
+		if err = commit(); err != nil {
+			n.retire()
+		}
+	}
+	if err != nil && dropped != "" {
+		err = errors.Join(err, r.bringBack(ctx, e, dropped))
+	}
+	if err != nil {
 		return "", err
 	}
-	e.mu.Lock()
-	if e.live != nil {
-		previous = e.live.version
-	}
-	e.mu.Unlock()
 	e.replace(n, "")
 	r.log.Info("model version changed", "model", name, "version", version, "previous", previous)
 	return previous, nil
 }
 
+// room makes sure that a version can be loaded within the memory budget. On a
+// board that cannot hold two versions of a model the one that serves goes first;
+// its version is returned, and requests are told to come again meanwhile. The
+// caller holds change.
+func (r *repository) room(ctx context.Context, e *entry) (dropped string, err error) {
+	if r.memory == 0 {
+		return "", nil
+	}
+	e.mu.Lock()
+	n := e.live
+	e.mu.Unlock()
+	if n == nil || r.used(nil)+n.Memory() <= r.memory {
+		return "", nil
+	}
+	e.stop("making room")
+	e.set(nil, stateLoading, "")
+	select {
+	case <-n.gone:
+		debug.FreeOSMemory() // the next one needs it at once
+		return n.version, nil
+	case <-ctx.Done():
+		return n.version, ctx.Err()
+	}
+}
+
+// used is the memory of all instances but one.
+func (r *repository) used(but *instance) int64 {
+	sum := int64(0)
+	for _, e := range r.entries() {
+		e.mu.Lock()
+		n, c := e.live, e.canary
+		e.mu.Unlock()
+		if n != nil && n != but {
+			sum += n.Memory()
+		}
+		if c != nil && c.instance != but {
+			sum += c.Memory()
+		}
+	}
+	return sum
+}
+
+// fits refuses a model for which the budget has no room; replaced is the
+// instance that goes when it comes, or nil.
+func (r *repository) fits(name string, need int64, replaced *instance) error {
+	if used := r.used(replaced); r.memory > 0 && used+need > r.memory {
+		return refuse(http.StatusInsufficientStorage, "model %q needs %d bytes; of the budget of %d, others have %d (--memory)", name, need, r.memory, used)
+	}
+	return nil
+}
+
 // openVersion is open with the answers that a client gets.
-func (r *repository) openVersion(ctx context.Context, name, version string) (*instance, error) {
-	n, err := r.open(ctx, name, version)
+func (r *repository) openVersion(ctx context.Context, name, version string, replaced *instance) (*instance, error) {
+	n, err := r.open(ctx, name, version, replaced)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return nil, refuse(http.StatusNotFound, "model %q has no version %q", name, version)
+	case status(err) == http.StatusInsufficientStorage:
+		return nil, err
 	case err != nil:
 		return nil, refuse(http.StatusConflict, "version %q of model %q does not load: %v", version, name, err)
 	}
 	return n, nil
+}
+
+// bringBack loads a version that was unloaded to make room for one that failed.
+func (r *repository) bringBack(ctx context.Context, e *entry, version string) error {
+	n, err := r.open(ctx, e.name, version, nil)
+	if err != nil {
+		e.failed(fmt.Sprintf("version %s does not load: %v", version, err))
+		return err
+	}
+	e.replace(n, "")
+	return nil
+}
+
+// serving returns the instance that serves, or nil, not held.
+func (e *entry) serving() *instance {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.live
 }
 
 func (r *repository) close() {

@@ -61,6 +61,9 @@ var routeTable = []route{
 	{"GET /v2/models/{model}/canary", scopeInfer, (*Server).canaryStatus},
 	{"DELETE /v2/models/{model}/canary", scopeTrain, (*Server).endCanary},
 
+	{"GET /v2/models/{model}/drift", scopeInfer, (*Server).driftStatus},
+	{"DELETE /v2/models/{model}/drift", scopeTrain, (*Server).forgetReference},
+
 	// TensorFlow Serving's.
 	{"GET /v1/models/{model}", scopeInfer, (*Server).tfStatus},
 	{"GET /v1/models/{model}/metadata", scopeInfer, (*Server).tfMetadata},

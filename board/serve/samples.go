@@ -72,10 +72,17 @@ func (s *Server) readSample(w http.ResponseWriter, r *http.Request, n *instance)
 		return nil, nil, err
 	}
 	sample := &store.Sample{Form: form(n.Inputs())}
+	if req.Media != nil {
+		sample.Media = http.DetectContentType(req.Media)
+		sample.Form, sample.Data = sample.Media, req.Media
+	}
 	if req.Label == nil {
 		err = refuse(http.StatusBadRequest, "the sample has no label")
 	} else {
 		sample.Label, err = checkLabel(*req.Label)
+	}
+	if err == nil && req.Media != nil {
+		_, err = s.decodeAny(n, req.Media) // what cannot be learned from is not acknowledged
 	}
 	if err != nil {
 		done()

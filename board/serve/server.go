@@ -37,6 +37,7 @@ type Config struct {
 
 	Board func() *info.Board // what the board is now; nil: looked up
 
+	Memory    int64         // bytes of weights and sessions of all models; 0: no limit
 	Sessions  int           // of a model, that is how many requests it computes at a time; 1
 	MaxQueue  int           // requests that may wait for a model; 64
 	MaxWait   time.Duration // a request that would wait longer is refused at once; 0: none is for that
@@ -77,6 +78,7 @@ type Server struct {
 	repo       *repository
 	jobs       *jobs
 	metrics    *metrics
+	governor   *governor
 	handler    http.Handler
 	loaded     atomic.Bool    // the first loading of all models has been tried
 	background sync.WaitGroup // what goes on when its request has been answered
@@ -91,14 +93,20 @@ func New(cfg Config) (*Server, error) {
 	cfg.defaults()
 	s := &Server{cfg: cfg}
 	s.buffers.New = func() any { return new(bytes.Buffer) }
+	s.governor = newGovernor()
 	s.repo = &repository{
 		dir: cfg.Models, engine: cfg.Engine, store: cfg.Store, log: cfg.Log,
-		trial: cfg.Trial, safe: cfg.Safe, gate: gatekeeper{cfg.Keys, cfg.Store}, limits: limits{cfg.Sessions, cfg.MaxQueue, cfg.MaxWait}, models: map[string]*entry{},
+		trial: cfg.Trial, safe: cfg.Safe, gate: gatekeeper{cfg.Keys, cfg.Store}, memory: cfg.Memory,
+		limits: limits{cfg.Sessions, cfg.MaxQueue, cfg.MaxWait, s.governor.rest}, models: map[string]*entry{},
 	}
 	if err := s.repo.scan(); err != nil {
 		return nil, err
 	}
 	s.jobs = &jobs{safe: cfg.Safe, repo: s.repo, store: cfg.Store, trainer: cfg.Trainer, log: cfg.Log, inputs: s.inputsOf, last: map[string]*JobStatus{}}
+	s.governor.training, s.governor.feel = s.jobs.busy, func() Feeling { return feelingOf(cfg.Board()) }
+	if p, ok := cfg.Trainer.(pausable); ok {
+		s.governor.pause = p.Pause
+	}
 	s.metrics = newMetrics(s)
 	s.jobs.ended = s.metrics.trainEnded
 	s.jobs.canary = s.tryCanary
@@ -187,6 +195,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	for _, l := range listeners {
 		go func() { failed <- srv.Serve(l) }()
 	}
+	go s.governor.watch(ctx)
 	var err error
 	select {
 	case <-ctx.Done():

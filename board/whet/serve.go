@@ -41,6 +41,7 @@ type serveFlags struct {
 	sessions      int
 	queue         int
 	wait, timeout time.Duration
+	memory        string
 	quota         string
 	childMemory   string
 	warm          time.Duration
@@ -93,6 +94,7 @@ the unix socket the file's permissions decide instead.`,
 	cmd.Flags().IntVar(&f.queue, "queue", 64, "requests that may wait for one model; others are answered with 503")
 	cmd.Flags().DurationVar(&f.wait, "max-wait", 0, "refuse at once a request that would wait longer than this for its turn (default: none)")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "most time that a request may take")
+	cmd.Flags().StringVar(&f.memory, "memory", "", "most memory of all models; where two versions of one do not fit, the old one goes first (default: three quarters of the board's or the control group's)")
 	cmd.Flags().StringVar(&f.quota, "quota", "1GiB", "most bytes of samples")
 	cmd.Flags().StringVar(&f.childMemory, "child-memory", "", "most memory of training, and of a model's first run (default: half of the board's or the control group's)")
 	cmd.Flags().DurationVar(&f.warm, "warm-up-limit", 20*time.Second, "most time that loading a model and its first run may take")
@@ -194,7 +196,12 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 	if err != nil {
 		return err
 	}
+	memory, err := f.budget()
+	if err != nil {
+		return err
+	}
 	srv, err := serve.New(serve.Config{
+		Memory: memory,
 		Models: f.models, Store: st, Engine: engine(f.threads), Trainer: child, Trial: child,
 		Keys: keys, Safe: safe, Board: func() *info.Board { return boardWarned(safe) },
 		Log: log, Version: buildVersion(), Access: access,
@@ -274,6 +281,22 @@ func (f *serveFlags) child() (*serve.Child, error) {
 		c.Memory = min(c.Memory, b.MemLimit/2)
 	}
 	return c, nil
+}
+
+// budget is how much memory the models may have.
+func (f *serveFlags) budget() (int64, error) {
+	if f.memory != "" {
+		n, err := parseBytes(f.memory)
+		if err != nil {
+			return 0, usagef("--memory %s: %v", f.memory, err)
+		}
+		return n, nil
+	}
+	b := info.Read("/")
+	if b.MemLimit > 0 {
+		return b.MemLimit / 4 * 3, nil
+	}
+	return b.MemTotal / 4 * 3, nil
 }
 
 func newWorkerCmd() *cobra.Command {

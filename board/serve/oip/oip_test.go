@@ -171,7 +171,7 @@ func TestRequestFields(t *testing.T) {
 		`{` + x + `,"outputs":[{"name":"no"}]}`, `{` + x + `,"outputs":[{"name":"y"},{"name":"y"}]}`,
 		`{` + x + `,"outputs":[{"name":"y"},{"name":"z"},{"name":"y"}]}`,
 		`{` + x + `,"parameters":{"timeout":-1}}`, `{` + x + `,"parameters":{"timeout":"1"}}`,
-		`{` + x + `,"parameters":{"binary_data_output":1}}`, `{` + x + `,"parameters":{"priority":1}}`,
+		`{` + x + `,"parameters":{"binary_data_output":1}}`, `{` + x + `,"parameters":{"priority":-1}}`,
 		`{` + x + `,"outputs":[{"name":"y","parameters":{"classification":-1}}]}`,
 		`{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[1]},{"name":"x","shape":[1],"datatype":"INT8","data":[1]}]}`,
 		`{"inputs":[{"name":"x","shape":[1,1],"datatype":"INT8","data":[1]}]}`,

@@ -17,10 +17,29 @@ import (
 // another JSON. Quantized tensors travel as the real numbers they stand for,
 // since that interface has no scale to give.
 
+// A Method is what a client wants to know.
+type Method int
+
+// The methods. Of the latter two the request has "examples", whose values are
+// flat lists, and the reply has "results": a list of [label, score] for each
+// example, or a number.
+const (
+	PredictMethod Method = iota
+	ClassifyMethod
+	RegressMethod
+)
+
+// MethodOf returns the method of that name.
+func MethodOf(name string) (Method, bool) {
+	i := slices.Index([]string{"predict", "classify", "regress"}, name)
+	return Method(i), i >= 0
+}
+
 // A Prediction is a request to predict.
 type Prediction struct {
-	Rows bool           // "instances", answered by "predictions"; else "inputs" and "outputs"
-	Runs []PredictInput // one for each instance
+	Method Method
+	Rows   bool           // "instances", answered by "predictions"; else "inputs" and "outputs"
+	Runs   []PredictInput // one for each instance
 }
 
 // A PredictInput is what one run of the model takes: either values of all its
@@ -37,11 +56,12 @@ const MaxInstances = 256
 const signature = "serving_default"
 
 // ParsePredict reads the body of a request to predict.
-func ParsePredict(body []byte, in []Spec) (*Prediction, error) {
+func ParsePredict(body []byte, method Method, in []Spec) (*Prediction, error) {
 	var r struct {
 		Signature string          `json:"signature_name"`
 		Instances json.RawMessage `json:"instances"`
 		Inputs    json.RawMessage `json:"inputs"`
+		Examples  json.RawMessage `json:"examples"`
 	}
 	if err := DecodeJSON(body, &r); err != nil {
 		return nil, err
@@ -49,6 +69,12 @@ func ParsePredict(body []byte, in []Spec) (*Prediction, error) {
 	switch {
 	case r.Signature != "" && r.Signature != signature:
 		return nil, bad("the model has no signature %q: it has %q", r.Signature, signature)
+	case method != PredictMethod && (r.Examples == nil || r.Instances != nil || r.Inputs != nil):
+		return nil, bad(`the request must have "examples" and no inputs besides`)
+	case method != PredictMethod:
+		return parseExamples(r.Examples, method, in)
+	case r.Examples != nil:
+		return nil, bad(`"examples" are for classify and regress`)
 	case (r.Instances == nil) == (r.Inputs == nil):
 		return nil, bad(`the request must have either "instances" or "inputs"`)
 	case r.Inputs != nil:
@@ -81,6 +107,36 @@ func ParsePredict(body []byte, in []Spec) (*Prediction, error) {
 	return p, nil
 }
 
+// parseExamples reads what classify and regress take: features by name, each a
+// list or a number alone.
+func parseExamples(raw json.RawMessage, method Method, in []Spec) (*Prediction, error) {
+	examples, err := array(raw, MaxInstances)
+	if err != nil {
+		return nil, bad("examples: %v", err)
+	}
+	if len(examples) == 0 {
+		return nil, bad("the request has no examples")
+	}
+	p := &Prediction{Method: method, Rows: true}
+	for i, e := range examples {
+		given, err := object(e, len(in))
+		if err != nil {
+			return nil, bad("example %d: %v; the model has the inputs %s", i, err, names(in))
+		}
+		for name, v := range given {
+			if len(v) > 0 && v[0] != '[' && v[0] != '{' {
+				given[name] = slices.Concat([]byte{'['}, v, []byte{']'})
+			}
+		}
+		run, err := namedInputs(given, in, false)
+		if err != nil {
+			return nil, bad("example %d: %v", i, err)
+		}
+		p.Runs = append(p.Runs, run)
+	}
+	return p, nil
+}
+
 // parsePredictInput reads an object of input names, or the value of the one
 // input. An instance lacks the batch's dimension.
 func parsePredictInput(raw json.RawMessage, in []Spec, instance bool) (run PredictInput, err error) {
@@ -95,6 +151,11 @@ func parsePredictInput(raw json.RawMessage, in []Spec, instance bool) (run Predi
 	default:
 		given[in[0].Name] = raw
 	}
+	return namedInputs(given, in, instance)
+}
+
+// namedInputs reads the values of the inputs.
+func namedInputs(given map[string]json.RawMessage, in []Spec, instance bool) (run PredictInput, err error) {
 	for name := range given {
 		if !slices.ContainsFunc(in, func(s Spec) bool { return s.Name == name }) {
 			return run, bad("the model has no input %q: it has %s", name, names(in))
@@ -207,7 +268,10 @@ func parseReals(raw []byte, s *Spec) ([]byte, error) {
 
 // AppendPrediction writes the reply behind dst: runs holds the values of all the
 // model's outputs for each run.
-func (p *Prediction) AppendPrediction(dst []byte, out []Spec, runs [][][]byte) ([]byte, error) {
+func (p *Prediction) AppendPrediction(dst []byte, out []Spec, runs [][][]byte, labels []string) ([]byte, error) {
+	if p.Method != PredictMethod {
+		return p.appendResults(dst, out, runs, labels)
+	}
 	if !p.Rows {
 		dst = append(dst, `{"outputs":`...)
 		dst, err := appendRun(dst, out, runs[0], false)
@@ -224,6 +288,57 @@ func (p *Prediction) AppendPrediction(dst []byte, out []Spec, runs [][][]byte) (
 		}
 	}
 	return append(dst, "]}"...), nil
+}
+
+// appendResults writes what classify and regress answer, of the first output.
+// A class without a label is called by its number.
+func (p *Prediction) appendResults(dst []byte, out []Spec, runs [][][]byte, labels []string) ([]byte, error) {
+	if len(out) == 0 {
+		return nil, bad("the model has no output")
+	}
+	dst = append(dst, `{"results":[`...)
+	for i, values := range runs {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		scores, err := reals(&out[0], values[0])
+		if err != nil {
+			return nil, err
+		}
+		if p.Method == RegressMethod {
+			if len(scores) != 1 {
+				return nil, bad("output %q has %d numbers, regress answers with one: use predict", out[0].Name, len(scores))
+			}
+			if dst, err = appendReal(dst, scores[0], out[0].Name); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		dst = append(dst, '[')
+		for k, v := range scores {
+			if k > 0 {
+				dst = append(dst, ',')
+			}
+			label := strconv.Itoa(k)
+			if k < len(labels) {
+				label = labels[k]
+			}
+			dst = append(appendString(append(dst, '['), label), ',')
+			if dst, err = appendReal(dst, v, out[0].Name); err != nil {
+				return nil, err
+			}
+			dst = append(dst, ']')
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, "]}"...), nil
+}
+
+func appendReal(dst []byte, v float32, output string) ([]byte, error) {
+	if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+		return nil, Errorf(422, "output %q is %v, which has no JSON form", output, v)
+	}
+	return strconv.AppendFloat(dst, float64(v), 'g', -1, 32), nil
 }
 
 func appendRun(dst []byte, out []Spec, values [][]byte, instance bool) ([]byte, error) {

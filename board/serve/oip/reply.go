@@ -169,32 +169,45 @@ func Best(s *Spec, value []byte) (int, error) {
 
 // reals returns the real numbers that a tensor's value stands for.
 func reals(s *Spec, raw []byte) ([]float32, error) {
-	size := s.Type.Bits() / 8
+	if !s.HasReals() {
+		return nil, bad("output %q is %s: no classes to rank", s.Name, Datatype(s.Type))
+	}
 	out := make([]float32, s.Shape.Elems())
 	for i := range out {
-		e := raw[i*size:]
-		switch s.Type {
-		case format.Int8:
-			out[i] = float32(int8(e[0]))
-		case format.Uint8:
-			out[i] = float32(e[0])
-		case format.Int16:
-			out[i] = float32(int16(binary.LittleEndian.Uint16(e)))
-		case format.Int32:
-			out[i] = float32(int32(binary.LittleEndian.Uint32(e)))
-		case format.Float32:
-			out[i] = math.Float32frombits(binary.LittleEndian.Uint32(e))
-		default:
-			return nil, bad("output %q is %s: no classes to rank", s.Name, Datatype(s.Type))
-		}
-	}
-	if q := s.Quant; q != nil && len(q.Scale) == 1 {
-		zero := float32(q.ZeroPoint())
-		for i := range out {
-			out[i] = (out[i] - zero) * q.Scale[0]
-		}
+		out[i] = float32(s.Real(raw, i))
 	}
 	return out, nil
+}
+
+// HasReals reports whether [Spec.Real] knows the tensor's type.
+func (s *Spec) HasReals() bool {
+	switch s.Type {
+	case format.Int8, format.Uint8, format.Int16, format.Int32, format.Float32:
+		return s.Shape.Elems() > 0
+	}
+	return false
+}
+
+// Real returns the real number that element i of a value stands for, a float32.
+func (s *Spec) Real(raw []byte, i int) float64 {
+	var v float32
+	e := raw[i*s.Type.Bits()/8:]
+	switch s.Type {
+	case format.Int8:
+		v = float32(int8(e[0]))
+	case format.Uint8:
+		v = float32(e[0])
+	case format.Int16:
+		v = float32(int16(binary.LittleEndian.Uint16(e)))
+	case format.Int32:
+		v = float32(int32(binary.LittleEndian.Uint32(e)))
+	case format.Float32:
+		v = math.Float32frombits(binary.LittleEndian.Uint32(e))
+	}
+	if q := s.Quant; q != nil && len(q.Scale) == 1 {
+		v = (v - float32(q.ZeroPoint())) * q.Scale[0]
+	}
+	return float64(v)
 }
 
 // appendString writes a JSON string.

@@ -25,6 +25,7 @@ type Request struct {
 	Timeout  time.Duration // 0: none is given
 	Priority int           // 1 is the highest; 0: the server's usual one
 	Label    *string       // nil when absent
+	Media    []byte        // a picture or sound that becomes the one input, in place of Inputs
 }
 
 // An Output is one tensor of the reply, in the form the client asked for.
@@ -137,7 +138,12 @@ func Parse(body []byte, jsonLen int, in, out []Spec, label bool) (*Request, erro
 		return nil, err
 	}
 	req.Priority = max(req.Priority, 0)
-	if req.Inputs, err = parseInputs(r.Inputs, tail, in); err != nil {
+	if len(in) == 1 && len(r.Inputs) == 1 && r.Inputs[0].Datatype == "BYTES" {
+		req.Media, err = parseMedia(&r.Inputs[0], tail, &in[0])
+	} else {
+		req.Inputs, err = parseInputs(r.Inputs, tail, in)
+	}
+	if err != nil {
 		return nil, err
 	}
 	allBinary, err := r.Parameters.bool("binary_data_output", false)
@@ -192,6 +198,49 @@ func parseInputs(given []inputJSON, tail []byte, specs []Spec) ([][]byte, error)
 		return nil, bad("%d bytes follow the last binary tensor", len(tail))
 	}
 	return values, nil
+}
+
+// parseMedia returns the one element of a BYTES tensor, a picture or sound: in
+// JSON as base64, since it is no text, and in a binary tensor as it is, behind
+// its length in 4 bytes.
+func parseMedia(g *inputJSON, tail []byte, s *Spec) ([]byte, error) {
+	if g.Name != s.Name {
+		return nil, bad("the model has no input %q: it has %q", g.Name, s.Name)
+	}
+	for _, d := range g.Shape {
+		if d != 1 {
+			return nil, bad("input %q: one picture or sound at a time, the request says shape %v", s.Name, g.Shape)
+		}
+	}
+	if err := g.Parameters.only("input "+strconv.Quote(s.Name), "binary_data_size"); err != nil {
+		return nil, err
+	}
+	size, err := g.Parameters.int("binary_data_size", math.MaxInt32)
+	switch {
+	case err != nil:
+		return nil, err
+	case size < 0:
+		for range g.Shape[:min(len(g.Shape), 2)] { // as deep as the shape, or flat
+			if len(g.Data) == 0 || g.Data[0] != '[' {
+				break
+			}
+			list, err := array(g.Data, 1)
+			if err != nil || len(list) != 1 {
+				return nil, bad("input %q: data must be one string of base64", s.Name)
+			}
+			g.Data = list[0]
+		}
+		var b []byte
+		if err := json.Unmarshal(g.Data, &b); err != nil {
+			return nil, bad("input %q: data must be one string of base64: %v", s.Name, err)
+		}
+		return b, nil
+	case g.Data != nil:
+		return nil, bad("input %q has both data and binary_data_size", s.Name)
+	case size < 4 || size != len(tail) || int(binary.LittleEndian.Uint32(tail)) != size-4:
+		return nil, bad("input %q: a BYTES tensor is the length of its element in 4 bytes, then the element, and nothing behind it", s.Name)
+	}
+	return tail[4:], nil
 }
 
 // parseInput returns the value of one input and what is left of the binary
