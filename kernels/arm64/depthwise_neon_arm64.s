@@ -13,6 +13,12 @@
 	SXTL_8H(x, lo); \
 	SXTL2_8H(x, hi)
 
+// LOAD_2(w, x, y) loads two vectors at w(R3). Two loads take an out-of-order core no
+// longer than one of a pair; to the Cortex-A55 a pair is six cycles.
+#define LOAD_2(w, x, y) \
+	FMOVQ w+0(R3), x; \
+	FMOVQ w+16(R3), y
+
 // MAC_16(lo, hi, s0, s1, s2, s3) adds sixteen products with the weights in V16, V17.
 #define MAC_16(lo, hi, s0, s1, s2, s3) \
 	SMLAL_4S(16, lo, s0); \
@@ -70,7 +76,8 @@ tap:
 	CMP  R6, R10
 	MAC_16(20, 21, 0, 1, 2, 3)
 	MAC_16(22, 23, 4, 5, 6, 7)
-	FLDPQ.P 32(R3), (F16, F17)
+	LOAD_2(0, F16, F17)
+	ADD  $32, R3
 	WIDEN(18, 20, 21)
 	WIDEN(19, 22, 23)
 	BNE  tap
@@ -221,8 +228,8 @@ next:
 // first of the sixteen channels.
 #define LOAD_EVEN(p) LDRQ_X(4, p, 18)
 #define LOAD_ODD(p) LDRQ_X(4, p, 24)
-#define WEIGHTS_EVEN(w) FLDPQ w(R3), (F16, F17)
-#define WEIGHTS_ODD(w) FLDPQ w(R3), (F22, F23)
+#define WEIGHTS_EVEN(w) LOAD_2(w, F16, F17)
+#define WEIGHTS_ODD(w) LOAD_2(w, F22, F23)
 
 #define WIDEN_EVEN WIDEN(18, 20, 21)
 #define WIDEN_ODD WIDEN(24, 25, 26)
@@ -252,10 +259,10 @@ next:
 	WEIGHTS_EVEN(64); \
 	LOAD_ODD(6); \
 	WEIGHTS_ODD(96); \
-	FLDPQ (R3), (F0, F1); \
+	LOAD_2(0, F0, F1); \
 	even; \
 	LOAD_EVEN(9); \
-	FLDPQ 32(R3), (F2, F3); \
+	LOAD_2(32, F2, F3); \
 	odd; \
 	LOAD_ODD(10); \
 	MAC_EVEN; \
@@ -285,8 +292,8 @@ next:
 	WEIGHTS_EVEN(320); \
 	even; \
 	MAC_ODD; \
-	FLDPQ 352(R3), (F22, F23); \
-	FLDPQ 384(R3), (F24, F25); \
+	LOAD_2(352, F22, F23); \
+	LOAD_2(384, F24, F25); \
 	MAC_EVEN; \
 	REQUANTIZE_16(0, 1, 2, 3, 22, 23, 24, 25)
 
@@ -373,7 +380,9 @@ TEXT ·DepthwiseNEON(SB), NOSPLIT, $0-8
 	LDP  DWArgs_Off(R0), (R1, R6)
 	LDP  DWArgs_Out(R0), (R8, R14)
 	MOVD DWArgs_Pixels(R0), R13
+	ADD  R6<<2, R1
 
+	// R1 and R2 are behind the offsets of the two pixels, R10 counts up to 0.
 pair:
 	CMP  $1, R13
 	CSEL GT, R6, ZR, R2
@@ -392,22 +401,24 @@ block:
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
-	MOVD ZR, R10
+	NEG  R6, R10
 
 tap:
 	MOVW (R1)(R10<<2), R11
 	MOVW (R2)(R10<<2), R12
-	FLDPQ.P 32(R3), (F16, F17)
+	LOAD_2(0, F16, F17)
 	CMP  $0, R11
 	CSEL LT, R5, R4, R16
 	CMP  $0, R12
 	CSEL LT, R5, R4, R17
 	ADD  R11, R16
 	ADD  R12, R17
-	FLDPQ (R16), (F18, F19)
-	FLDPQ (R17), (F20, F21)
-	ADD  $1, R10
-	CMP  R6, R10
+	FMOVQ (R16), F18
+	FMOVQ 16(R16), F19
+	FMOVQ (R17), F20
+	FMOVQ 16(R17), F21
+	ADD  $32, R3
+	ADDS $1, R10
 	VFMLA V16.S4, V18.S4, V0.S4
 	VFMLA V17.S4, V19.S4, V1.S4
 	VFMLA V16.S4, V20.S4, V2.S4
@@ -440,7 +451,7 @@ tail:
 	VMOVI $0, V0.B16
 	VMOVI $0, V2.B16
 	ADD  $32, R3, R15
-	MOVD ZR, R10
+	NEG  R6, R10
 
 tap4:
 	MOVW (R1)(R10<<2), R11
@@ -452,8 +463,7 @@ tap4:
 	CSEL LT, R5, R4, R17
 	LDRQ_X(11, 16, 18)
 	LDRQ_X(12, 17, 20)
-	ADD  $1, R10
-	CMP  R6, R10
+	ADDS $1, R10
 	VFMLA V16.S4, V18.S4, V0.S4
 	VFMLA V16.S4, V20.S4, V2.S4
 	BNE  tap4
@@ -478,7 +488,7 @@ channel:
 	VMOVI $0, V0.B16
 	VMOVI $0, V2.B16
 	ADD  $32, R3, R15
-	MOVD ZR, R10
+	NEG  R6, R10
 
 tap1:
 	MOVW (R1)(R10<<2), R11
@@ -490,8 +500,7 @@ tap1:
 	CSEL LT, R5, R4, R17
 	FMOVS (R16)(R11), F18
 	FMOVS (R17)(R12), F20
-	ADD  $1, R10
-	CMP  R6, R10
+	ADDS $1, R10
 	VFMLA V16.S4, V18.S4, V0.S4
 	VFMLA V16.S4, V20.S4, V2.S4
 	BNE  tap1

@@ -52,24 +52,39 @@
 // V16-V21 to V0-V3, the others, at R26, in V22-V27 to V4-V7.
 #define ROW_8(a, b, c, d, e, f, w) \
 	INPUT(LDRQ_X, a, b, c, d, e, f, 16); \
-	FLDPQ w+0(R3), (F8, F9); \
-	FLDPQ w+32(R3), (F10, F11); \
+	LOAD_2(w+0, F8, F9); \
+	LOAD_2(w+32, F10, F11); \
 	FMA_TO(8, 16, 0); \
 	INPUT_3(LDRQ_X, 26, a, b, c, 22); \
 	INPUT_3(LDRQ_X, 26, d, e, f, 25); \
 	FMA_TO(9, 22, 4); \
-	FLDPQ w+64(R3), (F12, F13); \
+	LOAD_2(w+64, F12, F13); \
 	FMA_TO(10, 17, 0); \
 	FMA_TO(11, 23, 4); \
 	FMA_TO(12, 18, 0); \
 	FMA_TO(13, 24, 4)
 
-// CLAMP(x, t) clamps v<x> to V30, V31. FMAX(-0, +0) is +0, where the comparison leaves
-// -0; FMIN differs from a comparison only for a bound of -0.
-#define CLAMP(x, t) \
-	FCMGT_4S(x, 30, t); \
-	BIT_16B(t, 30, x); \
-	FMIN_4S(31, x, x)
+// LOAD_2(w, x, y) loads eight weights at w(R3). Two loads take an out-of-order core no
+// longer than one of a pair; to the Cortex-A55 a pair is six cycles.
+#define LOAD_2(w, x, y) \
+	FMOVQ w+0(R3), x; \
+	FMOVQ w+16(R3), y
+
+// CLAMP_4(x) clamps v<x> ... v<x+3> to V30, V31. FMAX(-0, +0) is +0, where the comparison
+// leaves -0; FMIN differs from a comparison only for a bound of -0. Clobbers v<x+16> ...
+#define CLAMP_4(x) \
+	FCMGT_4S(x+0, 30, x+16); \
+	FCMGT_4S(x+1, 30, x+17); \
+	FCMGT_4S(x+2, 30, x+18); \
+	FCMGT_4S(x+3, 30, x+19); \
+	BIT_16B(x+16, 30, x+0); \
+	BIT_16B(x+17, 30, x+1); \
+	BIT_16B(x+18, 30, x+2); \
+	BIT_16B(x+19, 30, x+3); \
+	FMIN_4S(31, x+0, x+0); \
+	FMIN_4S(31, x+1, x+1); \
+	FMIN_4S(31, x+2, x+2); \
+	FMIN_4S(31, x+3, x+3)
 
 // LAST_PIXEL makes R26 the place of the fourth pixel.
 #define LAST_PIXEL \
@@ -92,7 +107,7 @@
 	ROW_8(5, 8, 11, 14, 17, 21, 32); \
 	ROW_8(6, 9, 12, 15, 19, 22, 128); \
 	ROW_8(7, 10, 13, 16, 20, 23, 224); \
-	FLDPQ (R3), (F8, F9); \
+	LOAD_2(0, F8, F9); \
 	FADD_4S(8, 0, 0); \
 	FADD_4S(8, 1, 1); \
 	FADD_4S(8, 2, 2); \
@@ -101,14 +116,8 @@
 	FADD_4S(9, 5, 5); \
 	FADD_4S(9, 6, 6); \
 	FADD_4S(9, 7, 7); \
-	CLAMP(0, 16); \
-	CLAMP(1, 17); \
-	CLAMP(2, 18); \
-	CLAMP(3, 19); \
-	CLAMP(4, 20); \
-	CLAMP(5, 21); \
-	CLAMP(6, 22); \
-	CLAMP(7, 23); \
+	CLAMP_4(0); \
+	CLAMP_4(4); \
 	LAST_PIXEL; \
 	FSTPQ (F3, F7), (R26); \
 	SUB  R25, R26; \
@@ -150,10 +159,7 @@
 	FADD_4S(7, 1, 1); \
 	FADD_4S(7, 2, 2); \
 	FADD_4S(7, 3, 3); \
-	CLAMP(0, 16); \
-	CLAMP(1, 17); \
-	CLAMP(2, 18); \
-	CLAMP(3, 19); \
+	CLAMP_4(0); \
 	LAST_PIXEL; \
 	move F3, (R26); \
 	SUB  R25, R26; \
