@@ -79,12 +79,23 @@ func adamFront(l Level, c *[8]float32, p, g, m, v []float32) int {
 	return n
 }
 
-func maskFront(l Level, dy, y []float32, lo, hi float32) int {
+func rangeBitsFront(l Level, bits []byte, y []float32, lo, hi float32) int {
+	n := len(y) &^ 7
+	if l == Generic || n == 0 {
+		return 0
+	}
+	_ = bits[n/8-1]
+	arm64.RangeBitsNEON(unsafe.Pointer(&bits[0]), pointer(y), uintptr(n), lo, hi)
+	return n
+}
+
+func keepBitsFront(l Level, dy []float32, bits []byte) int {
 	n := len(dy) &^ 7
 	if l == Generic || n == 0 {
 		return 0
 	}
-	arm64.MaskRangeNEON(pointer(dy), pointer(y), uintptr(n), lo, hi)
+	_ = bits[n/8-1]
+	arm64.KeepBitsNEON(pointer(dy), unsafe.Pointer(&bits[0]), uintptr(n))
 	return n
 }
 

@@ -4,11 +4,16 @@ package arm64
 
 import "unsafe"
 
-// MaskRangeNEON clears the n elements of dy where y is not between lo and hi. N is a
-// multiple of 8, as in all of these, which equal the loops of train.go.
+// RangeBitsNEON sets the n bits that say where y is between lo and hi. N is a multiple
+// of 8, as in all of these, which equal the loops of train.go.
 //
 //go:noescape
-func MaskRangeNEON(dy, y unsafe.Pointer, n uintptr, lo, hi float32)
+func RangeBitsNEON(bits, y unsafe.Pointer, n uintptr, lo, hi float32)
+
+// KeepBitsNEON clears the n elements of dy whose bit is not set.
+//
+//go:noescape
+func KeepBitsNEON(dy, bits unsafe.Pointer, n uintptr)
 
 // SGDStepNEON is a step of gradient descent; v may be nil.
 //

@@ -16,30 +16,65 @@
 	op(m, n, d); \
 	op(m, n+1, d+1)
 
-// func MaskRangeNEON(dy, y unsafe.Pointer, n uintptr, lo, hi float32)
-TEXT ·MaskRangeNEON(SB), NOSPLIT, $0-32
-	MOVD dy+0(FP), R0
+DATA lane<>+0(SB)/8, $0x0000000200000001
+DATA lane<>+8(SB)/8, $0x0000000800000004
+DATA lane<>+16(SB)/8, $0x0000002000000010
+DATA lane<>+24(SB)/8, $0x0000008000000040
+GLOBL lane<>(SB), RODATA|NOPTR, $32
+
+// func RangeBitsNEON(bits, y unsafe.Pointer, n uintptr, lo, hi float32)
+TEXT ·RangeBitsNEON(SB), NOSPLIT, $0-32
+	MOVD bits+0(FP), R0
 	MOVD y+8(FP), R1
 	MOVD n+16(FP), R2
 	FMOVS lo+24(FP), F16
 	FMOVS hi+28(FP), F17
 	VDUP V16.S[0], V16.S4
 	VDUP V17.S[0], V17.S4
+	MOVD $lane<>(SB), R3
+	VLD1 (R3), [V18.B16, V19.B16]
 
-mask:
+bits:
 	FMOVQ (R1), F2
 	FMOVQ 16(R1), F3
-	FMOVQ (R0), F0
-	FMOVQ 16(R0), F1
 	ADD  $32, R1
 	SUBS $8, R2
 	BOTH_M(FCMGT_4S, 16, 2, 4)         // y > lo, false for NaN
 	FCMGT_4S(2, 17, 6)                 // y < hi
 	FCMGT_4S(3, 17, 7)
-	BOTH(AND_16B, 4, 0, 0)
-	BOTH(AND_16B, 6, 0, 0)
+	VAND V6.B16, V4.B16, V4.B16
+	VAND V7.B16, V5.B16, V5.B16
+	VAND V18.B16, V4.B16, V4.B16
+	VAND V19.B16, V5.B16, V5.B16
+	VORR V4.B16, V5.B16, V4.B16
+	VADDV V4.S4, V4
+	VMOV V4.S[0], R4
+	MOVB.P R4, 1(R0)
+	BNE  bits
+	RET
+
+// func KeepBitsNEON(dy, bits unsafe.Pointer, n uintptr)
+TEXT ·KeepBitsNEON(SB), NOSPLIT, $0-24
+	MOVD dy+0(FP), R0
+	MOVD bits+8(FP), R1
+	MOVD n+16(FP), R2
+	MOVD $lane<>(SB), R3
+	VLD1 (R3), [V18.B16, V19.B16]
+
+keep:
+	MOVBU.P 1(R1), R4
+	VDUP R4, V2.S4
+	FMOVQ (R0), F0
+	FMOVQ 16(R0), F1
+	SUBS $8, R2
+	VAND V18.B16, V2.B16, V4.B16
+	VAND V19.B16, V2.B16, V5.B16
+	VCMEQ V18.S4, V4.S4, V4.S4
+	VCMEQ V19.S4, V5.S4, V5.S4
+	VAND V4.B16, V0.B16, V0.B16
+	VAND V5.B16, V1.B16, V1.B16
 	VST1.P [V0.B16, V1.B16], 32(R0)
-	BNE  mask
+	BNE  keep
 	RET
 
 // func SGDStepNEON(p, d, v unsafe.Pointer, n uintptr, lr, momentum, decay float32)
