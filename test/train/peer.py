@@ -2,6 +2,7 @@
 
     python3 peer.py init DIR DATA       initial weights of the networks, and the trained base, to DIR
     python3 peer.py parity DIR DATA     trains every case of DIR/cases.json in whet's batch order
+    python3 peer.py cells DIR DATA SEEDS true|false   data and cells of the domain shift, to DIR
     python3 peer.py tables DIR DATA SEEDS true|false  domain shift and class growth; its data and results to DIR
     python3 peer.py speed NAME/BATCH …  seconds of a training step, on one core
 
@@ -150,9 +151,8 @@ def first_layers(net):
     return net[:3], net[:8]
 
 
-def tuned(net, tail, x, y, xt, yt, lr, epochs, seed):
-    """Accuracy in percent after SGD with momentum 0.9 and batch 32 on the tail."""
-    torch.manual_seed(seed)
+def tuned(net, tail, x, y, xt, yt, lr, order):
+    """Accuracy in percent after SGD with momentum 0.9 and batch 32 on the tail; order is [epochs][samples]."""
     for m in net:
         m.requires_grad_(False)
     low, high = first_layers(net)
@@ -171,8 +171,8 @@ def tuned(net, tail, x, y, xt, yt, lr, epochs, seed):
         net[3].bias.requires_grad_(True)
     opt = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr, momentum=0.9)
     loss = nn.CrossEntropyLoss()
-    for _ in range(epochs):
-        for k in torch.randperm(len(x)).split(32):
+    for epoch in order:
+        for k in epoch.split(32):
             opt.zero_grad()
             loss(rest(x[k]), y[k]).backward()
             opt.step()
@@ -188,19 +188,18 @@ SHIFT_LR = {
 }
 
 
-def shifts(dir, data, seeds, sizes):
-    """Domain shift: the rows of one cell are accuracies by seed."""
+def cells(dir, data, seeds, quick):
+    """The data of the domain shift, and what is to be trained on it."""
     x, y = fashion(data, "train")
     xt, yt = fashion(data, "t10k")
     some = np.random.RandomState(7).permutation(10000)[:4000]
     rows = []
     for kind in ("noise", "invert", "rot90"):
-        xs, xts = shifted(x, kind), shifted(xt, kind)[some]
-        yts = torch.from_numpy(yt[some])
-        xts.tofile(f"{dir}/{kind}.test.x")
+        xs = shifted(x, kind)
+        shifted(xt, kind)[some].tofile(f"{dir}/{kind}.test.x")
         yt[some].astype("<i4").tofile(f"{dir}/{kind}.test.y")
-        for seed in range(seeds):
-            for at, k in enumerate(sizes):
+        for seed in range(min(3, int(seeds))):
+            for at, k in enumerate((10,) if quick == "true" else (10, 50, 200)):
                 rng = np.random.RandomState(seed)
                 few = np.concatenate([rng.permutation(np.flatnonzero(y == c))[:k] for c in range(10)])
                 name = f"{kind}.{k}.{seed}"
@@ -208,14 +207,26 @@ def shifts(dir, data, seeds, sizes):
                 y[few].astype("<i4").tofile(f"{dir}/{name}.y")
                 for tail in ("head", "bias", "conv"):
                     rates = SHIFT_LR[kind, tail]
-                    if at == len(rates):
-                        continue
-                    net = convnet()
-                    net.load_state_dict(torch.load(f"{dir}/base10.pt"))
-                    net.eval()
-                    epochs = max(6, min(30, 2000 // k))
-                    a = tuned(net, tail, xs[few], torch.from_numpy(y[few]), xts, yts, rates[at], epochs, seed)
-                    rows.append({"shift": kind, "tail": tail, "k": k, "seed": seed, "data": name, "lr": rates[at], "epochs": epochs, "accuracy": a})
+                    if at < len(rates):
+                        rows.append({"shift": kind, "tail": tail, "k": k, "seed": seed, "data": name, "lr": rates[at],
+                                     "epochs": max(6, min(30, 2000 // k))})
+    json.dump(rows, open(f"{dir}/cells.json", "w"))
+
+
+def shifts(dir):
+    """Trains what cells has asked for, in whet's order."""
+    rows = json.load(open(f"{dir}/cells.json"))
+
+    def read(name):
+        y = np.fromfile(f"{dir}/{name}.y", "<i4").astype(np.int64)
+        return np.fromfile(f"{dir}/{name}.x", np.uint8).reshape(-1, 1, 28, 28), torch.from_numpy(y)
+
+    for row in rows:
+        net = convnet()
+        net.load_state_dict(torch.load(f"{dir}/base10.pt"))
+        net.eval()
+        order = np.fromfile(f"{dir}/{row['data']}.{row['tail']}.order", "<i4").astype(np.int64).reshape(row["epochs"], -1)
+        row["accuracy"] = tuned(net, row["tail"], *read(row["data"]), *read(row["shift"] + ".test"), row["lr"], torch.from_numpy(order))
     return rows
 
 
@@ -252,8 +263,8 @@ def growth(dir, data, seeds, sizes):
         for k in sizes:
             means = torch.stack([fs[c, :50 if c < 8 else k].mean(0) for c in range(10)])
             row("nearest class mean", k, 50, unit(ft) @ unit(means).T)
-            fresh = unit(means[8:]) * w8.norm(dim=1).mean()
-            row("imprint", k, 0, ft @ torch.cat([w8, fresh]).T + torch.cat([b8, b8.mean().expand(2)]))
+            fresh = unit(means[8:] - means[:8].mean(0)) * w8.norm(dim=1).mean()
+            row("imprint", k, 50, ft @ torch.cat([w8, fresh]).T + torch.cat([b8, b8.mean().expand(2)]))
             for kept in (5, 20, 50):
                 torch.manual_seed(seed)
                 head = nn.Linear(1600, 10)
@@ -276,7 +287,7 @@ def growth(dir, data, seeds, sizes):
 
 def tables(dir, data, seeds, quick):
     n, q = int(seeds), quick == "true"
-    result = {"shift": shifts(dir, data, min(3, n), (10,) if q else (10, 50, 200)), "growth": growth(dir, data, n, (20,) if q else (5, 20, 100))}
+    result = {"shift": shifts(dir), "growth": growth(dir, data, n, (20,) if q else (5, 20, 100))}
     json.dump(result, open(f"{dir}/tables.json", "w"))
 
 
@@ -341,4 +352,4 @@ if __name__ == "__main__":
     if what == "speed":
         speed(sys.argv[2:])
     else:
-        {"init": init, "parity": parity, "tables": tables}[what](*sys.argv[2:])
+        {"init": init, "parity": parity, "cells": cells, "tables": tables}[what](*sys.argv[2:])

@@ -23,23 +23,14 @@ const behind = 0.5
 // the biases, or the last convolution and the head, from 10, 50 and 200 images a class; the
 // convolution as floats and requantized) and class growth (two classes more from 5, 20 and
 // 100 images, with 5, 20 and 50 features kept of each old one). whet's frozen part is int8,
-// PyTorch is float throughout.
+// PyTorch is float throughout. In the domain shift PyTorch repeats whet's order of samples;
+// growth draws its samples as each side does.
 func tables(ctx context.Context, c *config) ([]check, error) {
-	for _, args := range [][]string{{"init", c.work, c.data}, {"tables", c.work, c.data, fmt.Sprint(c.seeds), fmt.Sprint(c.quick)}} {
+	seeds, quick := fmt.Sprint(c.seeds), fmt.Sprint(c.quick)
+	for _, args := range [][]string{{"init", c.work, c.data}, {"cells", c.work, c.data, seeds, quick}} {
 		if _, err := c.run(ctx, args...); err != nil {
 			return nil, err
 		}
-	}
-	b, err := os.ReadFile(filepath.Join(c.work, "tables.json"))
-	if err != nil {
-		return nil, err
-	}
-	var peer struct {
-		Shift  []*shiftRow
-		Growth []*growthRow
-	}
-	if err := json.Unmarshal(b, &peer); err != nil {
-		return nil, err
 	}
 	train, err := load(c.data, "train")
 	if err != nil {
@@ -49,15 +40,39 @@ func tables(ctx context.Context, c *config) ([]check, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := shiftTable(ctx, c, train, peer.Shift)
+	var cells []*shiftRow
+	if err := c.read("cells.json", &cells); err != nil {
+		return nil, err
+	}
+	shift, err := shiftTable(ctx, c, train, cells)
 	if err != nil {
 		return nil, fmt.Errorf("domain shift: %w", err)
 	}
+	if _, err := c.run(ctx, "tables", c.work, c.data, seeds, quick); err != nil {
+		return nil, err
+	}
+	var peer struct {
+		Shift  []*shiftRow
+		Growth []*growthRow
+	}
+	if err := c.read("tables.json", &peer); err != nil {
+		return nil, err
+	}
+	list := shift.against(peer.Shift).checks("domain shift: percent right of 4,000 images")
 	more, err := growthTable(ctx, c, train, test, peer.Growth)
 	if err != nil {
 		return nil, fmt.Errorf("class growth: %w", err)
 	}
 	return append(list, more...), nil
+}
+
+// read reads a file of JSON from the exchange.
+func (c *config) read(name string, v any) error {
+	b, err := os.ReadFile(filepath.Join(c.work, name))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, v)
 }
 
 // integerNet is the trained network of so many classes, quantized on 512 images.
@@ -140,7 +155,16 @@ type shiftRow struct {
 	Accuracy          float64
 }
 
-func shiftTable(ctx context.Context, c *config, train *images, rows []*shiftRow) ([]check, error) {
+// cell is the row's name in the table.
+func (r *shiftRow) cell(form string) string {
+	return fmt.Sprintf("%s, %s%s, k = %d", r.Shift, r.Tail, form, r.K)
+}
+
+// The forms of a tail: as it was trained, and as the model's integers again.
+var shiftForms = []string{"", ", requantized"}
+
+// shiftTable trains the cells and writes down the order of their samples.
+func shiftTable(ctx context.Context, c *config, train *images, rows []*shiftRow) (*table, error) {
 	base, err := integerNet(ctx, c, train, 10)
 	if err != nil {
 		return nil, err
@@ -155,26 +179,36 @@ func shiftTable(ctx context.Context, c *config, train *images, rows []*shiftRow)
 		if err != nil {
 			return nil, err
 		}
-		forms := map[string]ondevice.Form{"": ondevice.Floats}
-		if row.Tail != "head" {
-			forms[", requantized"] = ondevice.Integers
-		}
-		for name, form := range forms {
+		for i, form := range shiftForms {
+			if row.Tail == "head" && form != "" {
+				continue
+			}
+			var order []byte
 			tuned, err := tuneOrKeep(ctx, base, samplesOf(base, few), ondevice.Options{
 				Tail: map[string]ondevice.Tail{"head": ondevice.Head, "bias": ondevice.Bias, "conv": ondevice.Last(2)}[row.Tail],
-				LR:   row.LR, Schedule: ondevice.Constant, Epochs: row.Epochs, Val: -1, Seed: uint64(row.Seed), Form: form, Classes: digits(),
+				LR:   row.LR, Schedule: ondevice.Constant, Epochs: row.Epochs, Val: -1, Seed: uint64(row.Seed), Classes: digits(),
+				Form: []ondevice.Form{ondevice.Floats, ondevice.Integers}[i],
+				OnStep: func(s ondevice.Step) error {
+					for _, k := range s.Samples {
+						order = binary.LittleEndian.AppendUint32(order, uint32(k))
+					}
+					return nil
+				},
 			})
 			if err != nil {
+				return nil, err
+			}
+			if err := os.WriteFile(filepath.Join(c.work, row.Data+"."+row.Tail+".order"), order, 0o644); err != nil {
 				return nil, err
 			}
 			a, err := accuracy(ctx, tuned, inputsOf(tuned, test), func(i int) int { return test.label[i] })
 			if err != nil {
 				return nil, err
 			}
-			t.add(fmt.Sprintf("%s, %s%s, k = %d", row.Shift, row.Tail, name, row.K), 100*a, row.Accuracy)
+			t.add(row.cell(form), 100*a)
 		}
 	}
-	return t.checks("domain shift: percent right of 4,000 images"), nil
+	return t, nil
 }
 
 // A growthRow is one run of PyTorch's.
@@ -242,9 +276,13 @@ func growthTable(ctx context.Context, c *config, train, test *images, rows []*gr
 		}
 		o8, n2, a := headAccuracy(delta, features, test)
 		name := fmt.Sprintf("%s, k = %d, %d kept", row.Method, row.K, row.Kept)
-		all.add(name, a, row.All)
-		old.add(name, o8, row.Old)
-		fresh.add(name, n2, row.New)
+		for _, cell := range []struct {
+			t          *table
+			ours, peer float64
+		}{{all, a, row.All}, {old, o8, row.Old}, {fresh, n2, row.New}} {
+			cell.t.add(name, cell.ours)
+			cell.t.peer[name] = append(cell.t.peer[name], cell.peer)
+		}
 	}
 	old.print("class growth: percent right of the old classes' 8,000 images")
 	fresh.print("class growth: percent right of the new classes' 2,000 images")
@@ -305,11 +343,21 @@ type table struct {
 
 func newTable() *table { return &table{ours: map[string][]float64{}, peer: map[string][]float64{}} }
 
-func (t *table) add(name string, ours, peer float64) {
+func (t *table) add(name string, ours float64) {
 	if t.ours[name] == nil {
 		t.names = append(t.names, name)
 	}
-	t.ours[name], t.peer[name] = append(t.ours[name], ours), append(t.peer[name], peer)
+	t.ours[name] = append(t.ours[name], ours)
+}
+
+// against adds PyTorch's rows, of which each stands beside all forms of whet's.
+func (t *table) against(rows []*shiftRow) *table {
+	for _, r := range rows {
+		for _, form := range shiftForms {
+			t.peer[r.cell(form)] = append(t.peer[r.cell(form)], r.Accuracy)
+		}
+	}
+	return t
 }
 
 func (t *table) print(title string) {
