@@ -75,7 +75,8 @@ func (p *Conv16Params) narrow() bool {
 // magnitude is Σ|w|.
 func magnitude(w []int8) (sum int) {
 	for _, v := range w {
-		sum += max(int(v), -int(v))
+		s := int(v) >> 7
+		sum += (int(v) ^ s) - s
 	}
 	return sum
 }

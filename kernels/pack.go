@@ -83,6 +83,15 @@ func packColumn[T int8 | int16](p *convPlan, body []T, w []int8, n int) {
 				*(*[4]int8)(narrow[at:]) = [4]int8(tap)
 			}
 		}
+		if kr == 2 && narrow != nil {
+			for ; len(tap) >= 8; tap, at = tap[8:], at+8*nr {
+				to := narrow[at:][:6*nr+2]
+				*(*[2]int8)(to) = [2]int8(tap)
+				*(*[2]int8)(to[2*nr:]) = [2]int8(tap[2:])
+				*(*[2]int8)(to[4*nr:]) = [2]int8(tap[4:])
+				*(*[2]int8)(to[6*nr:]) = [2]int8(tap[6:])
+			}
+		}
 		for len(tap) >= kr {
 			for j, v := range tap[:kr] {
 				body[at+j] = T(v)

@@ -54,7 +54,8 @@ func (g *graph) fold() error {
 }
 
 // packs reports whether all that reads a value copies it into the layout of its own
-// kernel. A constant of that kind is computed when its reader is bound, and dropped: of
+// kernel. A constant of that kind is computed when its reader is bound, and dropped (of
+// weights in blocks not even that: see [value.stored]): of
 // weights that are stored in fewer bits the program holds one copy, not two.
 func (g *graph) packs(v *value) bool {
 	if v.typ != format.Float32 || slices.Contains(g.outputs, v) {

@@ -2,6 +2,7 @@
 
 #include "textflag.h"
 #include "args_amd64.h"
+#include "rows_avx512_amd64.h"
 
 // Float32 matrix product and indirect convolution, AVX-512, 12 rows x 32
 // columns (go doc Gemm12x32AVX512).
@@ -14,52 +15,6 @@
 //
 // There is a body for 12, 8, 4 and 1 rows, each for 32 and for 16 columns; a
 // tile takes the smallest that holds it.
-
-// TAP loads what ROW needs.
-#define TAP \
-	MOVQ a+0(FP), DX; \
-	MOVQ GEMM_KC(DX), CX; \
-	MOVQ GEMM_A(DX), AX; \
-	MOVQ GEMM_PAD(DX), BX; \
-	LEAQ (AX)(CX*4), AX; \
-	LEAQ (BX)(CX*4), BX; \
-	MOVQ off-8(SP), CX
-
-// COUNT starts DX.
-#define COUNT \
-	MOVQ a+0(FP), DX; \
-	MOVQ GEMM_KC(DX), DX; \
-	SHLQ $2, DX; \
-	NEGQ DX
-
-// NEXT goes on to the next tap; it leaves ZF set behind the last.
-#define NEXT \
-	ADDQ $48, off-8(SP); \
-	DECQ taps-16(SP)
-
-#define ROWS4 \
-	ROW(0, R8); \
-	ROW(1, R9); \
-	ROW(2, R10); \
-	ROW(3, R11)
-
-#define ROWS8 \
-	ROWS4; \
-	ROW(4, R12); \
-	ROW(5, R13); \
-	ROW(6, R14); \
-	ROW(7, R15)
-
-// The last pointers replace the registers that ROW reads.
-#define ROWS12 \
-	ROWS8; \
-	ROW(8, DI); \
-	ROW(9, DX); \
-	MOVQ DX, row9-24(SP); \
-	ROW(10, DX); \
-	ROW(11, CX); \
-	MOVQ DX, BX; \
-	MOVQ row9-24(SP), AX
 
 // FMA adds one k of one row to 32 or 16 columns.
 #define FMA32(row, c0, c1) \
@@ -149,9 +104,9 @@ narrow:
 	JMP  narrow1
 
 wide12:
-	TAP
+	TAP(4)
 	ROWS12
-	COUNT
+	COUNT(4)
 
 wide12k:
 	WEIGHTS32
@@ -174,9 +129,9 @@ wide12k:
 	JMP  finish
 
 wide8:
-	TAP
+	TAP(4)
 	ROWS8
-	COUNT
+	COUNT(4)
 
 wide8k:
 	WEIGHTS32
@@ -195,9 +150,9 @@ wide8k:
 	JMP  finish
 
 wide4:
-	TAP
+	TAP(4)
 	ROWS4
-	COUNT
+	COUNT(4)
 
 wide4k:
 	WEIGHTS32
@@ -212,9 +167,9 @@ wide4k:
 	JMP  finish
 
 wide1:
-	TAP
+	TAP(4)
 	ROW(0, R8)
-	COUNT
+	COUNT(4)
 
 wide1k:
 	WEIGHTS32
@@ -226,9 +181,9 @@ wide1k:
 	JMP  finish
 
 narrow12:
-	TAP
+	TAP(4)
 	ROWS12
-	COUNT
+	COUNT(4)
 
 narrow12k:
 	WEIGHTS16
@@ -251,9 +206,9 @@ narrow12k:
 	JMP  finish
 
 narrow8:
-	TAP
+	TAP(4)
 	ROWS8
-	COUNT
+	COUNT(4)
 
 narrow8k:
 	WEIGHTS16
@@ -272,9 +227,9 @@ narrow8k:
 	JMP  finish
 
 narrow4:
-	TAP
+	TAP(4)
 	ROWS4
-	COUNT
+	COUNT(4)
 
 narrow4k:
 	WEIGHTS16
@@ -289,9 +244,9 @@ narrow4k:
 	JMP  finish
 
 narrow1:
-	TAP
+	TAP(4)
 	ROW(0, R8)
-	COUNT
+	COUNT(4)
 
 narrow1k:
 	WEIGHTS16

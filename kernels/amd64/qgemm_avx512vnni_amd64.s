@@ -2,6 +2,7 @@
 
 #include "textflag.h"
 #include "args_amd64.h"
+#include "rows_avx512_amd64.h"
 #include "go_asm.h"
 
 // Int8 matrix product and indirect convolution, AVX-512 VNNI, 12 rows x 32
@@ -32,50 +33,6 @@ DATA order<>+40(SB)/8, $0x0000000e0000000a
 DATA order<>+48(SB)/8, $0x0000000700000003
 DATA order<>+56(SB)/8, $0x0000000f0000000b
 GLOBL order<>(SB), RODATA|NOPTR, $64
-
-// TAP loads what ROW needs.
-#define TAP \
-	MOVQ a+0(FP), DX; \
-	MOVQ off-8(SP), CX; \
-	MOVQ GEMM_A(DX), AX; \
-	MOVQ GEMM_PAD(DX), BX; \
-	ADDQ GEMM_KC(DX), AX; \
-	ADDQ GEMM_KC(DX), BX
-
-// COUNT starts DX.
-#define COUNT \
-	MOVQ a+0(FP), DX; \
-	MOVQ GEMM_KC(DX), DX; \
-	NEGQ DX
-
-// NEXT goes on to the next tap; it leaves ZF set behind the last.
-#define NEXT \
-	ADDQ $48, off-8(SP); \
-	DECQ taps-16(SP)
-
-#define ROWS4 \
-	ROW(0, R8); \
-	ROW(1, R9); \
-	ROW(2, R10); \
-	ROW(3, R11)
-
-#define ROWS8 \
-	ROWS4; \
-	ROW(4, R12); \
-	ROW(5, R13); \
-	ROW(6, R14); \
-	ROW(7, R15)
-
-// The last pointers replace the registers that ROW reads.
-#define ROWS12 \
-	ROWS8; \
-	ROW(8, DI); \
-	ROW(9, DX); \
-	MOVQ DX, row9-24(SP); \
-	ROW(10, DX); \
-	ROW(11, CX); \
-	MOVQ DX, BX; \
-	MOVQ row9-24(SP), AX
 
 // DOT adds four k of one row to 32 or 16 columns.
 #define DOT32(row, c0, c1) \
@@ -416,9 +373,9 @@ flat16k:
 	JMP  finish
 
 wide12:
-	TAP
+	TAP(1)
 	ROWS12
-	COUNT
+	COUNT(1)
 
 wide12k:
 	WEIGHTS32
@@ -441,9 +398,9 @@ wide12k:
 	JMP  finish
 
 wide8:
-	TAP
+	TAP(1)
 	ROWS8
-	COUNT
+	COUNT(1)
 
 wide8k:
 	WEIGHTS32
@@ -462,9 +419,9 @@ wide8k:
 	JMP  finish
 
 wide4:
-	TAP
+	TAP(1)
 	ROWS4
-	COUNT
+	COUNT(1)
 
 wide4k:
 	WEIGHTS32
@@ -488,9 +445,9 @@ wide1:
 	VPXORD Z7, Z7, Z7
 
 wide1tap:
-	TAP
+	TAP(1)
 	ROW(0, R8)
-	COUNT
+	COUNT(1)
 	ADDQ $12, DX
 	JGE   wide1tail
 
@@ -533,9 +490,9 @@ wide1next:
 	JMP    finish
 
 narrow12:
-	TAP
+	TAP(1)
 	ROWS12
-	COUNT
+	COUNT(1)
 
 narrow12k:
 	WEIGHTS16
@@ -558,9 +515,9 @@ narrow12k:
 	JMP  finish
 
 narrow8:
-	TAP
+	TAP(1)
 	ROWS8
-	COUNT
+	COUNT(1)
 
 narrow8k:
 	WEIGHTS16
@@ -579,9 +536,9 @@ narrow8k:
 	JMP  finish
 
 narrow4:
-	TAP
+	TAP(1)
 	ROWS4
-	COUNT
+	COUNT(1)
 
 narrow4k:
 	WEIGHTS16
@@ -596,9 +553,9 @@ narrow4k:
 	JMP  finish
 
 narrow1:
-	TAP
+	TAP(1)
 	ROW(0, R8)
-	COUNT
+	COUNT(1)
 
 narrow1k:
 	WEIGHTS16
