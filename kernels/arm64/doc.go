@@ -21,29 +21,41 @@
 // For speed, test/arm64/mca takes the inner loop of every kernel out of the built
 // program and gives it to llvm-mca; test/arm64/boards says what a model takes on a board.
 // Multiply-accumulates a cycle by these models, beside what the multiplier ports allow
-// (neoverse-n1 is the same core as the A76):
+// (neoverse-n1 is the same core as the A76; the A55 stands for the A53):
 //
-//	                            cortex-a72   neoverse-n1
-//	QGemm2x8c8NEON                8.0 of 8
-//	QGemm1x8c8NEON                7.1 of 8
-//	QGemm4x16c4Dotprod                        32.0 of 32
-//	QGemm1x16c4Dotprod                        30.0 of 32
-//	Gemm8x8NEON                   4.0 of 4      8.0 of 8
-//	Gemv32NEON                    3.9 of 4      7.7 of 8
-//	Outer4x8NEON                  4.0 of 4      7.9 of 8
-//	QDepthwiseColumnsNEON         3.3
-//	QDepthwiseColumnsDotprod                    6.9
-//	QDepthwise9NEON               2.5 of 4      2.7 of 4
-//	DepthwiseColumnsNEON          2.5 of 4      4.8 of 8
-//	DepthwiseNEON                 1.6 of 4      3.5 of 8
+//	                            cortex-a55   cortex-a72   neoverse-n1
+//	QGemm2x8c8NEON                3.2 of 8     8.0 of 8
+//	QGemm1x8c8NEON                2.8 of 8     7.1 of 8
+//	QGemm4x16c4Dotprod           10.9 of 16                32.0 of 32
+//	QGemm1x16c4Dotprod            3.9 of 16                30.0 of 32
+//	Q16Gemm4x8NEON                2.4 of 4     4.0 of 4      4.0 of 4
+//	Gemm8x8NEON                   4.4 of 8     4.0 of 4      8.0 of 8
+//	Gemv32NEON                    3.3 of 8     3.9 of 4      7.7 of 8
+//	BlockGemv32Int4NEON           0.9          1.1           1.5
+//	Outer4x8NEON                  3.6 of 8     4.0 of 4      7.9 of 8
+//	QDepthwiseColumnsNEON         1.2          3.3
+//	QDepthwiseColumnsDotprod      1.6                        6.9
+//	QDepthwise9NEON               1.2 of 4     2.4 of 4      2.7 of 4
+//	DepthwiseColumnsNEON          2.0 of 8     2.6 of 4      4.8 of 8
+//	DepthwiseNEON                 0.8 of 8     2.0 of 4      3.2 of 8
 //
 // The depthwise figures by columns and for nine taps include the ends of the sums: to
 // convert an int8 sum to a code costs as much as its nine products, and only one of the
-// N1's two pipes converts. DepthwiseNEON, for any taps, and the kernels of one row wait
-// for their own chains of additions.
+// N1's two pipes converts. Of weights of 4 bits most cycles go into making them floats;
+// such a product is for weights that come from memory. DepthwiseNEON, for any taps, and the
+// kernels of one row wait for their own chains of additions.
 //
-// The models of the cores that issue in order are of less use. That of the Cortex-A53
-// writes results in order, so that a load among multiplications waits for them: it gives
-// Gemm8x8NEON 1.6 of 4, and the loops that XNNPACK schedules for this core 0.6 to 1.2,
-// where the core itself was measured to reach 4.
+// # Cores that issue in order
+//
+// Loops are written for both kinds of cores at once: they load a step ahead of the
+// products, take turns between independent chains, and load vectors one by one where the
+// A55 takes longer for a pair. No loop has a second form by core type, for none was found
+// that wins: on the A53 XNNPACK multiplies int8 by lanes (SMLAL), which by the A55's model is 2.7
+// multiply-accumulates a cycle, QGemm2x8c8NEON 3.2.
+//
+// LLVM's own model of the A53 judges nothing: it writes results back in order whatever
+// makes them, so that a load among multiply-adds waits for them. It gives Gemm8x8NEON 1.6
+// of 4, and the loops that XNNPACK schedules for this core 0.6 to 1.2, where the core itself
+// was measured to reach 4. By the A55's model XNNPACK's published times of a Raspberry Pi 3
+// come out right within 23 % (test/arm64/boards).
 package arm64
