@@ -54,9 +54,9 @@ func (g *graph) fold() error {
 }
 
 // packs reports whether all that reads a value copies it into the layout of its own
-// kernel. A constant of that kind is computed when its reader is bound, and dropped (of
-// weights in blocks not even that: see [value.stored]): of
-// weights that are stored in fewer bits the program holds one copy, not two.
+// kernel. A constant of that kind is computed when its reader is bound, and dropped: of
+// weights that are stored in fewer bits the program holds one copy, not two. Those in
+// blocks the reader takes as they are, see [value.stored].
 func (g *graph) packs(v *value) bool {
 	if v.typ != format.Float32 || slices.Contains(g.outputs, v) {
 		return false
