@@ -41,8 +41,9 @@ func NewFFT(n int) *FFT {
 	return f
 }
 
-// unit returns exp(2πi k/n), from the Taylor series within an eighth of a turn.
-func unit(k, n int) complex128 {
+// unit returns exp(2πi part/whole), from the Taylor series within an eighth of a turn.
+func unit(part, whole int) complex128 {
+	k, n := int64(part), int64(whole) // multiples of 2**30 leave 32 bits
 	k = (k%n + n) % n
 	flip, swap, neg := false, false, false
 	if 2*k > n { // the lower half turn mirrors the upper

@@ -180,7 +180,7 @@ func dct(count, n int, lifter float64) [][]float64 {
 // sin is within 1e-9, which is what a factor of float32 features needs.
 func sin(x float64) float64 {
 	const steps = 1 << 30
-	return imag(unit(int(math.Round(x/(2*math.Pi)*steps))%steps, steps))
+	return imag(unit(int(int64(math.Round(x/(2*math.Pi)*steps))%steps), steps))
 }
 
 func (s *Spectrogram) bins() int {
