@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,20 +38,40 @@ func TestTritonClient(t *testing.T) {
 // and a torn one, and returns its HOST:PORT and a function that stops it and
 // returns its log.
 func serve(t *testing.T) (url string, stop func() string) {
+	base := demo.BaseFile()
+	return start(t, nil, map[string][]byte{"fashion": base, "torn": base[:len(base)/2]})
+}
+
+// serveOn runs whet serve under a command, with a model file (the demo's if
+// there is none) as "model", and returns its HOST:PORT.
+func serveOn(t *testing.T, command []string, file string) (url string) {
+	t.Helper()
+	m := demo.BaseFile()
+	if file != "" {
+		var err error
+		if m, err = os.ReadFile(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	url, _ = start(t, command, map[string][]byte{"model": m})
+	return url
+}
+
+func start(t *testing.T, command []string, models map[string][]byte) (url string, stop func() string) {
 	t.Helper()
 	dir := t.TempDir()
 	whet := filepath.Join(dir, "whet")
 	if out, err := exec.Command("go", "build", "-o", whet, "../../board/whet").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	base := demo.BaseFile()
-	for name, b := range map[string][]byte{"fashion": base, "torn": base[:len(base)/2]} {
+	for name, b := range models {
 		if err := os.WriteFile(filepath.Join(dir, name+".whet"), b, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var log strings.Builder
-	cmd := exec.Command(whet, "serve", "--models", dir, "--state", filepath.Join(dir, "state"), "--listen", "127.0.0.1:0", "--json")
+	command = append(slices.Clip(command), whet, "serve", "--models", dir, "--state", filepath.Join(dir, "state"), "--listen", "127.0.0.1:0", "--json")
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stderr = &log
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
