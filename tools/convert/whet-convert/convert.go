@@ -31,6 +31,7 @@ type options struct {
 	source                              sourceFlags
 	describe                            describeFlags
 	stream                              streamFlag
+	compare                             checkFlags
 }
 
 // check finds what is wrong with the flags alone, before any work.
@@ -119,6 +120,14 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.in, err)
 	}
+	bound := defaultTolerance
+	if quantization != nil || pruned != nil || o.quantize.scheme != "none" || o.quantize.train.given() {
+		bound = 0 // the loss is for the user to judge
+	}
+	checked, err := o.compare.run(ctx, m, bound)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.in, err)
+	}
 	say("writing %s", o.out)
 	if err := format.WriteFile(o.out, m); err != nil {
 		return nil, err
@@ -128,13 +137,13 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 	if err != nil {
 		return nil, err
 	}
-	r.Pruned, r.Stream = pruned, streamed
+	r.Pruned, r.Stream, r.Checked = pruned, streamed, checked
 	return r, nil
 }
 
 // load reads the source. A .whet model is one when its numbers are to change.
 func (o *options) load() (*format.Model, error) {
-	changed := o.quantize.scheme != "none" || o.quantize.train.given() || o.describe.given() || o.labels != "" || o.image != "" || o.stream.spec != ""
+	changed := o.quantize.scheme != "none" || o.quantize.train.given() || o.describe.given() || o.labels != "" || o.image != "" || o.stream.spec != "" || o.compare.file != ""
 	if !changed || !strings.EqualFold(filepath.Ext(o.in), ".whet") {
 		opts, err := o.source.options()
 		if err != nil {

@@ -84,6 +84,8 @@ type report struct {
 
 	Pruned []quant.Pruned `json:"pruned,omitempty"`
 	Stream *streamReport  `json:"stream,omitempty"`
+
+	Checked []difference `json:"check,omitempty"`
 }
 
 type tensor struct {
@@ -187,6 +189,7 @@ The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong
 	f.StringVar(&o.author, "author", "", "author for its card")
 	o.describe.register(f)
 	o.source.register(f)
+	o.compare.add(f)
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.BoolVar(&listOps, "list-ops", false, "print the operators and layers that can be converted, and stop")
 	f.BoolVar(&coverage, "coverage", false, "print all operators and layers with whether they can be converted, or why not, and stop")
@@ -244,6 +247,9 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 		return err
 	}
 	if err := r.Stream.print(w); err != nil {
+		return err
+	}
+	if err := printChecked(w, r.Checked); err != nil {
 		return err
 	}
 	if err := printPruned(w, r.Pruned); err != nil || r.Quantization == nil {
