@@ -1,6 +1,11 @@
 package ondevice
 
-import "github.com/whet-edge/whet/kernels"
+import (
+	"math"
+	"slices"
+
+	"github.com/whet-edge/whet/kernels"
+)
 
 // NearestMean describes [Options].Instant: what a head without training is.
 //
@@ -10,9 +15,9 @@ import "github.com/whet-edge/whet/kernels"
 // Mensink et al., "Distance-Based Image Classification", 2013). If some of the
 // model's classes have no samples, they keep their rows, and the others get
 // theirs imprinted (Qi, Brown and Lowe, "Low-Shot Learning with Imprinted
-// Weights", 2018): the same direction, with the mean bias of the rows that stay.
-// Either way a row is as long as those of the model are on average, so that
-// outputs keep their size.
+// Weights", 2018): the same direction, with the smallest bias that has four fifths of
+// the class's own samples win against the rows that stay. Either way a row is as long as
+// those of the model are on average, so that outputs keep their size.
 const NearestMean = "nearest class mean"
 
 // instant sets the head's rows from the mean features of the samples train.
@@ -31,15 +36,7 @@ func (t *trainer) instant(train []int32) {
 		}
 	}
 	length := p.head.meanLength()
-	var bias float32 // of the rows that stay
-	stay := 0
 	w, b := t.params[:p.weights], t.params[p.weights:]
-	for c, n := range count {
-		if n == 0 {
-			bias += b[c]
-			stay++
-		}
-	}
 	for c, n := range count {
 		if n == 0 {
 			continue
@@ -52,7 +49,35 @@ func (t *trainer) instant(train []int32) {
 		for k, v := range m {
 			w[c*dim+k] = float32(v * (length / norm))
 		}
-		b[c] = bias / float32(max(stay, 1))
+		b[c] = 0
+	}
+	if !slices.Contains(count, 0) {
+		return
+	}
+	score := func(c int) float32 {
+		s := b[c]
+		for k, v := range row {
+			s = kernels.FMA(w[c*dim+k], v, s)
+		}
+		return s
+	}
+	short := make([][]float32, classes) // by how much each sample of a class falls short of the rows that stay
+	for _, i := range train {
+		t.net.input(row, i)
+		best := float32(math.Inf(-1))
+		for c, n := range count {
+			if n == 0 {
+				best = max(best, score(c))
+			}
+		}
+		c := t.class[i]
+		short[c] = append(short[c], best-score(int(c)))
+	}
+	for c, s := range short {
+		if len(s) > 0 {
+			slices.Sort(s)
+			b[c] = s[len(s)*4/5]
+		}
 	}
 }
 
