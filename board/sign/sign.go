@@ -145,7 +145,7 @@ func (k Keys) Verify(file io.Reader, signature []byte, model string, least uint6
 func claim(comment string) (Claim, error) {
 	var c Claim
 	counted := false
-	for _, word := range strings.Fields(comment) {
+	for word := range strings.FieldsSeq(comment) {
 		what, value, _ := strings.Cut(word, ":")
 		switch what {
 		case "model":

@@ -150,3 +150,24 @@ func TestReadKeys(t *testing.T) {
 		t.Errorf("a missing file: %v", err)
 	}
 }
+
+// FuzzVerify gives arbitrary text for a signature: it is refused or claims what
+// was signed.
+func FuzzVerify(f *testing.F) {
+	pub, key, err := minisign.GenerateKey(rand.NewChaCha8([32]byte{1}))
+	if err != nil {
+		f.Fatal(err)
+	}
+	file := []byte("the bytes of a model")
+	sig, err := Sign(key, bytes.NewReader(file), Claim{"kws", 7})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(sig)
+	f.Add(sig[:len(sig)/2])
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if c, err := (Keys{pub}).Verify(bytes.NewReader(file), text, "kws", 0); err == nil && c != (Claim{"kws", 7}) {
+			t.Errorf("it claims %+v", c)
+		}
+	})
+}
