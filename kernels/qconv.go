@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"unsafe"
 )
@@ -218,7 +219,8 @@ func (c *QConv) RunAdd(dst, src, residual []int8, scratch []byte, t0, t1 int) {
 }
 
 // AddsResidual reports whether a convolution of the level gains by [QConvParams].Add.
-func AddsResidual(l Level) bool { return qgemmShape(l).adds }
+// Where no level does, that is a constant, which spares programs the code.
+func AddsResidual(l Level) bool { return runtime.GOARCH == "amd64" && qgemmShape(l).adds }
 
 // tileList lists the task's tiles of MR rows for a micro-kernel that goes through
 // them by itself.
