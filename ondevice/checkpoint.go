@@ -15,17 +15,17 @@ import (
 // is either the old or the new one. Two, because a disk may lose what it was told to
 // flush: a file whose checksum is wrong costs one checkpoint, not the job.
 //
-//	"WHETJOB1", u64 generation, plan[32], rows[32],
+//	"WHETJOB2", u64 generation, plan[32], rows[32],
 //	u32 phase, u32 stage, u32 epoch, u32 position, u32 steps, u32 diverged,
 //	4 x u64 generator at the epoch's begin, f64 loss sum, u32 samples seen,
 //	u32 best epoch, f64 best accuracy, f64 best loss,
-//	u32 parameters, u32 vectors, the vectors as f32 (weights, best weights, optimizer state),
+//	u32 vectors, {u32 length, f32s} of each (weights, best weights, optimizer state),
 //	u32 epochs, {f64 loss, f64 validation loss, f64 validation accuracy} of each,
 //	u32 judged samples, f64 their loss, u32 classes, the confusion matrix as u32,
 //	u32 CRC-32C of all before it
 //
 // with little-endian numbers.
-const jobMagic = "WHETJOB1"
+const jobMagic = "WHETJOB2"
 
 // ErrJob is wrapped by the errors about a job's file that cannot be continued.
 var ErrJob = errors.New("ondevice: job cannot be continued")
@@ -52,7 +52,7 @@ type checkpoint struct {
 	seen                   uint32
 	bestEpoch              uint32
 	bestAccuracy, bestLoss float64
-	vectors                [][]float32 // of one length
+	vectors                [][]float32
 	curve                  []Epoch
 	judged                 *Metrics // of the stages before; nil: none
 }
@@ -86,13 +86,9 @@ func (c *checkpoint) encode() []byte {
 	b = le.AppendUint32(b, c.bestEpoch)
 	b = le.AppendUint64(b, math.Float64bits(c.bestAccuracy))
 	b = le.AppendUint64(b, math.Float64bits(c.bestLoss))
-	params := 0
-	if len(c.vectors) > 0 {
-		params = len(c.vectors[0])
-	}
-	b = le.AppendUint32(b, uint32(params))
 	b = le.AppendUint32(b, uint32(len(c.vectors)))
 	for _, v := range c.vectors {
+		b = le.AppendUint32(b, uint32(len(v)))
 		b = append(b, floatBytes(v)...)
 	}
 	b = le.AppendUint32(b, uint32(len(c.curve)))
@@ -156,12 +152,12 @@ func decodeCheckpoint(b []byte) (*checkpoint, error) {
 	c.bestEpoch = r.u32()
 	c.bestAccuracy = r.f64()
 	c.bestLoss = r.f64()
-	params, vectors := int(r.u32()), int(r.u32())
-	if r.bad || vectors > 4 || params > len(r.b)/4 {
+	vectors := int(r.u32())
+	if r.bad || vectors > 4 {
 		return bad("makes no sense")
 	}
 	for range vectors {
-		v := make([]float32, params)
+		v := make([]float32, r.count(4))
 		for i := range v {
 			v[i] = math.Float32frombits(r.u32())
 		}

@@ -534,9 +534,10 @@ func (j *Job) tuned(t *trainer) ([]*format.Model, error) {
 	values := t.net.(*tailNet).values(params)
 	list := []*format.Model{withValues(start, values)}
 	if p.tail.rank > 0 {
-		list[0] = p.tail.beside(p.model, list[0])
+		list[0] = optional.beside(p.tail, p.model, list[0])
+		values = optional.merged(p.tail, start, values)
 	}
-	if whole := p.tail.integers(p.model, start, p.tail.merged(start, values)); whole != nil {
+	if whole := p.tail.integers(p.model, start, values); whole != nil {
 		m, err := p.head.withHead(whole, values[tensorW], values[tensorB], p.labels(), softmax)
 		if err != nil {
 			return nil, err

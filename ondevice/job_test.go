@@ -334,11 +334,12 @@ func TestResume(t *testing.T) {
 	m := testModel(t, labels...)
 	d := testSamples(12, 2, labels...)
 	for name, o := range map[string]Options{
-		"sgd":   {Epochs: 2, Batch: 8, Checkpoint: -1},
-		"adamw": {Epochs: 2, Batch: 8, Checkpoint: -1, Optimizer: AdamW},
-		"folds": {Epochs: 1, Batch: 8, Checkpoint: -1, Folds: 3},
-		"tail":  {Epochs: 2, Batch: 8, Checkpoint: -1, Tail: Last(2), Optimizer: AdamW},
-		"mixed": {Epochs: 2, Batch: 8, Checkpoint: -1, Mixup: 0.3, Dropout: 0.2},
+		"sgd":    {Epochs: 2, Batch: 8, Checkpoint: -1},
+		"adamw":  {Epochs: 2, Batch: 8, Checkpoint: -1, Optimizer: AdamW},
+		"8 bits": {Epochs: 2, Batch: 8, Checkpoint: -1, Optimizer: AdamW8},
+		"folds":  {Epochs: 1, Batch: 8, Checkpoint: -1, Folds: 3},
+		"tail":   {Epochs: 2, Batch: 8, Checkpoint: -1, Tail: Last(2), Optimizer: AdamW},
+		"mixed":  {Epochs: 2, Batch: 8, Checkpoint: -1, Mixup: 0.3, Dropout: 0.2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			whole := vfs.NewMem()

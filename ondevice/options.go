@@ -124,6 +124,8 @@ type Optimizer int
 const (
 	SGD Optimizer = iota // with Options.Momentum
 	AdamW
+	SGD8   // SGD whose state is a byte a parameter
+	AdamW8 // AdamW whose state is two bytes a parameter
 )
 
 func (o Optimizer) String() string {
@@ -132,6 +134,10 @@ func (o Optimizer) String() string {
 		return "sgd"
 	case AdamW:
 		return "adamw"
+	case SGD8:
+		return "sgd8"
+	case AdamW8:
+		return "adamw8"
 	}
 	return fmt.Sprintf("Optimizer(%d)", int(o))
 }
@@ -292,8 +298,8 @@ func (o Options) withDefaults() (Options, error) {
 		return bad("the loss custom and a LossFunc belong together")
 	case o.Loss != CrossEntropy && o.Smoothing != 0:
 		return bad("label smoothing is for cross-entropy")
-	case o.Optimizer != SGD && o.Optimizer != AdamW:
-		return bad("optimizer %v is not known; sgd and adamw are", o.Optimizer)
+	case o.Optimizer < SGD || o.Optimizer > AdamW8:
+		return bad("optimizer %v is not known; sgd, adamw, sgd8 and adamw8 are", o.Optimizer)
 	case o.Schedule < Linear || o.Schedule > Cosine:
 		return bad("schedule %v is not known; linear, constant and cosine are", o.Schedule)
 	case o.Form < Better || o.Form > Integers:
@@ -334,6 +340,9 @@ func (o Options) withDefaults() (Options, error) {
 		return bad("validation data and folds cannot be combined")
 	case o.Memory < 0:
 		return bad("memory budget of %d bytes", o.Memory)
+	}
+	if err := o.checkOptional(); err != nil {
+		return o, err
 	}
 	for c, w := range o.ClassWeights {
 		if !(w > 0 && w < 1e6) {

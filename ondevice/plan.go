@@ -338,8 +338,9 @@ func (p *TunePlan) countTail() error {
 // and a model that was opened without a mapping is. Extraction and training do not overlap: the frozen
 // part is released before the head is trained.
 func (p *TunePlan) account(weights, arena int64) {
-	states := map[Optimizer]int64{SGD: 1, AdamW: 2}[p.opt.Optimizer]
-	if p.opt.Optimizer == SGD && p.opt.Momentum == 0 {
+	// Bytes of a parameter's state; codes have four bytes of scale for 256 of them.
+	states := map[Optimizer]int64{SGD: 4, AdamW: 8, SGD8: 1, AdamW8: 2}[p.opt.Optimizer]
+	if p.opt.Optimizer != AdamW && p.opt.Optimizer != AdamW8 && p.opt.Momentum == 0 {
 		states = 0
 	}
 	params := int64(p.Params)
@@ -360,7 +361,7 @@ func (p *TunePlan) account(weights, arena int64) {
 		{"the cache of features and its file", 2 * features},
 	}
 	training := []Part{
-		{"weights, gradient, optimizer state and best weights of the head", params * 4 * (1 + 1 + states + 1)},
+		{"weights, gradient, optimizer state and best weights of the head", params*(4*(1+1+1)+states) + params/32},
 		{"the head as kernels hold it", 2 * 4 * (dim + 1) * ((classes + 31) / 32 * 32)},
 		{"a block of rows and of the gradient", 4 * (int64(p.Block)*(dim+classes) + int64(p.Panel)*(batch+classes) + 2*batch*classes)},
 		{"a checkpoint", p.checkpointBytes() * 2},

@@ -232,7 +232,7 @@ func (tl *tail) real(m *format.Model) (f *format.Model, names map[string]string,
 			}
 		}
 		if tl.rank > 0 && slices.Contains(tl.layers, n) {
-			nodes, tensors := tl.adapter(m, &node, draw)
+			nodes, tensors := optional.adapter(tl, m, &node, draw)
 			g.Nodes = append(g.Nodes, nodes...)
 			for _, t := range tensors {
 				add(t)

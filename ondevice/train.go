@@ -99,7 +99,7 @@ func newTrainer(p *TunePlan, s *samples, train []int32) (*trainer, error) {
 			return nil, err
 		}
 		if p.tail.share > 0 {
-			t.chooseChannels(n, train)
+			optional.channels(t, n, train)
 		}
 		n.bind(t.params, t.gradient)
 		t.net = n
@@ -139,8 +139,11 @@ func (p *TunePlan) newSampler(train []int32, s *samples) *sampler {
 
 // newOptimizer makes the plan's optimizer for all parameters.
 func (p *TunePlan) newOptimizer() grad.Optimizer {
-	if p.opt.Optimizer == AdamW {
+	switch p.opt.Optimizer {
+	case AdamW:
 		return grad.NewAdamW(p.Params, p.opt.WeightDecay)
+	case AdamW8, SGD8:
+		return optional.eightBit(&p.opt, p.Params)
 	}
 	return grad.NewSGD(p.Params, p.opt.Momentum, p.opt.WeightDecay)
 }
@@ -442,7 +445,7 @@ func (t *trainer) chooseLR(train []int32) float32 {
 		v, next = next, v
 	}
 	n := float64(len(idx))
-	if t.plan.opt.Optimizer == AdamW {
+	if o := t.plan.opt.Optimizer; o == AdamW || o == AdamW8 {
 		return float32(0.1 / (abs / n))
 	}
 	switch t.plan.opt.Loss {
@@ -471,7 +474,8 @@ func (t *trainer) save(c *checkpoint, best []float32) {
 // restore continues from a checkpoint.
 func (t *trainer) restore(c *checkpoint, best []float32) error {
 	vs := t.vectors(best)
-	if len(c.vectors) != len(vs) || len(c.vectors[0]) != len(t.params) || int(c.pos) >= len(t.sampler.order) {
+	alike := slices.EqualFunc(c.vectors, vs, func(a, b []float32) bool { return len(a) == len(b) })
+	if !alike || int(c.pos) >= len(t.sampler.order) {
 		return fmt.Errorf("%w: it holds another number of weights", ErrJob)
 	}
 	for i, v := range vs {

@@ -18,6 +18,7 @@ import (
 	"github.com/whet-edge/whet/ondevice"
 	"github.com/whet-edge/whet/ondevice/augment"
 	_ "github.com/whet-edge/whet/ondevice/grad/more" // any tail trains
+	_ "github.com/whet-edge/whet/ondevice/more"      // in every way
 	"github.com/whet-edge/whet/runtime/pre"
 )
 
@@ -103,7 +104,7 @@ TUNED.whetd.job.features is a cache and may be deleted.`,
 	fl.StringVar(&f.lr, "lr", "auto", "learning rate")
 	fl.IntVar(&f.epochs, "epochs", 0, "passes over the data (default: as many as make 600 steps, but at least 10)")
 	fl.StringVar(&f.schedule, "schedule", "linear", "how the learning rate falls: linear, cosine or constant (not at all)")
-	fl.StringVar(&f.optimizer, "optimizer", "sgd", "sgd (with momentum 0.9) or adamw")
+	fl.StringVar(&f.optimizer, "optimizer", "sgd", "sgd (with momentum 0.9), adamw, or with a state of 8 bits: sgd8, adamw8")
 	fl.IntVar(&f.batch, "batch", 0, "samples a step (default: 32)")
 	fl.Float32Var(&f.decay, "weight-decay", 0, "of the weights (L2)")
 	fl.Float32Var(&f.l1, "l1", 0, "what the weights' magnitudes add to the loss")
@@ -163,8 +164,12 @@ func (f *tuneFlags) options() (ondevice.Options, error) {
 		o.Optimizer = ondevice.SGD
 	case "adamw":
 		o.Optimizer = ondevice.AdamW
+	case "sgd8":
+		o.Optimizer = ondevice.SGD8
+	case "adamw8":
+		o.Optimizer = ondevice.AdamW8
 	default:
-		return o, usagef("--optimizer %s is unknown; sgd and adamw are known", f.optimizer)
+		return o, usagef("--optimizer %s is unknown; sgd, adamw, sgd8 and adamw8 are known", f.optimizer)
 	}
 	switch {
 	case f.batch < 0 || f.batch > 1<<16:

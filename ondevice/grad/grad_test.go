@@ -264,6 +264,8 @@ func TestOptimizerResume(t *testing.T) {
 	for name, fresh := range map[string]func() grad.Optimizer{
 		"momentum": func() grad.Optimizer { return grad.NewSGD(n, 0.9, 0.01) },
 		"adamw":    func() grad.Optimizer { return grad.NewAdamW(n, 0.01) },
+		"sgd8":     func() grad.Optimizer { return grad.NewSGD8(n, 0.9, 0.01) },
+		"adamw8":   func() grad.Optimizer { return grad.NewAdamW8(n, 0.01) },
 	} {
 		r := rand.New(rand.NewPCG(9, 10))
 		a, p := fresh(), randoms[float32](r, n)
@@ -281,6 +283,47 @@ func TestOptimizerResume(t *testing.T) {
 			b.Step(q, g, 0.1, n)
 		}
 		same(t, name, q, p)
+	}
+}
+
+// States of 8 bits lead where those of 32 bits lead: to the minimum of a quadratic whose
+// slopes lie orders of magnitude apart, over blocks and a rest.
+func TestBlockwise(t *testing.T) {
+	const n, steps = 600, 400
+	for name, pair := range map[string][2]grad.Optimizer{
+		"sgd":   {grad.NewSGD(n, 0.9, 0), grad.NewSGD8(n, 0.9, 0)},
+		"adamw": {grad.NewAdamW(n, 0), grad.NewAdamW8(n, 0)},
+	} {
+		var end [2]float64
+		for k, opt := range pair {
+			p, g := make([]float32, n), make([]float32, n)
+			for i := range p {
+				p[i] = float32(i%7) - 3
+			}
+			for s := range steps {
+				for i := range p {
+					g[i] = p[i] * float32(1+i%100) / 100
+				}
+				rate := float32(0.1)
+				if name == "adamw" {
+					rate = 0.05 * (1 - float32(s)/steps)
+				}
+				opt.Step(p, g, rate, n/2)
+			}
+			for i, v := range p {
+				end[k] += float64(v*v) * float64(1+i%100) / 100
+			}
+		}
+		if !(end[1] < 1) || end[1] > 10*end[0]+0.1 {
+			t.Errorf("%s: the loss ends at %v with 8 bits and at %v with 32", name, end[1], end[0])
+		}
+		var bytes int
+		for _, v := range pair[1].State() {
+			bytes += 4 * len(v)
+		}
+		if most := len(pair[1].State()) * (n + 3 + 4*3); bytes > most {
+			t.Errorf("%s: a state of %d bytes, at most %d are wanted", name, bytes, most)
+		}
 	}
 }
 

@@ -3,14 +3,15 @@ package grad
 import "github.com/whet-edge/whet/kernels"
 
 // An Optimizer updates parameters from their gradients. It works on one flat
-// vector of parameters and holds its state in vectors as long, which a
+// vector of parameters and holds its state in vectors, which a
 // checkpoint copies out and in with State and SetStep.
 type Optimizer interface {
 	// Step updates p from the gradient g with learning rate lr. The first
 	// decayed elements of p are subject to weight decay, the rest (biases) are
 	// not.
 	Step(p, g []float32, lr float32, decayed int)
-	// State returns the optimizer's own vectors, to be read or overwritten.
+	// State returns the optimizer's own vectors, to be read or overwritten as they are:
+	// their elements need not be numbers.
 	State() [][]float32
 	// Steps returns how many steps were taken; SetSteps says so after the
 	// vectors were restored.
@@ -43,9 +44,13 @@ func NewSGD(n int, momentum, decay float32) *SGD {
 // Step implements [Optimizer].
 func (s *SGD) Step(p, g []float32, lr float32, decayed int) {
 	s.steps++
+	s.apply(p, g, s.v, lr, decayed)
+}
+
+func (s *SGD) apply(p, g, velocity []float32, lr float32, decayed int) {
 	var v, rest []float32
-	if s.v != nil {
-		v, rest = s.v[:decayed], s.v[decayed:]
+	if velocity != nil {
+		v, rest = velocity[:decayed], velocity[decayed:len(p)]
 	}
 	l := kernels.Best().Elementwise()
 	kernels.SGDStep(l, p[:decayed], g[:decayed], v, lr, s.Momentum, s.Decay)
@@ -95,14 +100,18 @@ func NewAdamW(n int, decay float32) *AdamW {
 // Step implements [Optimizer].
 func (a *AdamW) Step(p, g []float32, lr float32, decayed int) {
 	a.advance()
+	a.apply(p, g, a.m, a.v, lr, decayed)
+}
+
+func (a *AdamW) apply(p, g, m, v []float32, lr float32, decayed int) {
 	k := kernels.AdamW{
 		Rate: float32(float64(lr) / (1 - a.pow1)), Corr: float32(kernels.Sqrt(1 - a.pow2)), Shrink: float32(lr * a.Decay),
 		Beta1: a.Beta1, Beta2: a.Beta2, Eps: a.Eps,
 	}
 	l := kernels.Best().Elementwise()
-	kernels.AdamWStep(l, k, p[:decayed], g[:decayed], a.m[:decayed], a.v[:decayed])
+	kernels.AdamWStep(l, k, p[:decayed], g[:decayed], m[:decayed], v[:decayed])
 	k.Shrink = 0
-	kernels.AdamWStep(l, k, p[decayed:], g[decayed:], a.m[decayed:], a.v[decayed:])
+	kernels.AdamWStep(l, k, p[decayed:], g[decayed:], m[decayed:], v[decayed:])
 }
 
 func (a *AdamW) advance() {
