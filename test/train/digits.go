@@ -22,6 +22,8 @@ import (
 // convolutions, the mean over what is left, and a dense layer.
 const digitFrames, digitBands = 49, 32
 
+const digitSteps = 600
+
 var digitLayers = []int{16, 32, 64} // channels
 
 // digitNet is the network, with weights drawn by He's rule ("Delving Deep into
@@ -317,8 +319,8 @@ func personalize(ctx context.Context, c *config, all *clips, base *format.Model,
 				return err
 			}
 		}
-		if p.options.Tail != ondevice.Head { // 200 steps
-			p.options.Epochs = max(1, 200*32/data.Len())
+		if !p.options.Instant { // as many as from scratch
+			p.options.Epochs = max(1, digitSteps*32/data.Len())
 		}
 		tuned, err := tuneOrKeep(ctx, base, data, p.options)
 		if err != nil {
@@ -340,7 +342,7 @@ func personalize(ctx context.Context, c *config, all *clips, base *format.Model,
 	if err != nil {
 		return err
 	}
-	if scratch, err = trainDigits(ctx, own1, scratch, 600*32/own1.Len()); err != nil {
+	if scratch, err = trainDigits(ctx, own1, scratch, digitSteps*32/own1.Len()); err != nil {
 		return err
 	}
 	return judge("from scratch", scratch, theirs)
