@@ -267,7 +267,7 @@ func privacy(ctx context.Context, c *config) error {
 	}
 	c.check(fmt.Sprintf("epsilon of %d settings, apart from dp-accounting's", compared), worst, worst <= 0.01, "at most 0.01")
 
-	m, train, test, err := trained(ctx, c)
+	m, _, unseen, err := trained(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -280,8 +280,8 @@ func privacy(ctx context.Context, c *config) error {
 	if err != nil {
 		return err
 	}
-	all := negatives(test)
-	train, test = all.Subset(span(0, 5000)), all.Subset(span(5000, 10000))
+	all := negatives(unseen)
+	train, test := all.Subset(span(0, 5000)), all.Subset(span(5000, 10000))
 	train.Target, test.Target = nil, nil
 	report := func(name string, m *format.Model) error {
 		y, err := fit.Predict(ctx, m, test.X)
