@@ -77,9 +77,25 @@ func (p *Puller) findOCI(ctx context.Context, u *url.URL) (*Blob, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pull: %s: %w", u, err)
 	}
+	b, err := l.blob(base, token)
+	if err != nil {
+		return nil, fmt.Errorf("pull: %s: %w", u, err)
+	}
+	for i := range m.Layers {
+		if l := &m.Layers[i]; b.Name != "" && l.name() == b.Name+signatureMark {
+			if b.Signature, err = l.blob(base, token); err != nil {
+				return nil, fmt.Errorf("pull: %s: %w", u, err)
+			}
+		}
+	}
+	return b, nil
+}
+
+// blob is where a layer's bytes are.
+func (l *layer) blob(base *url.URL, token string) (*Blob, error) {
 	sum, ok := strings.CutPrefix(l.Digest, "sha256:")
 	if !ok || !isSHA256(sum) || l.Size <= 0 {
-		return nil, fmt.Errorf("pull: %s: digest %q and size %d of the layer cannot be used", u, l.Digest, l.Size)
+		return nil, fmt.Errorf("digest %q and size %d of a layer cannot be used", l.Digest, l.Size)
 	}
 	return &Blob{URL: base.JoinPath("blobs", l.Digest).String(), Token: token, SHA256: sum, Size: l.Size, Name: l.name()}, nil
 }

@@ -43,7 +43,12 @@ type Blob struct {
 	SHA256 string // in hex; "" if the address does not say it
 	Size   int64  // 0 if it is not known
 	Name   string // what the file is called there
+
+	Signature *Blob // of this one; nil if there is none to be found
 }
+
+// signatureMark is what is put behind a file's name to get its signature's.
+const signatureMark = ".minisig"
 
 const (
 	defaultLimit = 4 << 30
@@ -84,7 +89,32 @@ func (p *Puller) Find(ctx context.Context, reference string) (*Blob, error) {
 		u.Fragment = ""
 	}
 	b.URL = u.String()
+	u.Path += signatureMark
+	b.Signature = &Blob{URL: u.String(), Name: b.Name + signatureMark}
 	return b, nil
+}
+
+// Bytes returns a small blob, of at most limit bytes.
+func (p *Puller) Bytes(ctx context.Context, b *Blob, limit int64) ([]byte, error) {
+	resp, err := p.ask(ctx, b.URL, b.Token, 0, "")
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("pull: %s answers %s", b.URL, resp.Status)
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(text)) > limit {
+		return nil, fmt.Errorf("pull: %s has more than %d bytes", b.URL, limit)
+	}
+	if b.SHA256 != "" {
+		err = sameSHA256(text, b.SHA256)
+	}
+	return text, err
 }
 
 func loopback(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }
