@@ -100,7 +100,7 @@ func logMomentInt(sigma, q float64, alpha int) float64 {
 // trapezoidal rule, which for such a smooth peak is exact to rounding (Trefethen and
 // Weideman, 2014). The series of the paper do not converge for small α.
 func logMomentReal(sigma, q, alpha float64) float64 {
-	step, far := sigma/16, 14*sigma
+	step, far := sigma/8, 12*sigma
 	sum := math.Inf(-1)
 	for z := -far; z <= alpha+far; z += step {
 		ratio := logAdd(math.Log1p(-q), math.Log(q)+(2*z-1)/(2*sigma*sigma))
