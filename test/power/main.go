@@ -188,8 +188,10 @@ func cutOnce(config vm.Config, b *book.Book, work time.Duration) error {
 			case line == "ready":
 				off = time.After(work)
 			default:
-				if err := b.Note(line); err != nil {
-					broken, on = err, false
+				if broken = b.Note(line); broken != nil {
+					on = false
+				} else if book.Intent(line) {
+					_ = m.Send("") // a guest that is off needs no answer
 				}
 			}
 		case <-off:

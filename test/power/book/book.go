@@ -71,6 +71,13 @@ func New() *Book {
 	return &Book{samples: map[uint64]uint64{}, dropping: map[uint64]bool{}, gone: map[uint64]bool{}, versions: map[string]uint64{}, current: store.Base, wanted: store.Base}
 }
 
+// Intent reports whether a line says what is about to be done. The guest waits
+// until the host has it: it may be done on disk before a slow console has shown
+// the line.
+func Intent(line string) bool {
+	return strings.HasPrefix(line, "drop ") || strings.HasPrefix(line, "want ")
+}
+
 // Note enters a line of the guest.
 func (b *Book) Note(line string) error {
 	what, rest, _ := strings.Cut(line, " ")
@@ -80,11 +87,13 @@ func (b *Book) Note(line string) error {
 	switch what {
 	case "add":
 		if _, err = fmt.Sscan(rest, &id, &seed); err == nil {
-			if _, twice := b.samples[id]; twice || b.gone[id] {
+			if _, twice := b.samples[id]; twice {
 				return fmt.Errorf("sample %d was given twice", id)
 			}
-			b.samples[id] = seed
 			b.Added++
+			if !b.gone[id] { // another client may have deleted it before this one could tell
+				b.samples[id] = seed
+			}
 		}
 	case "drop":
 		if _, err = fmt.Sscan(rest, &id); err == nil {

@@ -41,17 +41,20 @@ func main() {
 // A host reads what was acknowledged.
 type host struct {
 	mu   sync.Mutex
-	step *bufio.Reader // set: after each line the host says when to go on
+	in   *bufio.Reader // where the host says that it has noted a line
+	step bool          // wait for that after every line
 }
+
+func newHost(step bool) *host { return &host{in: bufio.NewReader(os.Stdin), step: step} }
 
 func (h *host) tell(format string, args ...any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	fmt.Printf(format+"\n", args...)
-	if h.step == nil {
+	if !h.step && !book.Intent(format) {
 		return
 	}
-	if _, err := h.step.ReadString('\n'); err != nil {
+	if _, err := h.in.ReadString('\n'); err != nil {
 		os.Exit(1)
 	}
 }
@@ -71,12 +74,11 @@ func loadStore(step, unsafe bool) error {
 	if err != nil {
 		return err
 	}
-	h := &host{}
+	h := newHost(step)
 	seed := uint64(time.Now().UnixNano())
 	w := &work{host: h, store: s, rng: rand.New(rand.NewPCG(seed, 1))}
 	fmt.Println("ready")
 	if step {
-		h.step = bufio.NewReader(os.Stdin)
 		for i := 0; ; i++ {
 			do := w.teach
 			if i%8 == 7 {

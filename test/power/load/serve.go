@@ -34,7 +34,7 @@ func loadServe() error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- daemon.Wait() }()
-	c := &client{host: &host{}, http: http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: teachers + 1, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	c := &client{host: newHost(false), http: http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: teachers + 1, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}}
 	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
