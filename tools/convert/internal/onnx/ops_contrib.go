@@ -164,20 +164,78 @@ func matMulNBits(o *op) []*value {
 			o.fail("zero points %v %v", z.typ, z.shape)
 		}
 	}
-	w := make([]float32, 0, n*k)
+	w := make([]float32, 0, n*k) // codes less their zero points
 	for row := range n {
 		for i := range k {
-			at := i / block
-			w = append(w, (code(b.data, (row*blocks+at)*block+i%block)-zero(row, at))*scales[row*blocks+at])
+			w = append(w, code(b.data, (row*blocks+i/block)*block+i%block)-zero(row, i/block))
 		}
 	}
-	weights := o.floats(format.Shape{int(n), int(k)}, w...)
+	shape := format.Shape{int(n), int(k)}
+	weights := o.blocked(b.name, shape, w, scales, int(block))
+	if x := o.in[0]; weights != nil && x.typ() == format.Float32 && x.rank() > 0 && x.shape()[x.rank()-1] == int(k) {
+		s := x.shape()
+		t := o.emit("Gemm", format.Attrs{"transB": int64(1)}, format.Float32, nil, o.reshape(o.plain(x), format.Shape{s.Elems() / int(k), int(k)}), weights)
+		y := &value{t: o.reshape(t, append(slices.Clone(s[:len(s)-1]), int(n)))}
+		if o.has(5) {
+			y = o.add(y, o.in[5])
+		}
+		return result(y)
+	}
+	for i := range w {
+		w[i] *= scales[int64(i)/k*blocks+int64(i)%k/block]
+	}
+	weights = o.floats(shape, w...)
 	weights.name = b.name
 	y := o.matmul(o.in[0], o.turned(&value{t: weights}))
 	if o.has(5) {
 		y = o.add(y, o.in[5])
 	}
 	return result(y)
+}
+
+// blocked stores weights as codes of 4 bits, or of 8 where those are too few, in blocks
+// of the innermost dimension. It returns nil where they are no such codes.
+func (o *op) blocked(name string, shape format.Shape, w, scales []float32, block int) *tensor {
+	k := shape[1]
+	blocks := (k + block - 1) / block
+	scale := make([]float32, len(scales))
+	for i, s := range scales {
+		// A scale is positive; onnxruntime's are negative where the greatest weight is.
+		if scale[i] = float32(math.Abs(float64(s))); !(scale[i] <= math.MaxFloat32) {
+			return nil
+		}
+		if s == 0 {
+			scale[i] = 1
+		}
+	}
+	codes := make([]int8, len(w))
+	narrow := true
+	for i, v := range w {
+		switch s := scales[i/k*blocks+i%k/block]; {
+		case s < 0:
+			v = -v
+		case s == 0:
+			v = 0
+		}
+		if v < -128 || v > 127 || v != float32(int8(v)) {
+			return nil
+		}
+		codes[i] = int8(v)
+		narrow = narrow && v >= -8 && v <= 7
+	}
+	t := &tensor{name: name, typ: format.Int8, shape: shape, quant: &format.Quant{Scale: scale, Block: block}}
+	if narrow {
+		t.typ, t.data = format.Int4, make([]byte, (len(codes)+1)/2)
+		for i, c := range codes {
+			t.data[i/2] |= byte(c) & 15 << (i % 2 * 4)
+		}
+	} else {
+		for _, c := range codes {
+			t.data = append(t.data, byte(c))
+		}
+	}
+	o.spend(len(t.data))
+	return o.emit("DequantizeLinear", nil, format.Float32, nil, t)
 }
 
 // columns shapes a scale or zero point, of all or of each column.

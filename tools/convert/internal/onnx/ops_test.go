@@ -222,3 +222,28 @@ func TestEveryRow(t *testing.T) {
 		}
 	}
 }
+
+// TestMatMulNBits: weights of blocks stay codes; -scale and zero points want 8 bits.
+func TestMatMulNBits(t *testing.T) {
+	x := make([]float32, 16)
+	x[0], x[1], x[15] = 1, 2, 1
+	for _, c := range []struct {
+		scale float32
+		typ   format.DType
+		want  float32 // codes 0, 1 and 15 less 8, by scale
+	}{{0.5, format.Int4, 0.5 * (-8 + 2*-7 + 7)}, {-0.5, format.Int8, -0.5 * (-8 + 2*-7 + 7)}} {
+		g := graphOf{nodes: []msg{op1("MatMulNBits", s("x", "b", "s"), s("y"), attr("K", 16), attr("N", 1), attr("bits", 4), attr("block_size", 16)).str(7, "com.microsoft")},
+			stored: []msg{raw("b", 2, []byte{0x10, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0xf8}, 1, 1, 8), floatsOf("s", []float32{c.scale}, 1)},
+			in:     []msg{port("x", 1, 1, 16)}, out: []msg{port("y", 1, 1, 1)}}
+		m := convert(t, g.model(17), Options{})
+		if got := opsOf(m); got != "DequantizeLinear Gemm" {
+			t.Errorf("ops %s", got)
+		}
+		if w := m.Tensor(m.Main().Nodes[0].Inputs[0]); w.Type != c.typ || w.Quant.Block != 16 {
+			t.Errorf("weights of %v in blocks of %d", w.Type, w.Quant.Block)
+		}
+		if y := compute(t, m, x); !near(y, []float32{c.want}) {
+			t.Errorf("%v, want %v", y, c.want)
+		}
+	}
+}
