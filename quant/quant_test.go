@@ -10,6 +10,7 @@ import (
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/runtime"
+	_ "github.com/whet-edge/whet/runtime/more" // int16 and mixed types
 )
 
 func TestActivationHoldsZero(t *testing.T) {

@@ -117,10 +117,6 @@ func binderOf(op string) binder {
 		return bindDequantize
 	case "Requantize":
 		return bindRequantize
-	case "LSTM":
-		return bindLSTM
-	case "GRU", "RNN":
-		return bindGRU
 	case "StateRead", "StateWrite":
 		return bindState
 	}
@@ -186,7 +182,7 @@ func (n *node) bind(l kernels.Level) (*step, error) {
 	}
 	b := binderOf(n.op)
 	if b == nil {
-		return nil, n.errf("the kernel of this op is not in this program: import _ %q", "github.com/whet-edge/whet/runtime/more")
+		return nil, n.errf("the kernel of this op is not in this program: import _ %q", morePackage)
 	}
 	s, err := b(n, l)
 	if s == nil || err != nil {

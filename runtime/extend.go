@@ -7,6 +7,9 @@ import (
 	"github.com/whet-edge/whet/kernels"
 )
 
+// morePackage is what a program imports that wants them all.
+const morePackage = "github.com/whet-edge/whet/runtime/more"
+
 // extras are the binders of ops that few models have. Packages that hold such
 // kernels add theirs when they are imported, so that programs which do not import
 // them do not carry them; see package runtime/more.
@@ -15,8 +18,23 @@ var extras = map[string]binder{}
 // AddRare makes the ops known whose kernels are in this package, and which few models
 // have. Package runtime/more calls it.
 func AddRare() {
-	maps.Copy(extras, map[string]binder{"GridSample": bindGridSample, "If": bindIf, "Loop": bindLoop, "QLSTM": bindQLSTM, "SVDF": bindSVDF, "Trim": bindTrim})
+	maps.Copy(extras, map[string]binder{
+		"GRU": bindGRU, "GridSample": bindGridSample, "If": bindIf, "LSTM": bindLSTM, "Loop": bindLoop, "QLSTM": bindQLSTM, "RNN": bindGRU,
+		"SVDF": bindSVDF, "Trim": bindTrim,
+	})
+	rareConv = map[format.DType]convBinder{format.Float32: bindConvHybrid, format.Int16: bindConvS16}
+	rareBinary16 = bindBinary16
 }
+
+// A convBinder binds a convolution whose shape and bias have been found.
+type convBinder func(n *node, l kernels.Level, s kernels.ConvShape, bias *value) (*step, error)
+
+// rareConv are the products of int8 weights with activations of a type that is not
+// theirs, and rareBinary16 the sums and products of int16 codes.
+var (
+	rareConv     map[format.DType]convBinder
+	rareBinary16 func(n *node, l kernels.Level, s *step, op kernels.BinaryOp, c *kernels.Bcast)
+)
 
 // Extend makes the kernels for an op known, once, at the start of a program: bind
 // is called for every node of it when a model is compiled.

@@ -49,13 +49,10 @@ func bindBinary(n *node, l kernels.Level) (*step, error) {
 			q.Run(m.i8(y), m.i8(a), m.i8(b), from, to)
 		}
 	case a.typ == format.Int16 && quantized:
-		lo, hi := n.clampCodes(-32768, 32767)
-		q := kernels.NewQBinary16(op, c, a.params(), b.params(), y.params(), lo, hi)
-		q.Level = l
-		s.run = func(m *mem, _ []byte, t0, t1 int) {
-			from, to := span(t0, t1, count)
-			q.Run(m.i16(y), m.i16(a), m.i16(b), from, to)
+		if rareBinary16 == nil {
+			return nil, n.errf("the kernel for int16 codes is not in this program: import _ %q", morePackage)
 		}
+		rareBinary16(n, l, s, op, c)
 	case !n.clamp && (a.quant == nil || a.typ == format.Int32 || a.typ == format.Int64):
 		f := plainBinary(a.typ)
 		if f == nil {

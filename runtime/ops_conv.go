@@ -70,12 +70,14 @@ func bindProduct(n *node, l kernels.Level, s kernels.ConvShape) (*step, error) {
 	switch {
 	case x.typ == format.Float32 && w.typ == format.Float32:
 		st, err = bindConvF32(n, l, s, bias)
-	case x.typ == format.Float32 && w.typ == format.Int8 && w.quant != nil:
-		st, err = bindConvHybrid(n, l, s, bias)
 	case x.typ == format.Int8 && w.typ == format.Int8 && y.typ == format.Int8:
 		st, err = bindConvS8(n, l, s, bias)
-	case x.typ == format.Int16 && w.typ == format.Int8:
-		st, err = bindConvS16(n, l, s, bias)
+	case w.typ == format.Int8 && (x.typ == format.Int16 || x.typ == format.Float32 && w.quant != nil):
+		rare := rareConv[x.typ]
+		if rare == nil {
+			return nil, n.errf("the kernel for %v activations with int8 weights is not in this program: import _ %q", x.typ, morePackage)
+		}
+		st, err = rare(n, l, s, bias)
 	default:
 		return nil, n.errf("no kernel for input %v, weights %v, output %v", x.typ, w.typ, y.typ)
 	}

@@ -38,3 +38,16 @@ func bindConvS16(n *node, l kernels.Level, s kernels.ConvShape, bias *value) (*s
 	return &step{kernel: productKernel(l, s) + " 16x8", asm: kernels.Conv16Asm(l), weights: c.PackedBytes(), packed: true, tasks: c.Tasks(), scratch: c.Scratch(),
 		run: func(m *mem, scratch []byte, t0, t1 int) { c.Run(m.i16(y), m.i16(x), scratch, t0, t1) }}, nil
 }
+
+// bindBinary16 binds a sum or product of int16 codes.
+func bindBinary16(n *node, l kernels.Level, s *step, op kernels.BinaryOp, c *kernels.Bcast) {
+	a, b, y := n.in[0], n.in[1], n.out[0]
+	lo, hi := n.clampCodes(math.MinInt16, math.MaxInt16)
+	q := kernels.NewQBinary16(op, c, a.params(), b.params(), y.params(), lo, hi)
+	q.Level = l
+	count := y.shape.Elems()
+	s.run = func(m *mem, _ []byte, t0, t1 int) {
+		from, to := span(t0, t1, count)
+		q.Run(m.i16(y), m.i16(a), m.i16(b), from, to)
+	}
+}

@@ -13,7 +13,9 @@ import (
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/ondevice"
+	_ "github.com/whet-edge/whet/ondevice/grad/more" // any network is explained
 	"github.com/whet-edge/whet/runtime"
+	_ "github.com/whet-edge/whet/runtime/more"
 )
 
 // An Explainer explains the scores of a model, before any Softmax. It is not for

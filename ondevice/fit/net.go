@@ -6,6 +6,8 @@ import (
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/ondevice"
+	_ "github.com/whet-edge/whet/ondevice/grad/more" // networks with states
+	_ "github.com/whet-edge/whet/runtime/more"
 )
 
 // weightInputs says which inputs of an op are weights; constants behind them are

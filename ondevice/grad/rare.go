@@ -15,6 +15,8 @@ func rareRule[T Float](b *bound[T]) (rule, error) {
 	case "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan":
 		f, slope := trig[T](b.Op)
 		return b.elementwise(f, slope), nil
+	case "LSTM":
+		return b.lstm()
 	case "GRU", "RNN":
 		return b.gru(b.Op == "RNN")
 	case "GatherElements", "GatherND":

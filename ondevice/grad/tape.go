@@ -495,8 +495,6 @@ func (b *bound[T]) bind() (rule, error) {
 		return b.pad()
 	case "Gather":
 		return b.gather()
-	case "LSTM":
-		return b.lstm()
 	}
 	switch b := any(b).(type) {
 	case *bound[float32]:

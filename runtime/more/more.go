@@ -5,8 +5,9 @@
 //
 // Without it such a model is refused by an error that names this package, and a
 // program does not carry what it does not need. The ops are Compress,
-// DeformableIm2Col, GridSample, If, Loop, MaxRoiPool, NonMaxSuppression, NonZero,
-// QLSTM, RoiAlign, SVDF, Trim and Unique.
+// DeformableIm2Col, GridSample, GRU, If, Loop, LSTM, MaxRoiPool, NonMaxSuppression,
+// NonZero, QLSTM, RNN, RoiAlign, SVDF, Trim and Unique; products of int8 weights with
+// float32 or int16 activations, and sums and products of int16 codes, are here, too.
 package more
 
 import (

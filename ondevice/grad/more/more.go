@@ -4,7 +4,7 @@
 //	import _ "github.com/whet-edge/whet/ondevice/grad/more"
 //
 // Without it such a tail is refused by an error that names this package. The ops are
-// CumSum, GatherElements, GatherND, GRU, Resize, RNN, ScatterElements, ScatterND,
+// CumSum, GatherElements, GatherND, GRU, LSTM, Resize, RNN, ScatterElements, ScatterND,
 // Where, and the trigonometric and hyperbolic functions.
 package more
 

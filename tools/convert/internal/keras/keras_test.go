@@ -12,6 +12,7 @@ import (
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/runtime"
+	_ "github.com/whet-edge/whet/runtime/more"
 	"github.com/whet-edge/whet/runtime/pre"
 	"github.com/whet-edge/whet/tools/convert/internal/ziptest"
 )

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/whet-edge/whet/format"
+	_ "github.com/whet-edge/whet/runtime/more"
 	"github.com/whet-edge/whet/tools/convert/internal/build"
 )
 
