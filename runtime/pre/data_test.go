@@ -111,7 +111,7 @@ func TestOpenDataRefuses(t *testing.T) {
 	for name, want := range map[string]string{
 		"empty": "no samples", "deep": "neither", "other": "neither", "header.csv": "first line has numbers",
 		"word.csv": `line 2, column 1: "x" is not a number`, "one.csv": "one column only", "none.csv": "no rows", "ragged.csv": "wrong number of fields",
-		"data.txt": "data must be", "bad.npz": "zip", "missing": "no such file",
+		"data.txt": "data must be", "bad.npz": "zip", "missing": "o such file",
 		"y.npz": "not a whole number", "long.npz": "do not go together", "minus.npz": "y[0] is -1",
 	} {
 		_, err := OpenData(filepath.Join(dir, name), p, nil)
