@@ -22,9 +22,10 @@ type BlockOptions struct {
 
 // Blocks returns a copy of the model in which the float32 weights of its
 // matrices are stored as int4 or int8, with a float16 scale for each block of
-// them along the innermost axis. Only storage changes: a DequantizeLinear gives
-// the nodes their float32 weights when the model is compiled. Depthwise and other
-// convolutions whose innermost axis is shorter than a block stay as they are.
+// them along the innermost axis. Only storage changes: products read the
+// codes, through a DequantizeLinear in the graph, and compute in float32. Depthwise
+// and other convolutions whose innermost axis is shorter than a block stay as they
+// are.
 //
 // With samples, the codes of a layer are those of the least expected error of
 // its output (see [Round]), free to move more than one step.

@@ -85,7 +85,7 @@ A picture's name:      whet run MODEL.whet --input cat.jpg
 How fast:              whet bench MODEL.whet
 Your own classes:      whet tune MODEL.whet --data DIR -o MINE.whetd
 
-whet-convert makes .whet models of .tflite files.`,
+whet-convert makes .whet models of those of TensorFlow, PyTorch (ONNX) and Keras.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

@@ -130,8 +130,9 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "whet-convert IN -o OUT.whet",
 		Short: "Turn a model of another framework into a .whet file",
-		Long: `whet-convert turns a TensorFlow Lite or ONNX model (.tflite, .onnx) into a .whet file, and
-quantizes it where asked to; then a float .whet will do as the source, too.
+		Long: `whet-convert turns a model of TensorFlow Lite, ONNX or Keras (.tflite, .onnx, .keras, .h5) or plain
+weights (.safetensors) into a .whet file, and quantizes it where asked to; then a float .whet will do
+as the source, too.
 
 The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		Example: `  whet-convert mobilenet_v2.tflite -o mobilenet_v2.whet --labels labels.txt
