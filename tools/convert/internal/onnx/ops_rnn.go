@@ -134,7 +134,22 @@ func (o *op) rounds(gates int, states []int, def []string, step func(c *cell, x 
 	if len(x.shape) != 3 || len(w.shape) != 3 || len(r.shape) != 3 || w.shape[1] != gates*r.shape[2] {
 		o.fail("an input %v, weights %v and %v", x.shape, w.shape, r.shape)
 	}
-	t, n, h := x.shape[0], x.shape[1], r.shape[2]
+	t, n, h, dirs := x.shape[0], x.shape[1], r.shape[2], w.shape[0]
+	want := map[int]format.Shape{3: {dirs, 2 * gates * h}, 4: {n}}
+	for _, k := range states {
+		want[k] = format.Shape{dirs, n, h}
+	}
+	for k, s := range want {
+		if in[k] != nil && !slices.Equal(in[k].shape, s) {
+			o.fail("input %d has shape %v, not %v", k, in[k].shape, s)
+		}
+	}
+	if o.has(7) && !slices.Equal(o.in[7].shape(), format.Shape{dirs, 3 * h}) {
+		o.fail("input 7 has shape %v, not %v", o.in[7].shape(), format.Shape{dirs, 3 * h})
+	}
+	if r.shape[0] != dirs {
+		o.fail("weights %v and %v", w.shape, r.shape)
+	}
 	around := func(v *value) *value { return o.reversed(v, 0) }
 	var lasts *value // [T, N, 1]: whether the sequence goes on
 	if in[4] != nil {
