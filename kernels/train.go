@@ -428,17 +428,18 @@ func (a outerArgs) outer(l Level, rows, cols int) {
 	for r := 0; r < rows; r += h {
 		for c := 0; c < cols; c += maxOuter {
 			b := a
-			b.A, b.B = unsafe.Add(a.A, r*int(a.ARow)+c*int(a.ACol)), unsafe.Add(a.B, r*int(a.BRow)+c*int(a.BCol))
+			from := unsafe.Add(a.A, r*int(a.ARow)+c*int(a.ACol))
+			b.B = unsafe.Add(a.B, r*int(a.BRow)+c*int(a.BCol))
 			b.Rows, b.Cols = uintptr(min(h, rows-r)), uintptr(min(maxOuter, cols-c))
 			b.First = r+c == 0
 			b.Last = a.C != nil && r+h >= rows && c+maxOuter >= cols
 			for m := uintptr(0); m < a.M; m += b.M {
 				b.M = outerHeights[a.M-m]
-				outer(l, &b)
-				b.A, b.S = unsafe.Add(b.A, 4*b.M), unsafe.Add(b.S, 4*tileCols*b.M)
+				b.A, b.S = unsafe.Add(from, 4*m), unsafe.Add(a.S, 4*tileCols*m)
 				if a.C != nil {
-					b.C = unsafe.Add(b.C, b.M*b.LDC)
+					b.C = unsafe.Add(a.C, m*a.LDC)
 				}
+				outer(l, &b)
 			}
 		}
 	}
