@@ -153,21 +153,27 @@ func finish(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
-// phase reads the phase from a job's file; -1 if there is none.
+// phase reads the phase from the newer of a job's two checkpoints; -1 if there is none.
 func phase(t *testing.T, path string) int {
 	t.Helper()
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return -1
+	found, newest := -1, uint64(0)
+	for _, name := range []string{path, path + ".2"} {
+		b, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		const at = 8 + 8 + 32 + 32 // magic, generation, two digests
+		if len(b) < at+4 || string(b[:7]) != "WHETJOB" {
+			t.Fatalf("%s: %d bytes that are not a job", name, len(b))
+		}
+		if generation := binary.LittleEndian.Uint64(b[8:]); generation >= newest {
+			found, newest = int(binary.LittleEndian.Uint32(b[at:])), generation
+		}
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	const at = 8 + 8 + 32 + 32 // magic, generation, two digests
-	if len(b) < at+4 || string(b[:7]) != "WHETJOB" {
-		t.Fatalf("%s: %d bytes that are not a job", path, len(b))
-	}
-	return int(binary.LittleEndian.Uint32(b[at:]))
+	return found
 }
 
 func read(t *testing.T, path string) []byte {
