@@ -34,6 +34,7 @@ type canary struct {
 	latency  signTest
 	accuracy signTest
 	stable   [2]observed // not yet compared: of the first and second of a pair of requests
+	seen     [2]tally    // of all requests of the trial: the stable version's and the canary's
 	judging  bool        // a labelled sample is being compared
 	over     bool
 }
@@ -42,6 +43,21 @@ type canary struct {
 type observed struct {
 	there, failed bool
 	run           time.Duration
+}
+
+// A tally counts what became of requests.
+type tally struct {
+	answered, failed int
+	run              time.Duration // of those answered, together
+}
+
+func (t *tally) add(o observed) {
+	if o.failed {
+		t.failed++
+		return
+	}
+	t.answered++
+	t.run += o.run
 }
 
 // A CanaryRequest is the body of POST .../canary.
@@ -107,9 +123,11 @@ func (t *turn) done(run time.Duration, err error) {
 	}
 	now := observed{true, err != nil, run}
 	if !t.mine {
+		c.seen[0].add(now)
 		c.stable[i] = now
 		return
 	}
+	c.seen[1].add(now)
 	c.answered++
 	was := c.stable[i]
 	if !was.there {
@@ -256,6 +274,10 @@ type CanaryStatus struct {
 	Promote bool    `json:"promote"`
 	Served  int     `json:"answered"`
 
+	// What became of the requests since the trial began.
+	OfStable seenRequests `json:"stable_requests"`
+	OfCanary seenRequests `json:"canary_requests"`
+
 	// The comparisons so far that did not end in a tie.
 	Errors   comparison `json:"errors"`
 	Latency  comparison `json:"latency"`
@@ -270,6 +292,17 @@ type comparison struct {
 	Limit    float64 `json:"limit"`
 }
 
+// seenRequests is how a version did.
+type seenRequests struct {
+	Answered int     `json:"answered"`
+	Failed   int     `json:"failed"`
+	MeanNS   float64 `json:"mean_run_ns"`
+}
+
+func (t *tally) seen() seenRequests {
+	return seenRequests{t.answered, t.failed, math.Round(float64(t.run) / float64(max(1, t.answered)))}
+}
+
 func compared(t *signTest) comparison {
 	return comparison{t.pairs, t.worse, math.Round(t.evidence()*1000) / 1000, math.Round(1 / wrongly)}
 }
@@ -279,7 +312,8 @@ func (c *canary) status(name, stable string) *CanaryStatus {
 	defer c.mu.Unlock()
 	return &CanaryStatus{
 		Model: name, Version: c.version, Stable: stable, State: "running", Share: c.request.Share, For: c.request.For, Promote: c.request.Promote,
-		Served: c.answered, Errors: compared(&c.errors), Latency: compared(&c.latency), Accuracy: compared(&c.accuracy),
+		Served: c.answered, OfStable: c.seen[0].seen(), OfCanary: c.seen[1].seen(),
+		Errors: compared(&c.errors), Latency: compared(&c.latency), Accuracy: compared(&c.accuracy),
 	}
 }
 

@@ -154,6 +154,9 @@ func TestFailingCanaryReturns(t *testing.T) {
 	}
 	s.background.Wait()
 	want(t, ask(s, "GET", "/v2/models/m/canary", ""), 200, `"state":"returned","reason":"it fails more often`)
+	if st := s.repo.models["m"].canaryStatus(); st.OfCanary.Failed == 0 || st.OfCanary.Answered != 0 || st.OfStable.Failed != 0 {
+		t.Errorf("it counted %+v and %+v", st.OfStable, st.OfCanary)
+	}
 	want(t, ask(s, "GET", "/metrics", ""), 200, `whet_canary_total{result="returned"} 1`)
 	want(t, ask(s, "POST", "/v2/models/m/versions/canary/infer", fakeInfer), 404, "not served")
 }
@@ -172,8 +175,12 @@ func TestHealthyCanaryIsPromoted(t *testing.T) {
 		seen[v]++
 	}
 	s.background.Wait()
-	if st := s.repo.models["m"].canaryStatus(); st.State != canaryPromoted {
+	st := s.repo.models["m"].canaryStatus()
+	if st.State != canaryPromoted {
 		t.Errorf("the trial: %+v", st)
+	}
+	if a, b := st.OfStable, st.OfCanary; a.Answered != seen["1"] || b.Answered != 10 || a.Failed+b.Failed != 0 {
+		t.Errorf("of %v answers it counted %+v and %+v", seen, a, b)
 	}
 	if seen["2"] != 10 {
 		t.Errorf("the canary answered %d of 40", seen["2"])

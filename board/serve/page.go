@@ -32,6 +32,10 @@ func (s *Server) about(w http.ResponseWriter, r *http.Request) error {
 	if job != nil {
 		state = job.State
 	}
+	trial := ""
+	if c := e.canaryStatus(); c != nil {
+		trial = c.State
+	}
 	writeJSON(w, http.StatusOK, struct {
 		Model   string               `json:"model_name"`
 		Version string               `json:"version"`
@@ -40,9 +44,10 @@ func (s *Server) about(w http.ResponseWriter, r *http.Request) error {
 		Inputs  []oip.TensorMetadata `json:"inputs"`
 		Outputs []oip.TensorMetadata `json:"outputs"`
 		Memory  int64                `json:"memory_bytes"`
-		Job     string               `json:"job,omitempty"` // the state of the last training job
-		Drift   string               `json:"drift"`         // as GET .../drift has it
-	}{name, n.version, n.Sense(), labels, oip.Metadata(n.Inputs()), oip.Metadata(n.Outputs()), n.Memory(), state, s.driftOf(e).State})
+		Job     string               `json:"job,omitempty"`    // the state of the last training job
+		Drift   string               `json:"drift"`            // as GET .../drift has it
+		Canary  string               `json:"canary,omitempty"` // the state of the last trial
+	}{name, n.version, n.Sense(), labels, oip.Metadata(n.Inputs()), oip.Metadata(n.Outputs()), n.Memory(), state, s.driftOf(e).State, trial})
 	return nil
 }
 

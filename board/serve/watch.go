@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/whet-edge/whet/board/serve/drift"
 	"github.com/whet-edge/whet/board/serve/oip"
@@ -18,6 +19,7 @@ type watch struct {
 	mu       sync.Mutex
 	version  string // whose requests are watched
 	watcher  *drift.Watcher
+	since    time.Time // when it found the drift that lasts
 	in, out  oip.Spec
 	features []float64
 	vector   []float64
@@ -166,6 +168,7 @@ func (s *Server) watchRequest(name string, n *instance, in, out [][]byte) {
 		}
 	}
 	if is := w.watcher.State(); is != was {
+		w.since = time.Now()
 		s.cfg.Log.Warn("drift", "model", name, "version", n.version, "state", is)
 	}
 }
@@ -178,6 +181,7 @@ type DriftStatus struct {
 	Samples   int            `json:"samples"`
 	Reference int            `json:"reference_samples"`
 	Window    int            `json:"window_samples"`
+	Since     *time.Time     `json:"since,omitempty"` // when a drift that lasts was found
 	Last      *drift.Finding `json:"last,omitempty"`
 	Proposal  *proposal      `json:"proposal,omitempty"`
 }
@@ -202,6 +206,8 @@ func (s *Server) driftOf(e *entry) *DriftStatus {
 	}
 	st.State, st.Samples, st.Last = w.watcher.State(), w.watcher.Samples(), w.watcher.Last()
 	if st.State == "drifted" {
+		since := w.since.UTC().Truncate(time.Second)
+		st.Since = &since
 		st.Proposal = &proposal{
 			Reason: "what the model is shown or answers is not what it was: label some of it and train",
 			Method: http.MethodPost, Path: "/v2/models/" + e.name + "/train", Body: TrainOptions{Canary: defaultShare},
