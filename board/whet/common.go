@@ -13,7 +13,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -175,36 +174,6 @@ func table(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// A progress shows how far a long work is, on standard error and only if that
-// is a terminal; else it does nothing.
-type progress struct{ bar *progressbar.ProgressBar }
-
-func newProgress(cmd *cobra.Command, total int, what string) *progress {
-	w := cmd.ErrOrStderr()
-	if !isTerminal(w) {
-		return &progress{}
-	}
-	return &progress{progressbar.NewOptions(total,
-		progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what), progressbar.OptionShowCount(),
-		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30),
-		progressbar.OptionSetRenderBlankState(true),
-	)}
-}
-
-// set shows that n of the total are done. A bar that cannot be drawn is no
-// reason to stop the work.
-func (p *progress) set(n int) {
-	if p.bar != nil {
-		_ = p.bar.Set(n)
-	}
-}
-
-func (p *progress) done() {
-	if p.bar != nil {
-		_ = p.bar.Finish()
-	}
 }
 
 // byteCount prints a size for people.
