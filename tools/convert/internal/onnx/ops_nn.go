@@ -518,6 +518,9 @@ func (c *converter) channel(v *value, rank int) *value {
 // weights.
 func batchNorm(o *op) []*value {
 	x := o.in[0]
+	if x.rank() < 2 {
+		o.fail("its input %v has no channels", x.shape())
+	}
 	if o.int("training_mode", 0) != 0 {
 		return o.batchNormTraining()
 	}
@@ -531,7 +534,7 @@ func batchNorm(o *op) []*value {
 	}
 	scale, bias, mean, variance := float32s(o.in[1].t), float32s(o.in[2].t), float32s(o.in[3].t), float32s(o.in[4].t)
 	n := len(scale)
-	if len(bias) != n || len(mean) != n || len(variance) != n || x.rank() < 2 || x.shape()[1] != n {
+	if len(bias) != n || len(mean) != n || len(variance) != n || x.shape()[1] != n {
 		o.fail("its parameters do not fit an input %v", x.shape())
 	}
 	mul, add := make([]float64, n), make([]float64, n)
