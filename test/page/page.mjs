@@ -3,7 +3,7 @@
 // should be. A URL with /pair/ in it is a link that lets this browser in.
 
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
@@ -162,12 +162,86 @@ await page.getByRole("button", { name: "Use version 2" }).click();
 await page.waitForFunction(() => document.querySelector("#version").textContent === "version 2");
 seen("one click goes back, one takes the new one again");
 
-// Training can be stopped, and a reload shows the last one.
+// A reload shows the last training.
 await page.reload();
 await page.waitForSelector("#confusion table");
 assert.match(await text("#verdict"), /^Learned/);
 seen("after a reload the verdict is still there");
 assert.ok((await text("#board")).includes("Cores"));
+
+// Drift: the usual pictures first, then their negatives. The page finds out by itself.
+const ask = (urls, count, negative) => page.evaluate(async ([urls, count, negative]) => {
+  const blobs = await Promise.all(urls.map(async (u) => {
+    const img = Object.assign(new Image(), { src: u });
+    await img.decode();
+    const c = new OffscreenCanvas(img.width, img.height);
+    const g = c.getContext("2d");
+    g.filter = negative ? "invert(1)" : "none";
+    g.drawImage(img, 0, 0);
+    return c.convertToBlob({ type: "image/png" });
+  }));
+  const model = document.querySelector("#model").value;
+  let next = 0;
+  await Promise.all(Array.from({ length: 4 }, async () => {
+    while (next < count) {
+      const body = blobs[(next++ * 37) % blobs.length];
+      const reply = await fetch(`v2/models/${model}/infer`, { method: "POST", headers: { "Content-Type": body.type }, body });
+      if (!reply.ok) throw new Error(await reply.text());
+    }
+  }));
+}, [urls, count, negative]);
+const shown = names.flatMap((_, c) => files(c)).map((f) => `data:image/png;base64,${readFileSync(f).toString("base64")}`);
+const says = (sel, pattern) => page.waitForFunction(([s, p]) => new RegExp(p).test(document.querySelector(s).textContent), [sel, pattern]);
+await ask(shown, 520, false);
+await says("#drift", "compares the next|usually is");
+await ask(shown, 320, true);
+await says("#drift", "other things than it was, since");
+assert.match(await text("#drift"), /brightness, channel 1\s+\d+\.\d+\s+\d+\.\d+\s+moved/);
+seen(`drift: ${(await text("#drift p >> nth=0")).trim()}`);
+await accessible("with drift");
+await shot("drift");
+await page.focus("#drift-teach");
+await page.keyboard.press("Enter");
+await says("#verdict", "^(Learned|Not taken|failed)");
+assert.match(await text("#verdict"), /^Learned as version 3/);
+await says("#trial", "Version 3 answers 10.0 % of the requests");
+seen(`the proposed job by keyboard: ${await text("#trial p >> nth=0")}`);
+await ask(shown, 60, false);
+await says("#trial", "answered\\s*[1-9]");
+await accessible("during a trial");
+await shot("trial");
+await page.click("#trial-end");
+await says("#trial", "Version 3 was taken back: by request");
+await page.getByRole("button", { name: "Try version 3 on a tenth" }).click();
+await says("#trial", "Version 3 answers 10.0 %");
+assert.match(await text("#trial"), /is slower\s+\d+ of \d+/);
+await page.click("#trial-end");
+await says("#trial", "was taken back");
+await page.click("#drift-usual");
+await says("#drift", "It learns what it is usually shown");
+seen("a trial is ended and begun anew; the new things are declared the usual");
+
+// The board is hot: training rests, and can be stopped. On the phone's board, which is a
+// program of its own, only the answer is made up.
+if (device === "phone") {
+  await page.route("**/v2/board", async (r) => {
+    const reply = await r.fetch();
+    await r.fulfill({ response: reply, json: { ...await reply.json(), governor: { training: "paused", rate: 0.81, reason: "heat" } } });
+  });
+} else {
+  writeFileSync(`${folder}/hot`, "");
+  await ask(shown, 20, false);
+}
+await says("#rests", "^Training rests: the board is hot; it goes on by itself");
+if (device !== "phone") {
+  await page.waitForSelector("#teach:enabled");
+  await page.click("#teach");
+  await page.waitForSelector("#stop:visible");
+  await page.click("#stop");
+  await says("#verdict", "^Stopped");
+}
+await shot("hot");
+seen(`the governor: ${await text("#rests")}`);
 
 // By keyboard alone: from the top to the keep button.
 await page.evaluate(() => document.activeElement.blur());

@@ -24,10 +24,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/whet-edge/whet/board/demo"
+	"github.com/whet-edge/whet/board/info"
 	"github.com/whet-edge/whet/board/serve"
 	"github.com/whet-edge/whet/board/store"
 	"github.com/whet-edge/whet/format/vfs"
@@ -48,9 +50,11 @@ func TestPage(t *testing.T) {
 	pictures(t, dir)
 	for _, device := range []string{"desktop", "phone"} {
 		t.Run(device, func(t *testing.T) {
-			url := daemon(t)
+			url := ""
 			if device == "phone" { // which comes over the network
 				url = lan(t)
+			} else {
+				url = daemon(t, filepath.Join(dir, "hot"))
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), browserTime)
 			defer cancel()
@@ -135,8 +139,29 @@ func pictures(t *testing.T, dir string) {
 	}
 }
 
-// daemon serves the demo's network on a port of its own.
-func daemon(t *testing.T) (url string) {
+// resting trains in this process and rests when it is told to, as a child process of
+// the daemon does.
+type resting struct {
+	serve.Tuner
+	paused atomic.Bool
+}
+
+func (r *resting) Pause(on bool) { r.paused.Store(on) }
+
+func (r *resting) Train(ctx context.Context, task serve.Task, progress func(serve.Progress)) (*serve.Outcome, error) {
+	for r.paused.Load() {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return r.Tuner.Train(ctx, task, progress)
+}
+
+// daemon serves the demo's network on a port of its own. Its board gets hot as soon
+// as there is a file of that name.
+func daemon(t *testing.T, hot string) (url string) {
 	t.Helper()
 	models := t.TempDir()
 	if err := os.WriteFile(filepath.Join(models, "clothing.whet"), demo.BaseFile(), 0o600); err != nil {
@@ -146,7 +171,17 @@ func daemon(t *testing.T) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := serve.New(serve.Config{Models: models, Store: st, Engine: serve.Runtime{}, Trainer: serve.Tuner{}, Version: "test", Log: slog.New(slog.DiscardHandler)})
+	board := func() *info.Board {
+		b := info.Read("/")
+		b.Hot, b.Zones = 80, []info.Zone{{Name: "cpu", Celsius: 45}}
+		if _, err := os.Stat(hot); err == nil {
+			b.Zones[0].Celsius = 78
+		}
+		return b
+	}
+	s, err := serve.New(serve.Config{
+		Models: models, Store: st, Engine: serve.Runtime{}, Trainer: &resting{}, Version: "test", Board: board, Log: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,11 @@ export const stopTraining = (m) => json("DELETE", at(m, "/train"));
 export const versions = (m) => json("GET", at(m, "/versions"));
 export const promote = (m, version) => json("POST", at(m, "/promote"), { version });
 export const rollback = (m) => json("POST", at(m, "/rollback"), {});
+export const drift = (m) => json("GET", at(m, "/drift"));
+export const forgetUsual = (m) => json("DELETE", at(m, "/drift"));
+export const trial = (m) => json("GET", at(m, "/canary"));
+export const tryOut = (m, version) => json("POST", at(m, "/canary"), { version, promote: true });
+export const endTrial = (m) => json("DELETE", at(m, "/canary"));
 
 // sampleFile returns a sample as it came.
 export async function sampleFile(m, id) {

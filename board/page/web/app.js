@@ -5,6 +5,7 @@ import { confusion, curve, percent } from "./chart.js";
 import { explain } from "./explain.js";
 import { Queue, certainty, fingerprint } from "./queue.js";
 import { sensesOf } from "./senses.js";
+import { drawDrift, drawTrial, resting } from "./watch.js";
 
 const $ = (id) => document.getElementById(id);
 const el = (tag, props = {}, ...kids) => {
@@ -22,6 +23,7 @@ let current = [];        // what was shown last and a name would be given to: {b
 let counts = {};         // examples by name
 let queue = new Queue();
 let watching = false;    // a training job
+let trying = "";         // the version on trial
 
 // complain shows an error until something works again.
 function complain(e) {
@@ -68,7 +70,7 @@ let last = null; // the file shown last
 
 async function shown(blob, thumb, { live = false, batch = 1 } = {}) {
   const asked = model;
-  const { list, ms } = await api.guess(asked, blob, Math.min(info.labels.length || 10, 1000));
+  const { list, ms, version } = await api.guess(asked, blob, Math.min(info.labels.length || 10, 1000));
   if (asked !== model) return;
   last = blob;
   const print = await fingerprint(thumb);
@@ -82,7 +84,7 @@ async function shown(blob, thumb, { live = false, batch = 1 } = {}) {
   });
   $("why").hidden = live || blob.type === "text/csv";
   $("map").replaceChildren();
-  $("answer").replaceChildren(el("ol", {}, ...best), el("p", { className: "hint", textContent: `${ms.toFixed(0)} ms from here to the board and back` }));
+  $("answer").replaceChildren(el("ol", {}, ...best), el("p", { className: "hint", textContent: `${ms.toFixed(0)} ms from here to the board and back${trying === version ? `; version ${version}, on trial` : ""}` }));
   if (!live || item.certainty < 0.3) {
     queue.add(item);
     drawQueue();
@@ -203,11 +205,11 @@ async function drawPlan() {
   $("teach").disabled = !ok || watching;
 }
 
-const teach = guard(async () => {
+const learn = guard(async (opt) => {
   $("verdict").textContent = "";
   $("confusion").replaceChildren();
   $("curve").hidden = true;
-  await api.teach(model, options());
+  await api.teach(model, opt);
   await watch();
 });
 
@@ -231,6 +233,7 @@ async function watch() {
     $("stop").hidden = $("progress").hidden = true;
   }
   await refresh();
+  await drawWatch();
 }
 
 const phases = { extract: "looking at the examples", train: "learning", judge: "judging" };
@@ -247,7 +250,7 @@ function drawJob(job) {
   const change = r?.before && r?.after ? `right on ${r.validation_samples} held-back examples: ${percent(r.before.accuracy)} before, ${percent(r.after.accuracy)} now` : "";
   switch (job.state) {
     case "running": verdict.textContent = phases[p.phase] ? `It is ${phases[p.phase]} …` : "It begins …"; break;
-    case "passed": verdict.textContent = `Learned${job.promoted ? `; version ${job.version} answers from now on` : ""}. ${change}`; break;
+    case "passed": verdict.textContent = `Learned${job.promoted ? `; version ${job.version} answers from now on` : job.version ? ` as version ${job.version}` : ""}. ${change}`; break;
     case "rejected": verdict.textContent = `Not taken over: ${job.reason}. The model answers as before. ${change}`; break;
     case "cancelled": verdict.textContent = "Stopped. The model answers as before."; break;
     default: verdict.textContent = `${job.state}: ${job.reason ?? ""}`;
@@ -268,12 +271,33 @@ async function drawVersions() {
     else {
       const use = el("button", { className: "quiet", textContent: "Use", onclick: guard(async () => { await api.promote(model, v.version); await refresh(); }) });
       use.setAttribute("aria-label", `Use ${name}`);
-      li.append(use);
+      const attempt = el("button", { className: "quiet", textContent: "Try", disabled: trying !== "", onclick: guard(async () => { await api.tryOut(model, v.version); await drawWatch(); await drawVersions(); }) });
+      attempt.setAttribute("aria-label", `Try ${name} on a tenth of the requests`);
+      li.append(el("span", { className: "row" }, attempt, use));
     }
     return li;
   }));
   $("back").disabled = now === came;
 }
+
+// ---- Watch
+
+// drawWatch shows drift and the version on trial. It asks for a trial only when there
+// was one: the daemon answers 404 otherwise, which browsers report as a fault.
+const drawWatch = async () => {
+  const asked = model;
+  const now = await api.about(asked);
+  const [drift, trial] = await Promise.all([api.drift(asked), now.canary ? api.trial(asked) : null]);
+  if (asked !== model) return;
+  const was = trying;
+  trying = trial?.state === "running" ? trial.version : "";
+  drawDrift($("drift"), drift, {
+    teach: (p) => learn({ ...options(), promote: false, ...p.body }),
+    usual: guard(async () => { await api.forgetUsual(model); await drawWatch(); }),
+  });
+  drawTrial($("trial"), trial, { end: guard(async () => { await api.endTrial(model); await drawWatch(); }) });
+  if (was !== trying || now.version !== info.version) await refresh();
+};
 
 // ---- Board
 
@@ -289,8 +313,9 @@ const drawBoard = async () => {
       ["Power", b.power], ["Model", info ? `${bytes(info.memory_bytes)} in memory` : ""], ["whet", b.version],
     ];
     $("board").replaceChildren(...rows.filter(([, v]) => v).flatMap(([k, v]) => [el("dt", { textContent: k }), el("dd", { textContent: v })]));
+    $("rests").textContent = resting(b.governor);
     $("warnings").replaceChildren(...(b.warnings ?? []).map((w) => el("li", { textContent: w })));
-    $("board-chip").textContent = [hot && `${hot.toFixed(0)} °C`, b.load && `load ${b.load.toFixed(2)}`, b.training && "training"].filter(Boolean).join(" · ");
+    $("board-chip").textContent = [hot && `${hot.toFixed(0)} °C`, b.load && `load ${b.load.toFixed(2)}`, b.training && (b.governor?.training === "paused" ? "training rests" : "training")].filter(Boolean).join(" · ");
   } catch {
     $("board-chip").textContent = "the board does not answer";
   }
@@ -313,7 +338,9 @@ const choose = guard(async (name) => {
   $("verdict").textContent = "";
   $("curve").hidden = true;
   $("confusion").replaceChildren();
+  trying = "";
   await refresh();
+  await drawWatch();
   // Nobody has examples of a thousand names.
   document.querySelector(`input[name=scope][value=${info.labels.length > fewNames ? "only" : "add"}]`).checked = true;
   await drawPlan();
@@ -346,10 +373,16 @@ $("tell").onsubmit = async (e) => {
 $("browse").ontoggle = guard(async () => { if ($("browse").open) await drawSamples(); });
 for (const r of document.querySelectorAll("input[name=scope]")) r.onchange = guard(drawPlan);
 $("why").onclick = lookedAt;
-$("teach").onclick = teach;
+$("teach").onclick = () => learn(options());
 $("stop").onclick = guard(() => api.stopTraining(model));
 $("back").onclick = guard(async () => { await api.rollback(model); await refresh(); });
 
 await start();
 await drawBoard();
-setInterval(() => { if (!document.hidden) drawBoard(); }, 5000);
+const often = 5000; // ms
+for (;;) {
+  await new Promise((f) => setTimeout(f, often));
+  if (document.hidden) continue;
+  await drawBoard();
+  if (model) await drawWatch().catch(() => {}); // the board's line says when it does not answer
+}
