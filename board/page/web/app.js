@@ -247,7 +247,7 @@ function drawJob(job) {
   if (points.length > 1) curve($("curve"), points, r ? points.indexOf(all[r.best_epoch]) : -1);
   const verdict = $("verdict");
   verdict.className = { passed: "good", rejected: "bad", failed: "bad" }[job.state] ?? "";
-  const change = r?.before && r?.after ? `right on ${r.validation_samples} held-back examples: ${percent(r.before.accuracy)} before, ${percent(r.after.accuracy)} now` : "";
+  const change = r?.before && r?.after ? `Right on ${r.validation_samples} held-back examples: ${percent(r.before.accuracy)} before, ${percent(r.after.accuracy)} now` : "";
   switch (job.state) {
     case "running": verdict.textContent = phases[p.phase] ? `It is ${phases[p.phase]} …` : "It begins …"; break;
     case "passed": verdict.textContent = `Learned${job.promoted ? `; version ${job.version} answers from now on` : job.version ? ` as version ${job.version}` : ""}. ${change}`; break;
