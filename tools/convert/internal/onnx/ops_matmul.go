@@ -352,6 +352,9 @@ func attention(o *op) []*value {
 	}
 	pastLen := 0
 	if o.has(4) && o.has(5) {
+		if o.in[4].rank() != 4 || o.in[5].rank() != 4 {
+			o.fail("past keys %v and values %v: [batch, heads, places, size] is needed", o.in[4].shape(), o.in[5].shape())
+		}
 		pastLen = o.in[4].shape()[2]
 		k, v = join(o.in[4], k), join(o.in[5], v)
 	}
@@ -405,6 +408,9 @@ func attention(o *op) []*value {
 		last := o.places(1, m)
 		seen := o.number(format.Int64, float64(m))
 		if o.has(6) {
+			if o.in[6].rank() != 1 {
+				o.fail("nonpad_kv_seqlen of shape %v: [batch] is needed", o.in[6].shape())
+			}
 			seen = o.insert(o.in[6], []int{1, 2, 3})
 		}
 		if causal {
