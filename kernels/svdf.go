@@ -164,7 +164,8 @@ type QSVDF[T int8 | int16] struct {
 	feature      []int8
 	featureBias  []int32 // -zx * (row sums of feature)
 	time         []T
-	timeBias     []int32 // of int8 weights that cannot overflow an int32 sum: -zs * (sums a unit)
+	time8        []int8  // the time weights where they are int8 and cannot overflow an int32 sum
+	timeBias     []int32 // of time8: -zs * (sums a unit)
 	bias         []int32
 	m1, m2       float32
 	state, y     QParams
@@ -187,7 +188,7 @@ func NewQSVDF[T int8 | int16](s SVDFShape, feature []int8, featureScale float32,
 		outLo: float32(-128 - y.Zero), outHi: float32(127 - y.Zero),
 	}
 	if w, ok := any(time).([]int8); ok && s.Rank*s.M < 1<<15 { // 2**15 products of at most 2**15 and their zero point
-		c.timeBias = foldZero(w, nil, s.Units, state.Zero)
+		c.time8, c.timeBias = w, foldZero(w, nil, s.Units, state.Zero)
 	}
 	return c, nil
 }
@@ -200,34 +201,27 @@ func (c *QSVDF[T]) Run(y []int8, next []T, x []int8, state []T) {
 	for n := range s.N {
 		in := x[n*s.I:][:s.I]
 		old, now := state[n*f*s.M:][:f*s.M], next[n*f*s.M:][:f*s.M]
+		copy(now, old[1:]) // one value older; the newest of each filter comes now
 		for i := range f {
 			acc := dot8(c.Level, in, c.feature[i*s.I:][:s.I]) + c.featureBias[i]
-			d := now[i*s.M:][:s.M]
-			copy(d, old[i*s.M+1:][:s.M-1])
 			v := clampFloat(float32(float32(acc)*c.m1), c.stLo, c.stHi)
-			d[s.M-1] = T(c.state.Zero + roundEven(v))
+			now[i*s.M+s.M-1] = T(c.state.Zero + roundEven(v))
 		}
+		state8, _ := any(now).([]int8)
 		for u := range s.Units {
 			var acc int64
-			if c.bias != nil {
-				acc = int64(c.bias[u])
+			if c.timeBias != nil {
+				acc = int64(dot8(c.Level, state8[u*run:][:run], c.time8[u*run:][:run])) + int64(c.timeBias[u])
+			} else {
+				for i, v := range now[u*run:][:run] {
+					acc += int64(c.time[u*run+i]) * int64(int32(v)-c.state.Zero)
+				}
 			}
-			acc += c.timeSum(now[u*run:][:run], u)
+			if c.bias != nil {
+				acc += int64(c.bias[u])
+			}
 			r := clampFloat(float32(float32(acc)*c.m2), c.outLo, c.outHi)
 			y[n*s.Units+u] = int8(c.y.Zero + roundEven(r))
 		}
 	}
-}
-
-// timeSum is the sum of unit u's time weights times (state-zs).
-func (c *QSVDF[T]) timeSum(state []T, u int) int64 {
-	w := c.time[u*len(state):][:len(state)]
-	if c.timeBias != nil {
-		return int64(dot8(c.Level, any(state).([]int8), any(w).([]int8))) + int64(c.timeBias[u])
-	}
-	var acc int64
-	for i, v := range state {
-		acc += int64(w[i]) * int64(int32(v)-c.state.Zero)
-	}
-	return acc
 }
