@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/whet-edge/whet/ondevice/fit"
 	"github.com/whet-edge/whet/ondevice/judge"
@@ -169,6 +170,7 @@ func lstm(ctx context.Context, c *config) error {
 		}
 		s.train = s.train.Subset(order)
 		var ours []float64
+		var seconds float64
 		for seed := range uint64(c.seeds) {
 			m, err := network([]int{s.Steps, s.Dims}, "lstm(32)+dense(n,softmax)", s.Classes, seed)
 			if err != nil {
@@ -177,10 +179,12 @@ func lstm(ctx context.Context, c *config) error {
 			if err := c.write(fmt.Sprintf("lstm%d.json", seed), weights(m)); err != nil {
 				return err
 			}
+			begin := time.Now()
 			r, err := fit.Train(ctx, m, s.train, fit.Options{Epochs: s.Epochs, Batch: 8, Ordered: true, Rate: 2e-3})
 			if err != nil {
 				return err
 			}
+			seconds += time.Since(begin).Seconds()
 			y, err := fit.Predict(ctx, r.Model, s.test.X)
 			if err != nil {
 				return err
@@ -198,13 +202,18 @@ func lstm(ctx context.Context, c *config) error {
 		if err := c.write("lstm.json", s); err != nil {
 			return err
 		}
-		var theirs []float64
-		if err := c.peer(ctx, &theirs, "lstm"); err != nil {
+		var peer struct {
+			Scores  []float64
+			Seconds float64
+		}
+		if err := c.peer(ctx, &peer, "lstm"); err != nil {
 			return err
 		}
+		theirs, epochs := peer.Scores, float64(c.seeds*s.Epochs)
 		mean, half := judge.Interval(ours)
 		other, otherHalf := judge.Interval(theirs)
-		fmt.Printf("%s: whet %.4f ± %.4f, Keras %.4f ± %.4f over %d seeds\n", s.Name, mean, half, other, otherHalf, c.seeds)
+		fmt.Printf("%s: whet %.4f ± %.4f, Keras %.4f ± %.4f over %d seeds; %.3f and %.3f s an epoch\n",
+			s.Name, mean, half, other, otherHalf, c.seeds, seconds/epochs, peer.Seconds/epochs)
 		c.check(s.Name+": points below Keras", 100*(other-mean), other-mean <= 0.01, "at most 1")
 	}
 	return nil
