@@ -383,6 +383,11 @@ func randomQConv(rng *rand.Rand, s ConvShape) QConvParams {
 		Shape: s, Weights: randomInt8(rng, s.WeightLen()), Scale: randomScales(rng, s.O, s.KH*s.KW*s.C/s.Groups*100),
 		InZero: int32(rng.IntN(256) - 128), OutZero: int32(rng.IntN(256) - 128), Lo: -128, Hi: 127,
 	}
+	if rng.IntN(2) == 0 { // as weights are that whet quantizes
+		for i, w := range p.Weights {
+			p.Weights[i] = max(w, -127)
+		}
+	}
 	if rng.IntN(3) == 0 {
 		p.WeightZero = int32(rng.IntN(256) - 128)
 	}

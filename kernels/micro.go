@@ -46,6 +46,8 @@ type qGemmArgs struct {
 	// gemmShape.lists only: Lo and Hi plus Zero, for a kernel that clamps codes. What comes from
 	// memory need not pass through general registers, which would wait for the sums.
 	Least, Most int32
+
+	Pairs uint32 // gemmShape.pairs only: 1 if no weight is -128, so that two products fit int16
 }
 
 // The same struct describes a tile of a 16x8 product, whose KR counts int16 and whose
@@ -137,6 +139,7 @@ type gemmShape struct {
 	flat   bool // the kernel takes qGemmArgs.Step
 	adds   bool // the kernel takes qGemmArgs.Residual
 	lists  bool // the kernel takes qGemmArgs.Next and Left
+	pairs  bool // the kernel takes qGemmArgs.Pairs
 	u8     bool // the kernel reads x as uint8(x^0x80) = x+128: the packer folds -128·Σw into bias'
 }
 

@@ -11,7 +11,7 @@ func qgemmShape(l Level) gemmShape {
 	case Dotprod:
 		return gemmShape{mr: arm64.QGemmDotprodMR, nr: arm64.QGemmDotprodNR, kr: arm64.QGemmDotprodKR, near: true}
 	case NEON:
-		return gemmShape{mr: arm64.QGemmNEONMR, nr: arm64.QGemmNEONNR, kr: arm64.QGemmNEONKR, near: true}
+		return gemmShape{mr: arm64.QGemmNEONMR, nr: arm64.QGemmNEONNR, kr: arm64.QGemmNEONKR, near: true, pairs: true}
 	}
 	return qgemmShapeGo
 }
@@ -53,9 +53,12 @@ func qgemm(l Level, a *qGemmArgs) {
 			arm64.QGemm4x16c4Dotprod(b)
 		}
 	case NEON:
-		if a.Rows == 1 {
+		switch {
+		case a.Rows == 1:
 			arm64.QGemm1x8c8NEON(b)
-		} else {
+		case a.Pairs != 0 && a.KC >= 16:
+			arm64.QGemm2x8c8PairsNEON(b)
+		default:
 			arm64.QGemm2x8c8NEON(b)
 		}
 	default:

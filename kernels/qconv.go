@@ -73,6 +73,7 @@ type QConv struct {
 	packed     []byte
 	pad        []int8 // a tap's worth of the input's zero point
 	weightZero int32
+	pairs      uint32 // qGemmArgs.Pairs
 	ones       []byte // with a weight zero point, at levels without row sums: a panel that sums x
 	lo, hi     float32
 	outZero    int32
@@ -106,6 +107,9 @@ func NewQConv(l Level, p *QConvParams) (*QConv, error) {
 		lo:         float32(p.Lo - p.OutZero),
 		hi:         float32(p.Hi - p.OutZero),
 		outZero:    p.OutZero,
+	}
+	if tile.pairs && !slices.Contains(p.Weights, math.MinInt8) {
+		c.pairs = 1
 	}
 	setAll(c.pad, int8(p.InZero))
 	if p.Add != nil {
@@ -167,7 +171,7 @@ func (c *QConv) RunAdd(dst, src, residual []int8, scratch []byte, t0, t1 int) {
 		rows := prepareRows(p, &t, asBytes(src), byte(c.pad[0]), scratch)
 		a := qGemmArgs{
 			Pad: unsafe.Pointer(&c.pad[0]), Taps: uintptr(p.taps), KC: uintptr(p.kc), LDC: uintptr(p.s.O),
-			Lo: c.lo, Hi: c.hi, Zero: c.outZero, Least: int32(c.lo) + c.outZero, Most: int32(c.hi) + c.outZero,
+			Lo: c.lo, Hi: c.hi, Zero: c.outZero, Least: int32(c.lo) + c.outZero, Most: int32(c.hi) + c.outZero, Pairs: c.pairs,
 		}
 		out := dst[t.image*p.rows*p.s.O+t.group*p.og:]
 		if c.weightZero == 0 {

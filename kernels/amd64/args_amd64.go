@@ -32,6 +32,7 @@ type QGemmArgs struct {
 	Second   uint32
 	Least    int32
 	Most     int32
+	Pairs    uint32
 }
 
 // GemmArgs describes a tile of a float32 matrix product or convolution.

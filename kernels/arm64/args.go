@@ -32,6 +32,8 @@ type QGemmArgs struct {
 	Second   uint32
 	Least    int32
 	Most     int32
+
+	Pairs uint32 // 1: no weight is -128
 }
 
 // GemmArgs describes one tile of a float32 matrix product or indirect

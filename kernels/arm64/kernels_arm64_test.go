@@ -73,16 +73,19 @@ type qgemmKernel struct {
 	mr, nr, kr int // mr is the stride of Off
 	rows       int // most rows that it computes
 	has        bool
+	leastK     int  // of a tap
+	above      bool // weights are above -128
 }
 
 func qgemmKernels() []qgemmKernel {
 	return []qgemmKernel{
-		{"QGemm2x8c8NEON", QGemm2x8c8NEON, QGemmNEONMR, 8, 8, QGemmNEONMR, true},
-		{"QGemm1x8c8NEON", QGemm1x8c8NEON, QGemmNEONMR, 8, 8, 1, true},
-		{"QGemm4x16c4Dotprod", QGemm4x16c4Dotprod, QGemmDotprodMR, 16, 4, QGemmDotprodMR, cpu.ARM64.HasASIMDDP},
-		{"QGemm1x16c4Dotprod", QGemm1x16c4Dotprod, QGemmDotprodMR, 16, 4, 1, cpu.ARM64.HasASIMDDP},
-		{"QGemm4x16c8I8MM", QGemm4x16c8I8MM, 4, 16, 8, 4, cpu.ARM64.HasI8MM},
-		{"QGemm2x16c8I8MM", QGemm2x16c8I8MM, 4, 16, 8, 2, cpu.ARM64.HasI8MM},
+		{"QGemm2x8c8NEON", QGemm2x8c8NEON, QGemmNEONMR, 8, 8, QGemmNEONMR, true, 8, false},
+		{"QGemm2x8c8PairsNEON", QGemm2x8c8PairsNEON, QGemmNEONMR, 8, 8, QGemmNEONMR, true, 16, true},
+		{"QGemm1x8c8NEON", QGemm1x8c8NEON, QGemmNEONMR, 8, 8, 1, true, 8, false},
+		{"QGemm4x16c4Dotprod", QGemm4x16c4Dotprod, QGemmDotprodMR, 16, 4, QGemmDotprodMR, cpu.ARM64.HasASIMDDP, 4, false},
+		{"QGemm1x16c4Dotprod", QGemm1x16c4Dotprod, QGemmDotprodMR, 16, 4, 1, cpu.ARM64.HasASIMDDP, 4, false},
+		{"QGemm4x16c8I8MM", QGemm4x16c8I8MM, 4, 16, 8, 4, cpu.ARM64.HasI8MM, 8, false},
+		{"QGemm2x16c8I8MM", QGemm2x16c8I8MM, 4, 16, 8, 2, cpu.ARM64.HasI8MM, 8, false},
 	}
 }
 
@@ -118,6 +121,7 @@ func TestQGemm(t *testing.T) {
 				if r.IntN(8) == 0 {
 					taps, kc = 1, k.kr*(1+r.IntN(200))
 				}
+				kc = max(kc, k.leastK)
 				rows, cols := 1+r.IntN(k.rows), 1+r.IntN(k.nr)
 				if r.IntN(2) == 0 {
 					rows, cols = k.rows, k.nr
@@ -138,6 +142,11 @@ func TestQGemm(t *testing.T) {
 
 				weights := make([]int8, taps*kc*k.nr)
 				fillInt8(r, weights)
+				if k.above {
+					for i, w := range weights {
+						weights[i] = max(w, -127)
+					}
+				}
 				panel := gw.bytes(r, 8*k.nr+len(weights))
 				bias := unsafe.Slice((*int32)(unsafe.Pointer(&panel[0])), k.nr)
 				packed := unsafe.Slice((*int8)(unsafe.Pointer(&panel[4*k.nr])), len(weights))

@@ -38,6 +38,11 @@ const (
 //go:noescape
 func QGemm2x8c8NEON(a *QGemmArgs)
 
+// QGemm2x8c8PairsNEON is QGemm2x8c8NEON for weights above -128 and KC >= 16.
+//
+//go:noescape
+func QGemm2x8c8PairsNEON(a *QGemmArgs)
+
 // QGemm1x8c8NEON is QGemm2x8c8NEON for Rows == 1. Off keeps its MR entries a tap.
 //
 //go:noescape
