@@ -57,6 +57,9 @@ var operations = []operation{
 	{"delete", func(o *oracle, s *Store) error {
 		return o.delete([]uint64{1, 2, 4, 5}, func(ids []uint64) error { _, err := s.Delete(crashModel, ids...); return err })
 	}},
+	{"evict", func(o *oracle, s *Store) error {
+		return o.delete([]uint64{1, 2}, func([]uint64) error { return s.evict(500) })
+	}},
 	{"purge", func(o *oracle, s *Store) error {
 		return o.delete([]uint64{1, 2, 3, 4, 5, 6}, func([]uint64) error { _, err := s.Purge(crashModel); return err })
 	}},
@@ -105,6 +108,9 @@ func TestEveryOperationCrashes(t *testing.T) {
 		t.Run(op.name, func(t *testing.T) {
 			crashes := 0
 			for seed := uint64(0); crashes < 200; seed++ {
+				if opt.Key = nil; seed%2 == 1 {
+					opt.Key = make([]byte, KeySize)
+				}
 				for at := 0; ; at++ {
 					opt.Now = clock()
 					fsys, o := vfs.NewMem(), newOracle()

@@ -279,6 +279,9 @@ func (l *sampleLog) open(rec *Recovery, visit func(seg *segment, off int64, h re
 			known = headers[i+1].prevLen
 		}
 		err := l.scan(seg, known, visit)
+		if errors.Is(err, ErrKey) {
+			return err // not damage, and not to be started without
+		}
 		if err == nil && known == 0 {
 			// What a process wrote that died before its fsync may be in the page
 			// cache only: it becomes durable before anybody is told of it.
@@ -358,7 +361,7 @@ func (l *sampleLog) scan(seg *segment, known int64, visit func(*segment, int64, 
 			return fmt.Errorf("store: %s: %w", seg.name, err)
 		}
 		var data []byte
-		if known == 0 || meta[0] != kindSample {
+		if known == 0 || meta[0] == kindTombstone {
 			if h.data > len(room) {
 				room = make([]byte, h.data)
 			}
@@ -410,26 +413,26 @@ func readMeta(f vfs.File, seg *segment, end int64, buf *[]byte) (recHeader, []by
 	return h, meta, checkMeta(seg.seed, b, meta)
 }
 
-// read returns the data of the record of that size at off, or errTorn.
-func (l *sampleLog) read(name string, seed uint32, off, size int64) ([]byte, error) {
+// read returns the record of that size at off, or errTorn.
+func (l *sampleLog) read(name string, seed uint32, off, size int64) (meta, data []byte, err error) {
 	f, err := l.fsys.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
 	b := make([]byte, size)
 	if _, err := f.ReadAt(b, off); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	h, err := decodeRecHeader(b, size)
 	if err != nil || h.size() != size {
-		return nil, errTorn
+		return nil, nil, errTorn
 	}
-	meta, data := b[recHeaderLen:recHeaderLen+h.meta], b[recHeaderLen+h.meta:]
+	meta, data = b[recHeaderLen:recHeaderLen+h.meta], b[recHeaderLen+h.meta:]
 	if err := checkMeta(seed, b, meta); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return data, checkData(seed, h.dataCRC, data)
+	return meta, data, checkData(seed, h.dataCRC, data)
 }
 
 // compact replaces a segment by one with only the records that keep wants, or
@@ -489,7 +492,7 @@ func (l *sampleLog) survivors(seg *segment, keep func(off int64, meta, data []by
 			return nil
 		}
 		if data == nil {
-			if data, err = l.read(seg.name, seg.seed, off, rh.size()); errors.Is(err, errTorn) {
+			if _, data, err = l.read(seg.name, seg.seed, off, rh.size()); errors.Is(err, errTorn) {
 				return nil
 			} else if err != nil {
 				return err

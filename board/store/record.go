@@ -140,6 +140,7 @@ func checkData(seed, want uint32, data []byte) error {
 const (
 	kindSample    = 1 // meta: id, time, model, label, media, form; data: the sample
 	kindTombstone = 2 // meta: only the kind; data: ids of deleted samples, u64 each
+	kindSealed    = 3 // meta: nonce, the sealed meta of a sample; data: the sealed sample (see sealer)
 )
 
 func (s *Sample) encodeMeta() []byte {

@@ -57,15 +57,16 @@ func (s *Store) Add(sample Sample) (uint64, error) {
 		return 0, err
 	}
 	sample.Time = s.opt.Now().UnixMilli()
-	cost := recHeaderLen + int64(len(sample.encodeMeta())+len(sample.Data))
-	if err := s.reserve(cost); err != nil {
+	cost := recHeaderLen + int64(len(sample.encodeMeta())+len(sample.Data)) + s.sealer.overhead()
+	if err := s.room(cost); err != nil {
 		return 0, err
 	}
+	data, meta := s.sealer.seal(sample.Data)
 	err := s.log.append(func(id uint64) pendingRecord {
 		sample.ID = id
-		return pendingRecord{meta: sample.encodeMeta(), data: sample.Data, apply: func(seg *segment, off int64, h recHeader) {
+		return pendingRecord{meta: meta(sample.encodeMeta()), data: data, apply: func(seg *segment, off int64, h recHeader) {
 			s.mu.Lock()
-			s.index(&sample, seg, off, h)
+			s.index(&sample, len(sample.Data), seg, off, h)
 			s.mu.Unlock()
 		}}
 	})
@@ -89,10 +90,10 @@ func (s *Store) reserve(cost int64) error {
 	return nil
 }
 
-// index enters a durable sample. The caller holds mu.
-func (s *Store) index(sample *Sample, seg *segment, off int64, h recHeader) {
+// index enters a durable sample with so many bytes of data. The caller holds mu.
+func (s *Store) index(sample *Sample, bytes int, seg *segment, off int64, h recHeader) {
 	i := &info{
-		Info: Info{ID: sample.ID, Model: s.intern(sample.Model), Time: sample.Time, Label: s.intern(sample.Label), Media: s.intern(sample.Media), Form: s.intern(sample.Form), Bytes: h.data},
+		Info: Info{ID: sample.ID, Model: s.intern(sample.Model), Time: sample.Time, Label: s.intern(sample.Label), Media: s.intern(sample.Media), Form: s.intern(sample.Form), Bytes: bytes},
 		seg:  seg, off: off, size: h.size(),
 	}
 	s.byID[i.ID] = i
@@ -143,7 +144,15 @@ func (s *Store) openSamples() error {
 	lastID := uint64(0)
 	err := s.log.open(&s.rec, func(seg *segment, off int64, h recHeader, meta, data []byte) error {
 		switch meta[0] {
-		case kindSample:
+		case kindSample, kindSealed:
+			bytes := h.data
+			if meta[0] == kindSealed {
+				var err error
+				if meta, err = s.sealer.openMeta(meta); err != nil {
+					return err
+				}
+				bytes -= s.sealer.aead.Overhead()
+			}
 			sample, err := decodeSampleMeta(meta)
 			if err != nil {
 				return err
@@ -152,7 +161,7 @@ func (s *Store) openSamples() error {
 				return fmt.Errorf("sample %d comes after sample %d", sample.ID, lastID)
 			}
 			lastID = sample.ID
-			s.index(sample, seg, off, h)
+			s.index(sample, bytes, seg, off, h)
 		case kindTombstone:
 			for _, id := range decodeIDs(data) {
 				if i := s.byID[id]; i != nil {
@@ -192,7 +201,10 @@ func (s *Store) Get(id uint64) (*Sample, error) {
 	if i == nil {
 		return nil, fmt.Errorf("%w: sample %d", ErrNotFound, id)
 	}
-	data, err := s.log.read(at.seg.name, at.seg.seed, at.off, at.size)
+	meta, data, err := s.log.read(at.seg.name, at.seg.seed, at.off, at.size)
+	if err == nil {
+		data, err = s.sealer.openData(meta, data)
+	}
 	if errors.Is(err, errTorn) {
 		return nil, fmt.Errorf("%w: sample %d in %s", ErrCorrupt, id, at.seg.name)
 	}
@@ -360,7 +372,7 @@ func (s *Store) compactSegment(at int) error {
 	s.mu.Unlock()
 	tombs := false
 	keep := func(off int64, meta, data []byte) bool {
-		if meta[0] == kindSample {
+		if meta[0] != kindTombstone {
 			return places[off] != nil
 		}
 		for _, id := range decodeIDs(data) {

@@ -32,6 +32,8 @@ type Options struct {
 	SegmentBytes int64            // size at which a log file is followed by another; 0: 8 MiB
 	Versions     int              // versions kept of a model besides those in use; 0: 8
 	Ballast      int64            // bytes set aside for deleting on a full disk; 0: 1 MiB
+	Evict        bool             // when the quota is used up, delete old samples rather than refuse new ones
+	Key          []byte           // of [KeySize] bytes, with which samples are encrypted; nil: they are not
 	Now          func() time.Time // nil: time.Now
 }
 
@@ -51,6 +53,10 @@ type Store struct {
 	texts   map[string]string   // interned
 	deleted map[uint64]*segment // deleted samples whose bytes are still in that segment
 	pending int64               // bytes of appends under way
+
+	sealer   sealer
+	evicting sync.Mutex // held by the append that makes room for others
+	onEvict  func(n int)
 
 	versions versions
 	warmed   warmed
@@ -76,8 +82,13 @@ func Open(fsys vfs.FS, dir string, opt Options) (*Store, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	sealer, err := newSealer(opt.Key)
+	if err != nil {
+		return nil, err
+	}
 	s := &Store{
-		fsys: fsys, dir: dir, opt: opt,
+		sealer: sealer,
+		fsys:   fsys, dir: dir, opt: opt,
 		byID:    map[uint64]*info{},
 		models:  map[string]*modelSamples{},
 		texts:   map[string]string{},
@@ -115,6 +126,10 @@ func (s *Store) Recovered() Recovery { return s.rec }
 // OnSync sets a function that is told how long each fsync of the sample log
 // took. It must be set before the first sample is added.
 func (s *Store) OnSync(f func(took time.Duration)) { s.log.onSync = f }
+
+// OnEvict sets a function that is told how many samples were deleted to make
+// room. It must be set before the first sample is added.
+func (s *Store) OnEvict(f func(n int)) { s.onEvict = f }
 
 // Close closes the files. Appends under way end first; later ones fail.
 func (s *Store) Close() error {
