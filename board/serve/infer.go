@@ -46,17 +46,19 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 // answer reads a request, computes it and returns the reply's body. What has
 // answered is at n then.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, name string, n **instance, t *turn) (body []byte, jsonLen int, st stages, err error) {
-	ctx, urgency, cancel, err := s.schedule(r, *n)
+	g, err := s.schedule(r, *n)
 	if err != nil {
 		return nil, 0, st, err
 	}
-	defer cancel()
+	defer g.leave()
 	req, done, err := s.inferRequest(w, r, *n)
 	if err != nil {
 		return nil, 0, st, err
 	}
 	defer done()
+	g.read()
 	st.parsed = time.Now()
+	ctx, urgency := g.ctx, g.urgency
 	if req.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, req.Timeout)

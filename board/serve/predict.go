@@ -57,11 +57,11 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 // predictions runs the model once for each instance; the times are those of all.
 // What has answered is at n then.
 func (s *Server) predictions(w http.ResponseWriter, r *http.Request, method oip.Method, name string, n **instance, t *turn) (reply []byte, st stages, err error) {
-	ctx, urgency, cancel, err := s.schedule(r, *n)
+	g, err := s.schedule(r, *n)
 	if err != nil {
 		return nil, st, err
 	}
-	defer cancel()
+	defer g.leave()
 	body, done, err := s.body(w, r, s.cfg.MaxBody)
 	if err != nil {
 		return nil, st, err
@@ -71,9 +71,10 @@ func (s *Server) predictions(w http.ResponseWriter, r *http.Request, method oip.
 	if err != nil {
 		return nil, st, err
 	}
+	g.read()
 	st.parsed = time.Now()
 	var runs [][][]byte
-	runs, st.timing, err = s.compute(ctx, name, n, t, urgency, len(p.Runs), func(i int) ([][]byte, error) {
+	runs, st.timing, err = s.compute(g.ctx, name, n, t, g.urgency, len(p.Runs), func(i int) ([][]byte, error) {
 		run := p.Runs[i]
 		if run.Media == nil {
 			return run.Values, nil

@@ -26,6 +26,7 @@ type queue struct {
 
 	mu       sync.Mutex
 	free     []Session
+	coming   [leastUrgent + 1]int // requests let in whose bodies are still being read, by urgency
 	sessions int
 	waiters  []*waiter // in the order in which they get a session
 	service  time.Duration
@@ -50,7 +51,7 @@ func (q *queue) take(ctx context.Context, urgency int) (Session, error) {
 		q.mu.Unlock()
 		return s, nil
 	}
-	if err := q.refusal(ctx, urgency); err != nil {
+	if err := q.refusal(ctx, q.place(urgency)); err != nil {
 		q.mu.Unlock()
 		return nil, err
 	}
@@ -118,15 +119,32 @@ func (q *queue) depth() int {
 	return len(q.waiters)
 }
 
-// crowded says beforehand whether a request of that urgency would be refused,
-// so that its body need not be read.
-func (q *queue) crowded(ctx context.Context, urgency int) error {
+// enter lets a request in whose body is yet to be read, or says why there is no
+// place for it. What was let in keeps its place until arrived is called: were
+// only those counted that wait, any number could be read at once, and each would
+// delay the others.
+func (q *queue) enter(ctx context.Context, urgency int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.free) > 0 {
-		return nil
+	ahead := 0
+	for _, n := range q.coming[:urgency+1] {
+		ahead += n
 	}
-	return q.refusal(ctx, urgency)
+	if ahead >= len(q.free) {
+		if err := q.refusal(ctx, q.place(urgency)+ahead-len(q.free)); err != nil {
+			return err
+		}
+	}
+	q.coming[urgency]++
+	return nil
+}
+
+// arrived is called when the body of a request that entered has been read, or
+// never will be.
+func (q *queue) arrived(urgency int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.coming[urgency]--
 }
 
 // place is where a request of that urgency stands. The caller holds mu.
@@ -138,9 +156,9 @@ func (q *queue) place(urgency int) int {
 	return i
 }
 
-// refusal says why a request cannot wait, or is nil. The caller holds mu.
-func (q *queue) refusal(ctx context.Context, urgency int) error {
-	at := q.place(urgency)
+// refusal says why a request cannot wait behind so many, or is nil. The caller
+// holds mu.
+func (q *queue) refusal(ctx context.Context, at int) error {
 	if at >= q.most {
 		return q.full()
 	}

@@ -107,13 +107,43 @@ func TestQueueExpectsToWait(t *testing.T) {
 	}
 	_, err = q.take(context.Background(), usualUrgent)
 	retryIn(err, "queue_full", 4)
-	retryIn(q.crowded(context.Background(), usualUrgent), "queue_full", 4)
-	if err := q.crowded(context.Background(), mostUrgent); err != nil {
+	retryIn(q.enter(context.Background(), usualUrgent), "queue_full", 4)
+	if err := q.enter(context.Background(), mostUrgent); err != nil {
 		t.Errorf("an urgent request is refused: %v", err)
 	}
+	q.arrived(mostUrgent)
 	q.put(s)
 	for q.depth() > 0 {
 		goschedule()
+	}
+}
+
+// TestComing: requests that are still being read take places of their own and
+// less urgent classes.
+func TestComing(t *testing.T) {
+	q := &queue{most: 2, sessions: 1}
+	q.put(&fakeSession{})
+	enter := func(urgency int) bool { return q.enter(context.Background(), urgency) == nil }
+	for i, want := range []bool{true, true, true, false} { // one runs, two wait
+		if enter(usualUrgent) != want {
+			t.Fatalf("request %d: got in %v, want %v", i, !want, want)
+		}
+	}
+	for i, want := range []bool{true, true, true, false} {
+		if enter(mostUrgent) != want {
+			t.Fatalf("urgent request %d: got in %v, want %v", i, !want, want)
+		}
+	}
+	q.arrived(mostUrgent)
+	if enter(usualUrgent) {
+		t.Error("a usual request got in before five others")
+	}
+	for range 2 {
+		q.arrived(mostUrgent)
+	}
+	q.arrived(usualUrgent)
+	if !enter(usualUrgent) {
+		t.Error("the place of a request that has arrived stays taken")
 	}
 }
 
