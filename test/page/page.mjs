@@ -3,45 +3,16 @@
 // should be. A URL with /pair/ in it is a link that lets this browser in.
 
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { chromium } from "playwright-core";
+import { readFileSync, writeFileSync } from "node:fs";
+import { launch, seen } from "./browser.mjs";
 
 const [link, device, folder] = process.argv.slice(2);
 const url = new URL(link).origin;
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const names = ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
 const fresh = ["Bag", "Ankle boot"]; // that the model does not know
 
-const browser = await chromium.launch({
-  executablePath: process.env.WHET_BROWSER,
-  args: ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
-});
-const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
-const context = await browser.newContext({ ignoreHTTPSErrors: true, ...(device === "phone" ? phone : { viewport: { width: 1280, height: 900 } }) });
-const page = await context.newPage();
-page.setDefaultTimeout(20000);
-
-// Nothing may go wrong quietly, nothing may leave the daemon.
-const faults = [];
-page.on("console", (m) => { if (m.type() === "error") faults.push(`console: ${m.text()}`); });
-page.on("pageerror", (e) => faults.push(`uncaught: ${e.message}`));
-page.on("request", (r) => { if (!r.url().startsWith(url) && !/^(blob|data):/.test(r.url())) faults.push(`outside: ${r.url()}`); });
-
-let act = 0;
-const seen = (what) => console.log(`${++act}. ${what}`);
-const shots = process.env.WHET_SHOTS;
-if (shots) mkdirSync(shots, { recursive: true });
-const shot = async (name) => { if (shots) await page.screenshot({ path: `${shots}/${device}-${name}.png`, fullPage: true }); };
-const accessible = async (where) => {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => window.axe.run());
-  const bad = violations.filter((v) => ["serious", "critical"].includes(v.impact));
-  assert.deepEqual(bad.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(" ")}`), [], `axe, ${where}`);
-};
-const text = (sel) => page.locator(sel).innerText();
+const { page, faults, close, text, best, says, shot, accessible } = await launch(url, device);
 const files = (class_, from = "") => Array.from({ length: 10 }, (_, i) => `${folder}${from}/${class_}/${i + 1}.png`);
-const best = () => page.locator("#answer li").first().innerText();
 const tab = (name) => page.getByRole("tab", { name }).click();
 
 if (link !== url && link !== `${url}/`) {
@@ -191,7 +162,6 @@ const ask = (urls, count, negative) => page.evaluate(async ([urls, count, negati
   }));
 }, [urls, count, negative]);
 const shown = names.flatMap((_, c) => files(c)).map((f) => `data:image/png;base64,${readFileSync(f).toString("base64")}`);
-const says = (sel, pattern) => page.waitForFunction(([s, p]) => new RegExp(p).test(document.querySelector(s).textContent), [sel, pattern]);
 await ask(shown, 520, false);
 await says("#drift", "compares the next|usually is");
 await ask(shown, 320, true);
@@ -254,4 +224,4 @@ assert.ok(order.includes("model") && order.includes("pad") && order.includes("la
 assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), true, "nothing is wider than the screen");
 assert.deepEqual(faults, []);
 seen("no error, no request to anyone else");
-await browser.close();
+await close();

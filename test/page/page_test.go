@@ -6,15 +6,14 @@
 //	npm --prefix test/page install --no-package-lock
 //	WHET_BROWSER=/usr/bin/chromium go test ./test/page -v
 //
+// Words and photos are taught too, with more variables (see teach_test.go).
 // WHET_SHOTS names a folder for pictures of what was seen. test/page/netns, as
 // root, lets the phone come from another network namespace.
 package page
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"image/png"
 	"io"
 	"log/slog"
 	"net"
@@ -22,7 +21,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -39,48 +37,60 @@ import (
 const browserTime = 4 * time.Minute
 
 func TestPage(t *testing.T) {
-	browser := os.Getenv("WHET_BROWSER")
-	if browser == "" {
-		t.Skip("skipped: WHET_BROWSER does not name a browser (see the package's comment)")
+	needsBrowser(t)
+	dir := t.TempDir()
+	if out, err := exec.Command("go", "run", "../walk/pictures", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Run("desktop", func(t *testing.T) {
+		browse(t, "page.mjs", daemon(t, demoModel(t), filepath.Join(dir, "hot")), "desktop", dir)
+	})
+	t.Run("phone", func(t *testing.T) { // which comes over the network
+		browse(t, "page.mjs", lan(t), "phone", dir)
+	})
+}
+
+func needsBrowser(t *testing.T) {
+	t.Helper()
+	if os.Getenv("WHET_BROWSER") == "" {
+		t.Skip("SKIPPED: WHET_BROWSER does not name a browser (see the package's comment)")
 	}
 	if _, err := os.Stat("node_modules"); err != nil {
 		t.Fatal("npm --prefix test/page install --no-package-lock comes first")
 	}
-	dir := t.TempDir()
-	pictures(t, dir)
-	for _, device := range []string{"desktop", "phone"} {
-		t.Run(device, func(t *testing.T) {
-			url := ""
-			if device == "phone" { // which comes over the network
-				url = lan(t)
-			} else {
-				url = daemon(t, filepath.Join(dir, "hot"))
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), browserTime)
-			defer cancel()
-			command := []string{"node", "page.mjs", url, device, dir}
-			if space, host, ok := strings.Cut(os.Getenv("WHET_NETNS"), " "); ok && device == "phone" {
-				command[2] = regexp.MustCompile(`//.*:`).ReplaceAllString(url, "//"+host+":")
-				command = append([]string{"ip", "netns", "exec", space}, command...)
-			}
-			cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-			cmd.Env = append(os.Environ(), "WHET_BROWSER="+browser)
-			out, err := cmd.CombinedOutput()
-			t.Logf("%s", out)
-			if err != nil {
-				t.Error(err)
-			}
-		})
+}
+
+// browse has a script walk through the page.
+func browse(t *testing.T, script, url, device, dir string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), browserTime)
+	defer cancel()
+	command := []string{"node", script, url, device, dir}
+	if space, host, ok := strings.Cut(os.Getenv("WHET_NETNS"), " "); ok && device == "phone" {
+		command[2] = regexp.MustCompile(`//.*:`).ReplaceAllString(url, "//"+host+":")
+		command = append([]string{"ip", "netns", "exec", space}, command...)
 	}
+	out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// demoModel is a folder of models with the demo's network.
+func demoModel(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "clothing.whet"), demo.BaseFile(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // lan starts the program itself with --lan and returns the link that it shows.
 func lan(t *testing.T) (link string) {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "clothing.whet"), demo.BaseFile(), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	dir := demoModel(t)
 	program := filepath.Join(dir, "whet")
 	if out, err := exec.Command("go", "build", "-o", program, "../../board/whet").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -110,35 +120,6 @@ func lan(t *testing.T) (link string) {
 	return ""
 }
 
-// pictures writes what the browser shows: DIR/<name>/<number>.png, ten examples
-// of each kind of clothing, and DIR/held/<name>/<number>.png, ten others.
-func pictures(t *testing.T, dir string) {
-	t.Helper()
-	sets, err := demo.Embedded()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for k, set := range []*demo.Images{sets[1], sets[0]} {
-		count := map[int]int{}
-		for i, class := range set.Label {
-			if count[class]++; count[class] > 10 {
-				continue
-			}
-			folder := filepath.Join(dir, []string{"", "held"}[k], strconv.Itoa(class))
-			var b bytes.Buffer
-			if err := png.Encode(&b, set.Image(i)); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.MkdirAll(folder, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(folder, strconv.Itoa(count[class])+".png"), b.Bytes(), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}
-
 // resting trains in this process and rests when it is told to, as a child process of
 // the daemon does.
 type resting struct {
@@ -159,14 +140,10 @@ func (r *resting) Train(ctx context.Context, task serve.Task, progress func(serv
 	return r.Tuner.Train(ctx, task, progress)
 }
 
-// daemon serves the demo's network on a port of its own. Its board gets hot as soon
+// daemon serves a folder of models on a port of its own. Its board gets hot as soon
 // as there is a file of that name.
-func daemon(t *testing.T, hot string) (url string) {
+func daemon(t *testing.T, models, hot string) (url string) {
 	t.Helper()
-	models := t.TempDir()
-	if err := os.WriteFile(filepath.Join(models, "clothing.whet"), demo.BaseFile(), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	st, err := store.Open(vfs.OS, t.TempDir(), store.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -79,10 +79,12 @@ export async function guess(m, blob, classes) {
   return { list: probabilities(list), ms, version: reply.model_version };
 }
 
-// probabilities leaves what adds up to one as it is; other scores go through softmax.
+// probabilities leaves what may be probabilities as it is; other scores go through
+// softmax. In 8 bits those of a thousand classes add up to much less than one: what is
+// below 1/512 has become 0.
 function probabilities(list) {
   const sum = list.reduce((s, x) => s + x.p, 0);
-  if (list.every((x) => x.p >= 0) && sum > 0.9 && sum < 1.1) return list;
+  if (list.every((x) => x.p >= 0) && sum < 1.1) return list;
   const top = list[0]?.p ?? 0;
   const all = list.reduce((s, x) => s + Math.exp(x.p - top), 0);
   return list.map((x) => ({ ...x, p: Math.exp(x.p - top) / all }));
