@@ -209,5 +209,14 @@ func softmaxLayer(c *call) any {
 	if len(axes) != 1 {
 		net.Fail("a softmax over axes %v together", axes)
 	}
-	return c.net.Softmax("Softmax", x, net.Axis(axes[0], len(x.Shape)))
+	axis, mask := net.Axis(axes[0], len(x.Shape)), c.given()[0]
+	if mask == nil {
+		return c.net.Softmax("Softmax", x, axis)
+	}
+	y := c.net.Softmax("Softmax", c.choose(mask, x, c.net.Number(hidden)), axis)
+	if c.major >= 3 { // all of the axis may be hidden
+		y = c.choose(mask, y, c.net.Number(0))
+	}
+	c.masks[y] = c.masks[flatten(c.args)[0]]
+	return y
 }

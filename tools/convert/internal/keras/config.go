@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/whet-edge/whet/tools/convert/internal/build"
 	"github.com/whet-edge/whet/tools/convert/internal/net"
@@ -175,6 +176,7 @@ func parseLayer(c config, depth int, count *int) *layer {
 	}
 	l.name = l.cfg.str("name", c.str("name", l.class))
 	l.frozen = !l.cfg.bool("trainable", true)
+	l.function = strings.HasPrefix(l.module, "keras.src.ops") || strings.HasPrefix(l.module, "keras.ops")
 	parse := func(v any) *layer {
 		e, ok := v.(map[string]any)
 		if !ok {
@@ -187,8 +189,11 @@ func parseLayer(c config, depth int, count *int) *layer {
 	case isModel && (l.class == "Sequential" || l.class == "Functional" || l.class == "Model"):
 		l.model = &model{name: l.name, cfg: l.cfg, sequential: l.class == "Sequential"}
 		for _, v := range list {
-			l.model.layers = append(l.model.layers, parse(v))
-			l.model.nodes = append(l.model.nodes, v.(map[string]any)["inbound_nodes"])
+			e := parse(v)
+			nodes := v.(map[string]any)["inbound_nodes"]
+			e.function = e.function || bare(e, nodes)
+			l.model.layers = append(l.model.layers, e)
+			l.model.nodes = append(l.model.nodes, nodes)
 		}
 	case l.class == "Bidirectional":
 		forward := parse(l.cfg["layer"])
@@ -206,12 +211,23 @@ func parseLayer(c config, depth int, count *int) *layer {
 	case l.class == "RNN":
 		cell := parse(l.cfg["cell"])
 		// A cell has the settings of the layer that is made of it.
-		for _, key := range []string{"return_sequences", "return_state", "go_backwards", "stateful"} {
+		for _, key := range []string{"return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask"} {
 			cell.cfg[key] = l.cfg[key]
 		}
 		l.cell = cell
 	}
 	return l
+}
+
+// bare reports whether an entry of a .h5 file of Keras 3, which names no modules, is a
+// function: layers say whether they are trained.
+func bare(l *layer, nodes any) bool {
+	list, _ := nodes.([]any)
+	if l.module != "" || l.cfg.has("trainable") || len(list) == 0 {
+		return false
+	}
+	_, dict := list[0].(map[string]any)
+	return dict
 }
 
 // check lists the layers that cannot be converted.
@@ -230,7 +246,7 @@ func (l *layer) check(missing *build.UnsupportedError) {
 	}
 	row, ok := rows[l.rowName()]
 	if !ok {
-		missing.Ops = append(missing.Ops, build.UnsupportedOp{Op: l.class, Output: l.name, Reason: whyNot(l.class)})
+		missing.Ops = append(missing.Ops, build.UnsupportedOp{Op: l.rowName(), Output: l.name, Reason: whyNot(l.rowName())})
 		return
 	}
 	if row.vars != nil {
@@ -254,6 +270,9 @@ func whyNot(class string) string {
 		return "a model of a class of its own does not describe itself: rebuild it from Keras layers"
 	case "InstanceNormalization", "Addons>InstanceNormalization":
 		return "use GroupNormalization with groups=-1"
+	}
+	if strings.HasPrefix(class, "ops.") {
+		return "whet has no such function: write it with plain arithmetic, reductions and changes of shape, or export the model as TFLite or ONNX"
 	}
 	return "whet has no such layer: build it from layers of the list, or export the model as TFLite or ONNX"
 }

@@ -66,7 +66,7 @@ func Layers() []string {
 
 // others are Keras's layers that have no row.
 var others = []string{"AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D",
-	"AdaptiveMaxPooling3D", "CategoryEncoding", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Discretization", "HashedCrossing", "Hashing", "IntegerLookup",
+	"AdaptiveMaxPooling3D", "CategoryEncoding", "Discretization", "HashedCrossing", "Hashing", "IntegerLookup",
 	"Lambda", "MelSpectrogram", "STFTSpectrogram", "SpectralNormalization", "StackedRNNCells", "StringLookup", "TextVectorization", "TFSMLayer"}
 
 // Missing returns layers that Import does not convert, and why.
@@ -110,14 +110,14 @@ func (im *importer) model(conf []byte, source weightSource) (*format.Model, erro
 
 // An importer writes one model.
 type importer struct {
-	net    *net.Net
-	dims   map[string]int
-	major  int                     // version of Keras that wrote the file
-	masked map[*format.Tensor]bool // tensors whose steps a mask marks
+	net   *net.Net
+	dims  map[string]int
+	major int                               // version of Keras that wrote the file
+	masks map[*format.Tensor]*format.Tensor // of tensors some of whose steps do not count
 }
 
 func newImporter(o Options) *importer {
-	return &importer{net: net.New(), dims: o.Dims, masked: map[*format.Tensor]bool{}}
+	return &importer{net: net.New(), dims: o.Dims, masks: map[*format.Tensor]*format.Tensor{}}
 }
 
 // noWeights is why a file with weights alone cannot be converted.

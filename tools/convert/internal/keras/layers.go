@@ -22,7 +22,7 @@ type maskUse uint8
 const (
 	maskKept    maskUse = iota // hands it on
 	maskDropped                // computes the same without it and hands none on
-	maskUsed                   // computes something else with it
+	maskUsed                   // heeds it, and gives its outputs their masks by itself
 )
 
 // rows are the layers that can be converted, by class. The families add theirs in
@@ -41,8 +41,13 @@ func register(list map[string]row) {
 // rowName is the name of the row of a layer. Functions of keras.ops in a graph
 // are written as layers, some with the names of layers.
 func (l *layer) rowName() string {
-	if strings.HasPrefix(l.module, "keras.src.ops") || strings.HasPrefix(l.module, "keras.ops") {
+	switch {
+	case l.function:
 		return "ops." + l.class
+	case l.class == "TFOpLambda":
+		return tfFunction(l.cfg.str("function", ""))
+	case l.class == "SlicingOpLambda":
+		return "ops.GetItem"
 	}
 	return l.class
 }
@@ -50,18 +55,18 @@ func (l *layer) rowName() string {
 func init() {
 	identity := row{call: func(c *call) any { return flatten(c.args)[0] }}
 	for _, name := range []string{"InputLayer", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout",
-		"GaussianDropout", "GaussianNoise", "ActivityRegularization", "Identity", "Masking"} {
+		"GaussianDropout", "GaussianNoise", "ActivityRegularization", "Identity"} {
 		rows[name] = identity
 	}
 	register(map[string]row{
 		"Dense":       {vars: kernelBias, call: dense},
-		"EinsumDense": {vars: kernelBias, call: einsumDense},
-		"Embedding":   {vars: func(*layer) []*variable { return own("embeddings") }, call: embedding},
+		"EinsumDense": {vars: kernelBias, call: einsumDense, mask: maskDropped},
+		"Embedding":   {vars: func(*layer) []*variable { return own("embeddings") }, call: embedding, mask: maskUsed},
 		"Activation":  {call: func(c *call) any { return c.activation(c.x(), c.l.cfg["activation"]) }},
 
-		"Add": {call: merge("Add")}, "Subtract": {call: merge("Sub")}, "Multiply": {call: merge("Mul")},
-		"Maximum": {call: merge("Max")}, "Minimum": {call: merge("Min")}, "Average": {call: average},
-		"Concatenate": {call: concatenate}, "Dot": {call: dot, mask: maskDropped},
+		"Add": {call: merge("Add"), mask: maskUsed}, "Subtract": {call: merge("Sub"), mask: maskUsed}, "Multiply": {call: merge("Mul"), mask: maskUsed},
+		"Maximum": {call: merge("Max"), mask: maskUsed}, "Minimum": {call: merge("Min"), mask: maskUsed}, "Average": {call: average, mask: maskUsed},
+		"Concatenate": {call: concatenate, mask: maskUsed}, "Dot": {call: dot, mask: maskDropped},
 
 		"Rescaling":     {call: rescaling},
 		"Normalization": {vars: normalizationVars, call: normalization},
@@ -129,7 +134,12 @@ func embedding(c *call) any {
 	if x.Type != format.Int64 && x.Type != format.Int32 {
 		x = c.net.Typed("Cast", format.Int32, nil, x)
 	}
-	return c.net.Typed("Gather", format.Float32, format.Attrs{"axis": int64(0)}, table, x)
+	y := c.net.Typed("Gather", format.Float32, format.Attrs{"axis": int64(0)}, table, x)
+	if c.l.cfg.bool("mask_zero", false) {
+		zero := c.net.Typed("Cast", x.Type, nil, c.net.Number(0))
+		c.masks[y] = c.net.Typed("Not", format.Bool, nil, c.net.Typed("Equal", format.Bool, nil, x, zero))
+	}
+	return y
 }
 
 // einsumDense is EinsumDense for equations that are a matrix product over trailing
@@ -180,10 +190,21 @@ func merge(op string) func(*call) any {
 		if len(list) < 2 || op == "Sub" && len(list) != 2 {
 			net.Fail("%d inputs", len(list))
 		}
+		masks := c.given()
+		mask := c.joined(masks)
+		if op == "Mul" {
+			list = c.masked(list, masks)
+		}
 		y := list[0]
 		for _, x := range list[1:] {
 			a, b := c.aligned(y, x)
 			y = c.net.Op(op, nil, a, b)
+		}
+		if mask != nil {
+			if op == "Mul" && c.major >= 3 {
+				y = c.choose(c.column(mask), y, c.net.Number(0))
+			}
+			c.masks[y] = mask
 		}
 		return y
 	}
@@ -204,12 +225,22 @@ func (c *call) aligned(a, b *format.Tensor) (*format.Tensor, *format.Tensor) {
 
 func average(c *call) any {
 	sum := merge("Add")(c).(*format.Tensor)
-	return c.net.Op("Mul", nil, sum, c.net.Number(1/float64(len(c.xs()))))
+	y := c.net.Op("Mul", nil, sum, c.net.Number(1/float64(len(c.xs()))))
+	if mask := c.masks[sum]; mask != nil {
+		c.masks[y] = mask
+	}
+	return y
 }
 
 func concatenate(c *call) any {
 	list := c.xs()
-	return c.net.Concat(net.Axis(c.l.cfg.int("axis", -1), len(list[0].Shape)), list...)
+	axis := net.Axis(c.l.cfg.int("axis", -1), len(list[0].Shape))
+	mask := c.concatenated(axis, list, c.given())
+	y := c.net.Concat(axis, list...)
+	if mask != nil {
+		c.masks[y] = mask
+	}
+	return y
 }
 
 // dot is Dot: the sum over one axis of each input, by sample.

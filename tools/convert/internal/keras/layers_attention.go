@@ -66,8 +66,8 @@ func multiHead(c *call) any {
 	if len(query.Shape) != 3 || len(value.Shape) != 3 || len(key.Shape) != 3 {
 		net.Fail("inputs of shapes %v, %v and %v: attention over one axis is possible", query.Shape, key.Shape, value.Shape)
 	}
-	if c.tensorArg("attention_mask", 4) != nil || c.l.cfg.has("sliding_window") || c.l.cfg.bool("use_gate", false) {
-		net.Fail("attention_mask, sliding_window and use_gate are not supported")
+	if c.l.cfg.bool("use_gate", false) {
+		net.Fail("use_gate is not supported: train it without")
 	}
 	heads := func(p string, x *format.Tensor) *format.Tensor {
 		y, s := c.project(p, x)
@@ -92,14 +92,88 @@ func multiHead(c *call) any {
 	if causal, _ := c.kwargs["use_causal_mask"].(bool); causal {
 		scores = c.causal(scores)
 	}
+	with, _ := c.kwargs["return_attention_scores"].(bool)
+	mask := c.headMask(scores.Shape)
+	if mask != nil {
+		scores = c.choose(mask, scores, c.net.Number(hidden))
+	}
 	weights := c.net.Softmax("Softmax", scores, 3)
+	if mask != nil && c.major >= 3 && (with || c.l.cfg.float("dropout", 0) > 0) {
+		weights = c.choose(mask, weights, c.net.Number(0)) // of a query that sees nothing
+	}
 	y := c.net.Transpose(c.net.Op("MatMul", nil, weights, v), 0, 2, 1, 3)
 	y = c.net.Reshape(y, n, y.Shape[1], h*y.Shape[3])
 	y, _ = c.project("output", y)
-	if with, _ := c.kwargs["return_attention_scores"].(bool); with {
+	if m := c.argMask("query", 0); m != nil {
+		c.masks[y] = m
+	}
+	if with {
 		return []*format.Tensor{y, weights}
 	}
 	return y
+}
+
+// arg returns a tensor argument, by its name or its place; nil if it is absent.
+func (c *call) arg(name string, place int) *format.Tensor {
+	v := c.kwargs[name]
+	if v == nil && place < len(c.args) {
+		v = c.args[place]
+	}
+	if list := flatten(v); len(list) > 0 {
+		return list[0]
+	}
+	return nil
+}
+
+// argMask returns the mask of an argument: NAME_mask, or what the argument carries.
+func (c *call) argMask(name string, place int) *format.Tensor {
+	if list := flatten(c.kwargs[name+"_mask"]); len(list) > 0 {
+		return c.flag(list[0])
+	}
+	if t := c.arg(name, place); t != nil {
+		return c.masks[t]
+	}
+	return nil
+}
+
+// headMask says which keys each query of scores [N, heads, T, S] sees, by all that is
+// known but the order of time; nil if it sees all.
+func (c *call) headMask(scores format.Shape) (mask *format.Tensor) {
+	n, t, s := scores[0], scores[2], scores[3]
+	if m := c.argMask("query", 0); m != nil {
+		mask = c.net.Reshape(m, n, 1, t, 1)
+	}
+	for i, name := range []string{"value", "key"} {
+		if m := c.argMask(name, i+1); m != nil {
+			mask = c.both(mask, c.net.Reshape(m, n, 1, 1, s))
+		}
+	}
+	place := 6 // behind the masks of query, value and key
+	if c.major < 3 {
+		place = 3
+	}
+	if m := c.arg("attention_mask", place); m != nil {
+		switch len(m.Shape) {
+		case 2:
+			m = c.net.Reshape(m, 1, 1, m.Shape[0], m.Shape[1])
+		case 3:
+			m = c.net.Reshape(m, m.Shape[0], 1, m.Shape[1], m.Shape[2])
+		}
+		mask = c.both(mask, c.flag(m))
+	}
+	if c.l.cfg.has("sliding_window") {
+		w := c.l.cfg.positive("sliding_window", 1)
+		band := make([]float32, made(t*s))
+		for i := range t {
+			for j := range s {
+				if max(i-j, j-i) < w {
+					band[i*s+j] = 1
+				}
+			}
+		}
+		mask = c.both(mask, c.flag(c.net.Floats("window", format.Shape{t, s}, band)))
+	}
+	return mask
 }
 
 // causal hides from each query the keys behind it.
@@ -167,8 +241,16 @@ func attention(c *call) any {
 	if causal, _ := c.kwargs["use_causal_mask"].(bool); causal || c.l.cfg.bool("causal", false) {
 		scores = c.causal(scores)
 	}
+	masks := c.given()
+	if m := masks[1]; m != nil {
+		scores = c.choose(c.net.Reshape(m, m.Shape[0], 1, m.Shape[1]), scores, c.net.Number(hidden))
+	}
 	weights := c.net.Softmax("Softmax", scores, 2)
 	y := c.net.Op("MatMul", nil, weights, v)
+	if m := masks[0]; m != nil {
+		y = c.choose(c.column(m), y, c.net.Number(0))
+		c.masks[y] = m
+	}
 	if with, _ := c.kwargs["return_attention_scores"].(bool); with {
 		return slices.Concat([]*format.Tensor{y}, []*format.Tensor{weights})
 	}

@@ -205,7 +205,18 @@ func globalPool(op string, n int) func(*call) any {
 		for i := range axes {
 			axes[i] = i + 1
 		}
-		return back(c.net.Reduce(op, x, c.l.cfg.bool("keepdims", false), axes...))
+		keep := c.l.cfg.bool("keepdims", false)
+		if op == "ReduceMean" && n == 1 {
+			if mask := c.given()[0]; mask != nil {
+				if !mask.Shape.Equal(x.Shape[:2]) {
+					net.Fail("a mask of shape %v for an input %v", mask.Shape, x.Shape)
+				}
+				mask = c.column(mask)
+				sum := c.net.Reduce("ReduceSum", c.choose(mask, x, c.net.Number(0)), keep, axes...)
+				return back(c.net.Op("Div", nil, sum, c.net.Reduce("ReduceSum", c.number(mask), keep, axes...)))
+			}
+		}
+		return back(c.net.Reduce(op, x, keep, axes...))
 	}
 }
 

@@ -13,7 +13,7 @@ func init() {
 		"BatchNormalization": {vars: batchNormVars, call: batchNorm},
 		"LayerNormalization": {vars: scaleAndCenter("gamma", "beta"), call: layerNorm},
 		"GroupNormalization": {vars: scaleAndCenter("gamma", "beta"), call: groupNorm},
-		"RMSNormalization":   {vars: func(*layer) []*variable { return own("scale") }, call: rmsNorm},
+		"RMSNormalization":   {vars: func(*layer) []*variable { return own("scale") }, call: rmsNorm, mask: maskDropped},
 		"UnitNormalization": {call: func(c *call) any {
 			x := c.x()
 			return c.unit(x, c.axes(x)...)

@@ -58,10 +58,13 @@ func (l *layer) states() int {
 
 func recurrent(c *call) any {
 	in := c.recurrentInputs()
-	l := c.l.rnn()
-	y, states := c.rnn(l, in[0], in[1:])
+	l, mask := c.l.rnn(), c.steps()
+	y, states := c.rnn(l, in[0], in[1:], mask)
 	if l.cfg.bool("go_backwards", false) && l.cfg.bool("return_sequences", false) {
 		y = c.net.Reverse(y, 1)
+	}
+	if mask != nil && l.cfg.bool("return_sequences", false) {
+		c.masks[y] = mask
 	}
 	if !l.cfg.bool("return_state", false) {
 		return y
@@ -84,7 +87,7 @@ func (c *call) recurrentInputs() []*format.Tensor {
 // bidirectional joins a layer with one that goes backwards.
 func bidirectional(c *call) any {
 	in := c.recurrentInputs()
-	x, initial := in[0], in[1:]
+	x, initial, mask := in[0], in[1:], c.steps()
 	half := len(initial) / 2
 	var out [2]*format.Tensor
 	var states []*format.Tensor
@@ -95,7 +98,7 @@ func bidirectional(c *call) any {
 			net.Fail("it wraps a layer of class %s: LSTM, GRU and SimpleRNN are possible", l.class)
 		}
 		c.net.Scope = join(scope, l.name)
-		y, st := c.rnn(l, x, initial[i*half:(i+1)*half])
+		y, st := c.rnn(l, x, initial[i*half:(i+1)*half], mask)
 		// The result of the second layer is turned round: one that goes backwards
 		// ends in the order of time.
 		if l.cfg.bool("return_sequences", false) && l.cfg.bool("go_backwards", false) == (i == 0) {
@@ -120,6 +123,11 @@ func bidirectional(c *call) any {
 	default:
 		net.Fail("merge_mode %v", mode)
 	}
+	if mask != nil && c.l.subs[0].layer.rnn().cfg.bool("return_sequences", false) {
+		for _, y := range merged {
+			c.masks[y] = mask
+		}
+	}
 	if c.l.subs[0].layer.rnn().cfg.bool("return_state", false) {
 		merged = append(merged, states...)
 	}
@@ -130,8 +138,10 @@ func bidirectional(c *call) any {
 }
 
 // rnn writes a recurrent layer over x [N, T, I]. y has all steps [N, T, H] in the
-// order of time, or the last one [N, H]; states are the final ones.
-func (c *call) rnn(l *layer, x *format.Tensor, initial []*format.Tensor) (y *format.Tensor, states []*format.Tensor) {
+// order of time, or the last one [N, H]; states are the final ones. A step
+// that the mask [N, T] hides changes no state and gives the output of the one before it;
+// nil hides none.
+func (c *call) rnn(l *layer, x *format.Tensor, initial []*format.Tensor, mask *format.Tensor) (y *format.Tensor, states []*format.Tensor) {
 	order, ok := gates[l.class]
 	if !ok {
 		net.Fail("a cell of class %s: LSTMCell, GRUCell and SimpleRNNCell are possible", l.class)
@@ -164,15 +174,21 @@ func (c *call) rnn(l *layer, x *format.Tensor, initial []*format.Tensor) (y *for
 	}
 	cell := &rnnCell{call: c, l: l, h: h, gates: g, kernel: kernel, recurrent: recurrent, bias: bias}
 	if l.plain(c.major) {
-		y, states = cell.op(x, initial, order)
+		y, states = cell.masked(x, initial, order, mask)
 	} else {
-		y, states = cell.unrolled(x, initial)
+		y, states = cell.unrolled(x, initial, mask)
+	}
+	if mask != nil && l.cfg.bool("zero_output_for_mask", false) {
+		y = c.net.Op("Mul", nil, y, c.column(c.number(mask)))
 	}
 	for i, w := range write {
 		w(states[i])
 	}
-	if !l.cfg.bool("return_sequences", false) {
-		y = states[0]
+	if l.cfg.bool("return_sequences", false) {
+		return y, states
+	}
+	if y = states[0]; mask != nil && len(initial) > 0 { // without a step that counts, 0
+		y = c.net.Op("Mul", nil, y, c.net.Reduce("ReduceMax", c.number(mask), true, 1))
 	}
 	return y, states
 }
@@ -196,8 +212,19 @@ type rnnCell struct {
 // resetAfter reports whether a GRU multiplies by r behind the product.
 func (r *rnnCell) resetAfter() bool { return r.l.cfg.bool("reset_after", r.major >= 3) }
 
-// op writes the layer as one op of the ops LSTM, GRU and RNN.
-func (r *rnnCell) op(x *format.Tensor, initial []*format.Tensor, order []int) (y *format.Tensor, states []*format.Tensor) {
+// masked writes the layer as an op over the steps that count, side by side.
+func (r *rnnCell) masked(x *format.Tensor, initial []*format.Tensor, order []int, mask *format.Tensor) (y *format.Tensor, states []*format.Tensor) {
+	if mask == nil {
+		return r.op(x, initial, order, nil)
+	}
+	p := r.packing(mask)
+	y, states = r.op(p.pack(x), initial, order, p.lengths())
+	return p.unpack(y, r.l.cfg.bool("go_backwards", false)), states
+}
+
+// op writes the layer as one op of the ops LSTM, GRU and RNN over sequences of the given
+// lengths; nil is all steps.
+func (r *rnnCell) op(x *format.Tensor, initial []*format.Tensor, order []int, lengths *format.Tensor) (y *format.Tensor, states []*format.Tensor) {
 	h, g, inputs := r.h, r.gates, x.Shape[2]
 	// rows are the gates in ONNX's order of a matrix [k, g·h], transposed.
 	rows := func(v []float32, k int) []float32 {
@@ -211,7 +238,7 @@ func (r *rnnCell) op(x *format.Tensor, initial []*format.Tensor, order []int) (y
 	w := r.net.Floats("kernel", format.Shape{1, g * h, inputs}, rows(r.kernel, inputs))
 	rec := r.net.Floats("recurrent_kernel", format.Shape{1, g * h, h}, rows(r.recurrent, h))
 	b := r.net.Floats("bias", format.Shape{1, 2 * g * h}, append(rows(r.bias[:g*h], 1), rows(r.bias[g*h:], 1)...))
-	in := []*format.Tensor{r.net.Transpose(x, 1, 0, 2), w, rec, b, nil}
+	in := []*format.Tensor{r.net.Transpose(x, 1, 0, 2), w, rec, b, lengths}
 	for _, s := range initial {
 		in = append(in, r.net.Reshape(s, 1, s.Shape[0], h))
 	}
@@ -239,7 +266,7 @@ func (r *rnnCell) op(x *format.Tensor, initial []*format.Tensor, order []int) (y
 const maxSteps = 1024
 
 // unrolled writes the layer step by step, for activations that the ops do not have.
-func (r *rnnCell) unrolled(x *format.Tensor, initial []*format.Tensor) (y *format.Tensor, states []*format.Tensor) {
+func (r *rnnCell) unrolled(x *format.Tensor, initial []*format.Tensor, mask *format.Tensor) (y *format.Tensor, states []*format.Tensor) {
 	net_, h, g := r.net, r.h, r.gates
 	n, steps, inputs := x.Shape[0], x.Shape[1], x.Shape[2]
 	if steps > maxSteps {
@@ -259,13 +286,14 @@ func (r *rnnCell) unrolled(x *format.Tensor, initial []*format.Tensor) (y *forma
 	gate := func(t *format.Tensor) *format.Tensor { return r.activation(t, r.l.cfg["recurrent_activation"]) }
 	op := func(name string, a, b *format.Tensor) *format.Tensor { return net_.Op(name, nil, a, b) }
 	ys := make([]*format.Tensor, steps)
+	shown := net_.Number(0) // the last output
 	for k := range steps {
 		t := k
 		if r.l.cfg.bool("go_backwards", false) {
 			t = steps - 1 - k
 		}
 		xt := net_.Split(net_.Reshape(net_.Slice(wx, 1, t, t+1), n, g*h), 1, g)
-		state := states[0]
+		state, before := states[0], states
 		switch {
 		case gru && !r.resetAfter():
 			uz := net_.Split(net_.Linear(state, net_.Floats("zr", format.Shape{2 * h, h}, transposed(columns(r.recurrent, g*h, 0, 2*h), h, 2*h)), nil), 1, 2)
@@ -286,7 +314,16 @@ func (r *rnnCell) unrolled(x *format.Tensor, initial []*format.Tensor) (y *forma
 			cell := op("Add", op("Mul", f, states[1]), op("Mul", i, act(sum[2])))
 			states = []*format.Tensor{op("Mul", o, act(cell)), cell}
 		}
-		ys[t] = net_.Reshape(states[0], n, 1, h)
+		last := states[0]
+		if mask != nil {
+			counts := net_.Typed("Less", format.Bool, nil, net_.Number(0), net_.Slice(r.number(mask), 1, t, t+1))
+			shown = r.choose(counts, last, shown)
+			last = shown
+			for i := range states {
+				states[i] = r.choose(counts, states[i], before[i])
+			}
+		}
+		ys[t] = net_.Reshape(last, n, 1, h)
 	}
 	return net_.Concat(1, ys...), states
 }

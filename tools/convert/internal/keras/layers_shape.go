@@ -26,7 +26,12 @@ func flattenLayer(c *call) any {
 
 func reshapeLayer(c *call) any {
 	x := c.x()
-	shape := append([]int{x.Shape[0]}, c.l.cfg.ints("target_shape")...)
+	return c.shaped(x, append([]int{x.Shape[0]}, c.l.cfg.ints("target_shape")...))
+}
+
+// shaped returns x in a shape one of whose sizes may be -1: what is left.
+func (c *call) shaped(x *format.Tensor, shape []int) *format.Tensor {
+	shape = slices.Clone(shape)
 	rest, free := x.Shape.Elems(), -1
 	for i, d := range shape {
 		switch {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/tools/convert/internal/net"
@@ -111,10 +112,20 @@ func asRef(v any) (ref, bool) {
 		return ref{}, false
 	}
 	name, ok := l[0].(string)
+	if constant(v) {
+		return ref{}, false
+	}
 	if _, num := l[1].(float64); !ok || !num {
 		return ref{}, false
 	}
 	return ref{name, toInt(l[1]), toInt(l[2])}, true
+}
+
+// constant reports whether v, ["_CONSTANT_VALUE", -1, value, kwargs], is a number that Keras
+// 2 writes in the place of a function's first tensor.
+func constant(v any) bool {
+	l, ok := v.([]any)
+	return ok && len(l) > 3 && l[0] == "_CONSTANT_VALUE"
 }
 
 // refs returns the refs of a structure in Keras's order: lists as they are,
@@ -159,16 +170,18 @@ func calls(l *layer, nodes any) (out []*call) {
 				c.kwargs[k] = argument(v, 0)
 			}
 		case []any: // Keras 2: [layer, node, tensor, kwargs] for each input
-			if _, ok := asRef(n); ok { // one input without a list around it
+			if _, ok := asRef(n); ok || constant(n) { // one input without a list around it
 				n = []any{n}
 			}
 			var in []any
 			for _, e := range n {
-				r, ok := asRef(e)
-				if !ok {
+				if constant(e) {
+					in = append(in, e.([]any)[2])
+				} else if r, ok := asRef(e); ok {
+					in = append(in, r)
+				} else {
 					net.Fail("layer %q: its inputs %v cannot be read", l.name, e)
 				}
-				in = append(in, r)
 				if parts := e.([]any); len(parts) > 3 {
 					kwargs, _ := parts[3].(map[string]any)
 					for k, v := range kwargs {
@@ -436,16 +449,11 @@ func (im *importer) apply(c *call) (out any) {
 		}
 		return out
 	}
-	if len(flatten(c.kwargs["mask"])) > 0 {
-		net.Fail(noMasks)
-	}
 	row := rows[c.l.rowName()]
-	if len(flatten(c.args)) == 0 {
+	if function := strings.HasPrefix(c.l.rowName(), "ops."); len(flatten(c.args)) == 0 && !(function && len(flatten(c.kwargs)) > 0) {
 		net.Fail("it has no input")
 	}
-	out = row.call(c)
-	im.spreadMask(c, row, out)
-	return out
+	return c.spread(row, row.call(c))
 }
 
 func join(scope, name string) string {
@@ -453,27 +461,6 @@ func join(scope, name string) string {
 		return name
 	}
 	return scope + "/" + name
-}
-
-const noMasks = "its input is masked (by Masking, by Embedding with mask_zero, or by an argument): masks are not supported; train the model without, or cut the padding off"
-
-// spreadMask marks the outputs of a layer that takes and hands on masks.
-func (im *importer) spreadMask(c *call, row row, out any) {
-	masked := c.l.class == "Masking" || c.l.class == "Embedding" && c.l.cfg.bool("mask_zero", false)
-	for _, t := range flatten(c.args) {
-		masked = masked || im.masked[t]
-	}
-	if !masked {
-		return
-	}
-	switch row.mask {
-	case maskUsed:
-		net.Fail(noMasks)
-	case maskKept:
-		for _, t := range flatten(out) {
-			im.masked[t] = true
-		}
-	}
 }
 
 // x returns the layer's one input as float32.

@@ -38,7 +38,8 @@ func TestRefusals(t *testing.T) {
 		{"crop", layer("Cropping1D", `"cropping": [2, 2]`), "nothing is left"},
 		{"large", layer("RepeatVector", `"n": 1073741824`), "RepeatVector"},
 		{"axis", layer("Softmax", `"axis": 7`), "axis 7"},
-		{"mask", seq(`{"class_name": "Masking", "config": {"name": "k"}}, {"class_name": "GlobalAveragePooling1D", "config": {"name": "g"}}`), "masks are not supported"},
+		{"mask", seq(`{"class_name": "Masking", "config": {"name": "k"}}, {"class_name": "Concatenate", "config": {"name": "c", "axis": 0}}`), "along axis 0"},
+		{"function", layer("Vdot", `"a": 1`), "no such layer"},
 		{"no input", `{"class_name": "Functional", "config": {"name": "m", "layers": [], "input_layers": [["x", 0, 0]], "output_layers": []}}`, `no layer "x"`},
 		{"loop", `{"class_name": "Functional", "config": {"name": "m", "input_layers": [["x", 0, 0]], "output_layers": [["a", 0, 0]], "layers": [
 			{"class_name": "InputLayer", "name": "x", "config": {"name": "x", "batch_input_shape": [null, 3]}, "inbound_nodes": []},

@@ -20,6 +20,7 @@ type layer struct {
 	class, module, name string
 	cfg                 config
 	frozen              bool // trainable is false
+	function            bool // of keras.ops, called on tensors
 
 	model *model // not nil: it is a model
 	subs  []sub  // what a wrapper wraps

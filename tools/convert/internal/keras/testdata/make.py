@@ -6,6 +6,7 @@ computes with them.
     python3 make.py
     pip install tf_keras                    # Keras 2: models 2/NAME.h5 are added
     python3 make.py --keras2
+    python3 make.py [--keras2] --add        # only models that the file does not have yet
 
 Weights and inputs are random, with a fixed seed. Beside each model are
 NAME.in0.npy, ... and NAME.out0.npy, ... in the order of its inputs and outputs.
@@ -21,11 +22,14 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np
 
 KERAS2 = "--keras2" in sys.argv
+ADD = "--add" in sys.argv
 if KERAS2:
+    import tensorflow as tf
     import tf_keras as keras
 else:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import keras
+    from keras import ops
 L = keras.layers
 
 
@@ -47,6 +51,26 @@ def encoder_decoder():
     _, h, c = L.LSTM(6, return_state=True)(a)
     y = L.LSTM(6, return_sequences=True)(b, initial_state=[h, c])
     return keras.Model([a, b], L.Dense(2)(y))
+
+
+def padded(layer, x):
+    """The layer on a sequence some of whose steps are zeros and hidden."""
+    return layer(L.Masking()(L.ReLU(threshold=0.9)(x)))
+
+
+def masked(f):
+    a, b = keras.Input((6,), dtype="int32"), keras.Input((6,), dtype="int32")
+    return keras.Model([a, b], f(L.Embedding(9, 4, mask_zero=True)(a), L.Embedding(9, 4, mask_zero=True)(b)))
+
+
+def attention_mask():
+    q, v, m = keras.Input((5, 6)), keras.Input((7, 4)), keras.Input((5, 7), dtype="bool")
+    return keras.Model([q, v, m], L.MultiHeadAttention(2, 3)(q, v, attention_mask=m))
+
+
+def masked_scores():
+    a, b = keras.Input((4, 5)), keras.Input((4, 5), dtype="bool")
+    return keras.Model([a, b], L.Softmax()(a, mask=b))
 
 
 def shared():
@@ -206,6 +230,30 @@ MODELS = {
     "residual": residual,
     "transformer": transformer,
     "named": named,
+    "masking_lstm": lambda: fun([(6, 3)], lambda x: padded(L.LSTM(5), x)),
+    "masking_lstm_all": lambda: fun([(6, 3)], lambda x: L.LSTM(5)(L.Masking()(L.Rescaling(0.0)(x)))),
+    "masking_lstm_sequences": lambda: fun([(6, 3)], lambda x: padded(lambda h: L.Dense(2)(L.LSTM(5, return_sequences=True)(h)), x)),
+    "masking_lstm_backwards": lambda: fun([(6, 3)], lambda x: padded(L.LSTM(5, return_sequences=True, go_backwards=True), x)),
+    "masking_lstm_relu": lambda: fun([(6, 3)], lambda x: padded(L.LSTM(5, activation="relu", return_sequences=True, return_state=True), x)),
+    "masking_gru": lambda: fun([(6, 3)], lambda x: padded(lambda h: L.GRU(4)(L.Dropout(0.1)(L.GRU(5, return_sequences=True)(h))), x)),
+    "masking_rnn_zeroed": lambda: fun([(6, 3)], lambda x: padded(L.RNN(L.SimpleRNNCell(4), return_sequences=True, zero_output_for_mask=True), x)),
+    "masking_bidirectional": lambda: fun([(6, 3)], lambda x: padded(lambda h: L.Bidirectional(L.GRU(3))(L.Bidirectional(L.LSTM(4, return_sequences=True))(h)), x)),
+    "masking_decoder": lambda: masked(lambda x, y: L.LSTM(3, return_sequences=True)(y, initial_state=list(L.LSTM(3, return_state=True)(x))[1:])),
+    "masking_value": lambda: fun([(6, 3)], lambda x: L.GlobalAveragePooling1D()(L.Masking(0.0)(L.ReLU(threshold=0.6)(x)))),
+    "masked_pooling": lambda: masked(lambda x, y: [L.GlobalAveragePooling1D()(x), L.GlobalMaxPooling1D()(y)]),
+    "masked_merge": lambda: masked(lambda x, y: [L.GlobalAveragePooling1D()(L.Add()([x, y])), L.GlobalAveragePooling1D()(L.Average()([x, y]))]),
+    "masked_concat": lambda: masked(lambda x, y: [L.GlobalAveragePooling1D()(L.Concatenate()([x, y])), L.LSTM(4)(L.Concatenate(axis=1)([x, y]))]),
+    "masked_dropped": lambda: masked(lambda x, y: [L.GlobalAveragePooling1D()(L.Reshape((6, 4))(x)), L.GlobalAveragePooling1D()(L.Conv1D(3, 2)(y))]),
+    "masked_attention": lambda: masked(lambda x, y: L.Attention()([x, y])),
+    "masked_additive": lambda: masked(lambda x, y: L.AdditiveAttention()([x, y])),
+    "masked_multi_head": lambda: masked(lambda x, y: L.GlobalAveragePooling1D()(L.MultiHeadAttention(2, 3)(x, y))),
+    "multi_head_mask": lambda: attention_mask(),
+    "multi_head_key": lambda: fun([(5, 6), (7, 4), (7, 3)], lambda q, v, k: L.MultiHeadAttention(2, 3, value_dim=5, use_bias=False)(q, v, key=k)),
+    "multi_head_scores": lambda: fun([(5, 6)], lambda x: L.MultiHeadAttention(2, 3, dropout=0.1)(x, x, return_attention_scores=True)),
+    "convlstm1d": lambda: seq((4, 6, 2), L.ConvLSTM1D(3, 2, padding="same", return_sequences=True)),
+    "convlstm2d": lambda: seq((4, 6, 5, 2), L.ConvLSTM2D(3, 3, strides=2, return_sequences=True), L.ConvLSTM2D(2, (1, 2), padding="same", use_bias=False)),
+    "convlstm2d_state": lambda: rnn_state(L.ConvLSTM2D(3, 3, padding="same", go_backwards=True, return_sequences=True, return_state=True, activation="relu"), (3, 5, 4, 2)),
+    "convlstm3d": lambda: seq((3, 4, 4, 3, 1), L.ConvLSTM3D(2, 2)),
 }
 ONLY3 = {
     "more_activations": lambda: fun([(7,)], lambda x: [L.Activation(a)(x) for a in ["relu6", "silu", "leaky_relu", "hard_silu", "hard_tanh", "mish", "log_softmax", "log_sigmoid", "celu", "tanh_shrink", "soft_shrink", "hard_shrink", "squareplus", "sparse_sigmoid"]]),
@@ -213,8 +261,18 @@ ONLY3 = {
     "grouped_query": lambda: fun([(5, 6)], lambda x: L.GroupQueryAttention(3, 4, 2)(x, x)),
     "upsampling_bicubic": lambda: seq((4, 5, 3), L.UpSampling2D(2, interpolation="bicubic")),
     "stateful": lambda: stateful(),
+    "masked_multiply": lambda: masked(lambda x, y: L.GlobalAveragePooling1D()(L.Multiply()([x, y]))),
+    "masked_softmax": lambda: masked_scores(),
+    "multi_head_window": lambda: fun([(7, 6)], lambda x: L.MultiHeadAttention(2, 3, sliding_window=2)(x, x, use_causal_mask=True)),
+    "grouped_query_masked": lambda: fun([(5, 6)], lambda x: padded(lambda h: L.GroupQueryAttention(3, 4, 2)(h, h), x)),
+    "ops_arithmetic": lambda: fun([(4, 3), (4, 3)], lambda x, y: ops.sigmoid(x * 2 + y - 1) / ops.maximum(ops.abs(y), 0.1) - (1.0 - ops.square(x) ** 0.5) * ops.exp(-ops.clip(y, -1.0, 0.5))),
+    "ops_shape": lambda: fun([(4, 3)], lambda x: ops.concatenate([ops.transpose(ops.reshape(x, (-1, 3, 4)), (0, 2, 1)), ops.expand_dims(x[:, :, 0], -1), x[..., 1:], ops.squeeze(x[:, :, None, ::2], 2), ops.stack([x[:, :, 1], x[:, :, -1]], axis=-1)], axis=-1)),
+    "ops_reduce": lambda: fun([(4, 3)], lambda x: [ops.mean(x, axis=-1), ops.sum(x, axis=(1, 2), keepdims=True), ops.max(x, axis=1), ops.matmul(ops.softmax(x, axis=1), ops.transpose(x, (0, 2, 1))), ops.normalize(x)]),
+    "ops_more": lambda: fun([(4, 3), (4, 3)], lambda x, y: [ops.where(x > y, x, ops.zeros_like(y)), ops.cast(ops.cast(x > 0.0, "float32"), "float32"), ops.gelu(x), ops.gelu(x, approximate=False), ops.leaky_relu(x), ops.elu(y), x * np.arange(3.0, dtype="f4")]),
 }
 ONLY2 = {
+    "tf_ops": lambda: fun([(4, 3), (4, 3)], lambda x, y: (1.0 - tf.nn.sigmoid(x * 2.0 + y)) / tf.maximum(tf.abs(y), 0.1) - tf.square(x)),
+    "tf_shape": lambda: fun([(4, 3)], lambda x: tf.concat([tf.transpose(tf.reshape(x, (-1, 3, 4)), (0, 2, 1)), tf.expand_dims(x[:, :, 0], -1), x[..., 1:], tf.reduce_mean(x, axis=-1, keepdims=True)], axis=-1)),
     "thresholded_relu": lambda: seq((40,), L.ThresholdedReLU(0.4)),
 }
 
@@ -262,7 +320,8 @@ def write(z, prefix, name, make, formats):
     rng = np.random.default_rng(len(name) * 1000 + sum(map(ord, name)))
     randomize(model, rng)
     runs = 3 if name == "stateful" else 1
-    ins = [[rng.integers(0, 9, (1, *t.shape[1:])).astype("i4") if "int" in str(t.dtype) else rng.normal(0, 1, (1, *t.shape[1:])).astype("f4") for t in model.inputs] for _ in range(runs)]
+    top = 3 if "mask" in name else 9  # zeros are what a mask hides
+    ins = [[rng.integers(0, top, (1, *t.shape[1:])).astype("i4") if "int" in str(t.dtype) else rng.random((1, *t.shape[1:])) < 0.6 if "bool" in str(t.dtype) else rng.normal(0, 1, (1, *t.shape[1:])).astype("f4") for t in model.inputs] for _ in range(runs)]
     outs = []
     for x in ins:
         y = model({"left": x[0], "right": x[1]} if name == "named" else x if len(x) > 1 else x[0], training=False)
@@ -291,9 +350,11 @@ def main():
     warnings.simplefilter("ignore")
     models = MODELS | (ONLY2 if KERAS2 else ONLY3)
     keep = {}
-    if KERAS2:
+    if KERAS2 or ADD:
         with zipfile.ZipFile("models.zip") as z:
-            keep = {n: z.read(n) for n in z.namelist() if n.startswith("3/")}
+            keep = {n: z.read(n) for n in z.namelist() if ADD or n.startswith("3/")}
+    old = {n.split("/")[1].split(".")[0] for n in keep if n.startswith("2/" if KERAS2 else "3/")}
+    models = {n: m for n, m in models.items() if not (ADD and n in old)}
     with zipfile.ZipFile("models.zip", "w") as z:
         for n, data in keep.items():
             add(z, n, data)
