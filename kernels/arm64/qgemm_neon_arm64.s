@@ -256,22 +256,22 @@ next:
 // is four operations old when it is used. Column 7 waits for its upper products, and
 // columns 5 to 7 wait to be summed, for the next step.
 //
-// The parameters are what is done with the columns that wait (add7, late), with the others
+// R10 are the k left behind the step, less 16. The parameters are what is done with the columns that wait (add7, late), with the others
 // (sum), and with the upper eight k (upper for the inputs, uppers for the weights, add).
 #define STEP_PAIRS(add7, late, sum, upper, uppers, add) \
 	FLDPD (R3), (F20, F21); \
-	FMOVD (R8), F16; \
-	FMOVD (R9), F17; \
 	add7(23, 18, 30); \
+	FMOVD (R8), F16; \
 	add7(23, 19, 31); \
+	FMOVD (R9), F17; \
 	late(26, 5); \
 	late(27, 13); \
 	PRODUCT_2(20, 24, 25); \
 	upper(8(R8), F18); \
 	upper(8(R9), F19); \
 	late(28, 6); \
-	uppers(64(R3), F22, F23); \
 	late(29, 14); \
+	uppers(64(R3), F22, F23); \
 	PRODUCT_2(21, 26, 27); \
 	FLDPD 16(R3), (F20, F21); \
 	UPPER_2(add, 22, 24, 25); \
@@ -289,11 +289,12 @@ next:
 	UPPER_2(add, 22, 24, 25); \
 	SLOT_PAIRS(sum, 30, 31, 3, 11, 20, 28, 29, add, 23, 26, 27); \
 	uppers(112(R3), F22, F23); \
-	ADD  $16, R8; \
 	SUM_BY(sum, 24, 25, 4, 12); \
+	ADD  $16, R8; \
 	ADD  $16, R9; \
-	PRODUCT_2(21, 30, 31); \
 	ADD  $128, R3; \
+	SUBS $16, R10; \
+	PRODUCT_2(21, 30, 31); \
 	UPPER_2(add, 22, 28, 29)
 
 #define SUM_BY(sum, t0, t1, s0, s1) \
@@ -316,8 +317,8 @@ TEXT ·QGemm2x8c8PairsNEON(SB), NOSPLIT, $0-8
 
 rows:
 	BEGIN_ROWS_2
+	MOVD R6, R10
 	STEP_PAIRS(NONE_3, NONE_2, SADDLP_4S, LOAD_D, LOAD_DD, SMLAL_8H)
-	SUB  $16, R6, R10
 	B    k16
 
 tap:
@@ -330,7 +331,6 @@ k16:
 
 step16:
 	STEP_PAIRS(SMLAL_8H, SADALP_4S, SADALP_4S, LOAD_D, LOAD_DD, SMLAL_8H)
-	SUBS $16, R10
 	BGE  step16
 
 last8:
