@@ -1,6 +1,7 @@
 package ondevice
 
 import (
+	"context"
 	"math"
 	"testing"
 
@@ -85,8 +86,16 @@ func TestInstant(t *testing.T) {
 	}
 	// One more class, with and without samples of the old ones.
 	fresh, old := testSamples(60, 6, "d"), testSamples(60, 7, "a", "b", "c")
-	for name, d := range map[string]Samples{"imprinted": fresh, "means": append(append(Samples{}, fresh...), old...)} {
-		delta, rep := tune(t, reopen(t, tuned), d, Options{Instant: true, Val: -1, Classes: []string{"a", "b", "c", "d"}}, vfs.NewMem())
+	kept, err := Extract(context.Background(), reopen(t, tuned), old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, d := range map[string]Samples{"imprinted": fresh, "centred": fresh, "means": append(append(Samples{}, fresh...), old...)} {
+		o := Options{Instant: true, Val: -1, Classes: []string{"a", "b", "c", "d"}}
+		if name == "centred" {
+			o.Replay = kept
+		}
+		delta, rep := tune(t, reopen(t, tuned), d, o, vfs.NewMem())
 		if delta == nil {
 			t.Fatal(rep.Verdict)
 		}

@@ -254,7 +254,10 @@ func growthTable(ctx context.Context, c *config, train, test *images, rows []*gr
 			new = append(new, samplesOf(base, take(class, 0, row.K))...)
 		}
 		o := ondevice.Options{Classes: digits(), Val: -1, Seed: uint64(row.Seed), Instant: row.Method != "balanced"}
-		if row.Kept > 0 {
+		switch {
+		case row.Method == "nearest class mean": // of all classes
+			new = append(new, known...)
+		case row.Kept > 0:
 			if o.Replay, err = ondevice.Extract(ctx, base, known); err != nil {
 				return nil, err
 			}
