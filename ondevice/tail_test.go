@@ -135,7 +135,11 @@ func TestTails(t *testing.T) {
 	held := pictures(60, 9, labels...)
 	before := accuracy(t, m, held)
 	got := map[Tail]float64{}
-	for _, tail := range []Tail{Head, Last(2), Last(4), Bias, Sparse(0.3), LoRA(3)} {
+	tails := []Tail{Head, Last(4), Last(2), Bias, Sparse(0.3), LoRA(3)}
+	if testing.Short() {
+		tails = tails[:2]
+	}
+	for _, tail := range tails {
 		delta, rep := tune(t, m, pictures(60, 2, labels...), Options{Tail: tail, ValData: held}, vfs.NewMem())
 		if delta == nil {
 			t.Fatalf("%v: refused: %s", tail, rep.Verdict)
@@ -162,9 +166,11 @@ func TestTails(t *testing.T) {
 		}
 		t.Logf("%v: %.3f, integer %v, delta of %d bytes", tail, got[tail], rep.Integer, len(deltaBytes(t, delta)))
 	}
-	if !(before < 0.6 && got[Head] > before+0.1 && got[Last(4)] > got[Head] && got[Bias] > before+0.1 &&
-		got[Sparse(0.3)] > got[Head] && got[LoRA(3)] > before+0.1) {
-		t.Errorf("accuracy before %v, after %v", before, got)
+	least := map[Tail]float64{Last(4): got[Head], Sparse(0.3): got[Head]} // the others: a tenth more than before
+	for _, tail := range tails {
+		if floor := max(before+0.1, least[tail]); before >= 0.6 || got[tail] <= floor {
+			t.Errorf("%v: accuracy before %v, after %v, want above %v", tail, before, got, floor)
+		}
 	}
 }
 

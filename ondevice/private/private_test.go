@@ -165,6 +165,9 @@ func floats(b []byte) []float32 {
 
 // What was learned by heart shows; what was learned privately does not.
 func TestMembership(t *testing.T) {
+	if testing.Short() {
+		t.Skip("NOT RUN: learning by heart takes 300 passes over the data, minutes under an emulator")
+	}
 	r := rand.New(rand.NewPCG(7, 7))
 	noisy := func(seed uint64) *fit.Data {
 		d := blobs(60, seed)
