@@ -26,18 +26,11 @@ func Listen(addr string, access *Access) (net.Listener, error) {
 	if path, ok := socketPath(addr); ok {
 		return listenUnix(path)
 	}
-	host, port, err := net.SplitHostPort(addr)
+	hostport, err := tcpAddress(addr, access)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %q: give HOST:PORT or unix:PATH, such as 127.0.0.1:8000", ErrAddress, addr)
+		return nil, err
 	}
-	if host == "localhost" {
-		host = "127.0.0.1"
-	}
-	if ip := net.ParseIP(host); (ip == nil || !ip.IsLoopback()) && !access.public() {
-		return nil, fmt.Errorf("%w: %q can be reached from other machines: give --token-file, --tls-cert and --tls-key, or use 127.0.0.1:%s, and from elsewhere ssh -L %s:127.0.0.1:%s THIS-HOST",
-			ErrAddress, addr, port, port, port)
-	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	l, err := net.Listen("tcp", hostport)
 	if err != nil {
 		return nil, fmt.Errorf("%w (another --listen address may be free)", err)
 	}
@@ -45,6 +38,31 @@ func Listen(addr string, access *Access) (net.Listener, error) {
 		return secure{tls.NewListener(l, access.tls)}, nil
 	}
 	return l, nil
+}
+
+// CheckAddress says what [Listen] would have against an address.
+func CheckAddress(addr string, access *Access) error {
+	if path, ok := socketPath(addr); ok {
+		return checkSocketPath(path)
+	}
+	_, err := tcpAddress(addr, access)
+	return err
+}
+
+// tcpAddress returns the address to listen on, if it may be.
+func tcpAddress(addr string, access *Access) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", fmt.Errorf("%w: %q: give HOST:PORT or unix:PATH, such as 127.0.0.1:8000", ErrAddress, addr)
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	if ip := net.ParseIP(host); (ip == nil || !ip.IsLoopback()) && !access.public() {
+		return "", fmt.Errorf("%w: %q can be reached from other machines: give --token-file, --tls-cert and --tls-key, or use 127.0.0.1:%s, and from elsewhere ssh -L %s:127.0.0.1:%s THIS-HOST",
+			ErrAddress, addr, port, port, port)
+	}
+	return net.JoinHostPort(host, port), nil
 }
 
 // secure marks a listener that speaks TLS.
@@ -57,11 +75,18 @@ func socketPath(addr string) (string, bool) {
 	return addr, strings.ContainsRune(addr, filepath.Separator)
 }
 
+func checkSocketPath(path string) error {
+	if path == "" || len(path) > maxSocketPath {
+		return fmt.Errorf("%w: a socket's path has 1 to %d bytes, %q has %d: choose a shorter one with --listen unix:PATH", ErrAddress, maxSocketPath, path, len(path))
+	}
+	return nil
+}
+
 // listenUnix makes a socket that its owner and group may use. One that a dead
 // process left is replaced.
 func listenUnix(path string) (net.Listener, error) {
-	if path == "" || len(path) > maxSocketPath {
-		return nil, fmt.Errorf("%w: a socket's path has 1 to %d bytes, %q has %d: choose a shorter one with --listen unix:PATH", ErrAddress, maxSocketPath, path, len(path))
+	if err := checkSocketPath(path); err != nil {
+		return nil, err
 	}
 	if st, err := os.Lstat(path); err == nil {
 		if st.Mode()&fs.ModeSocket == 0 {

@@ -19,6 +19,7 @@ type metrics struct {
 
 	requests, duration, queue, infer *prom.Family
 	rejected, samples, fsync         *prom.Family
+	evicted, confidence              *prom.Family
 	trainRuns, gate, canaries        *prom.Family
 
 	// Read off the server when Prometheus asks.
@@ -30,6 +31,10 @@ type metrics struct {
 // model on a fast board to a large one on a slow board.
 var latencies = []float64{.0001, .0002, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30}
 
+// shares are the bounds of a histogram of probabilities: those of sure answers
+// are close to 1.
+var shares = []float64{.1, .2, .3, .4, .5, .6, .7, .8, .9, .95, .99, 1}
+
 func newMetrics(s *Server) *metrics {
 	m := &metrics{server: s}
 	r := &m.registry
@@ -39,6 +44,8 @@ func newMetrics(s *Server) *metrics {
 	m.infer = r.Histogram("whet_infer_duration_seconds", "Time that inference took.", latencies, "model")
 	m.rejected = r.Counter("whet_rejected_total", "Requests refused for want of room.", "reason")
 	m.samples = r.Counter("whet_samples_total", "Samples acknowledged, by label; \"other\" is every label that the model does not know.", "model", "label")
+	m.evicted = r.Counter("whet_samples_evicted_total", "Samples deleted to make room for new ones.")
+	m.confidence = r.Histogram("whet_confidence", "The highest score of the answers of the version that serves, where it is a probability.", shares, "model")
 	m.fsync = r.Histogram("whet_store_fsync_duration_seconds", "Time that the sample log's fsync took.", latencies)
 	m.trainRuns = r.Counter("whet_train_runs_total", "Training jobs by result, and rollbacks.", "result")
 	m.gate = r.Gauge("whet_gate_accuracy_ratio", "Accuracy on held-back samples of the latest training job, before and after.", "set")
@@ -58,6 +65,7 @@ func newMetrics(s *Server) *metrics {
 	r.Gauge("whet_build_info", "1; the labels say what is running.", "version", "go", "arch").Set(1, s.cfg.Version, runtime.Version(), runtime.GOARCH)
 	recovered := r.Counter("whet_store_recovered_records_total", "Samples found in the log at the start.")
 	recovered.Add(float64(s.cfg.Store.Recovered().Samples))
+	s.cfg.Store.OnEvict(func(n int) { m.evicted.Add(float64(n)) })
 	s.cfg.Store.OnSync(func(d time.Duration) { m.fsync.Observe(d) })
 	r.OnWrite(m.collect)
 	r.Process()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -156,6 +157,11 @@ func (s *Server) watchRequest(name string, n *instance, in, out [][]byte) {
 		return
 	}
 	w.look(in[0], out[0])
+	if len(w.vector) > 1 {
+		if best := slices.Max(w.vector); best >= 0 && best <= 1 {
+			s.metrics.confidence.ObserveValue(best, name)
+		}
+	}
 	was := w.watcher.State()
 	ref, _ := w.watcher.Observe(w.features, w.vector)
 	if ref != nil {

@@ -43,6 +43,10 @@ type serveFlags struct {
 	wait, timeout time.Duration
 	memory        string
 	quota         string
+	evict         bool
+	sampleKey     string
+	config        string
+	checkOnly     bool
 	childMemory   string
 	warm          time.Duration
 	settle        time.Duration
@@ -78,8 +82,22 @@ the unix socket the file's permissions decide instead.`,
   (umask 077; echo "camera infer,sample $(openssl rand -hex 32)" > tokens)
   whet serve --listen 0.0.0.0:8443 --token-file tokens --tls-cert cert.pem --tls-key key.pem`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runServe(cmd, &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			from, err := configure(cmd, f.config)
+			if err != nil {
+				return err
+			}
+			if err := f.validate(); err != nil {
+				return err
+			}
+			if f.checkOnly {
+				return f.check(cmd, from)
+			}
+			return runServe(cmd, &f)
+		},
 	}
+	cmd.Flags().StringVar(&f.config, "config", "", "JSON file with flags by their names; the environment (WHET_SERVE_MAX_WAIT for --max-wait) comes before it, the command line before both")
+	cmd.Flags().BoolVar(&f.checkOnly, "check", false, "only say whether it could start, and each setting with where it comes from")
 	cmd.Flags().StringVar(&f.models, "models", ".", "folder of the models")
 	cmd.Flags().StringVar(&f.state, "state", "", "folder of samples, versions and jobs (default $STATE_DIRECTORY or $XDG_STATE_HOME/whet)")
 	cmd.Flags().StringArrayVar(&f.listen, "listen", nil, "unix:PATH or HOST:PORT; repeat it for more (default unix:STATE/whet.sock and "+defaultListen+")")
@@ -96,6 +114,8 @@ the unix socket the file's permissions decide instead.`,
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "most time that a request may take")
 	cmd.Flags().StringVar(&f.memory, "memory", "", "most memory of all models; where two versions of one do not fit, the old one goes first (default: three quarters of the board's or the control group's)")
 	cmd.Flags().StringVar(&f.quota, "quota", "1GiB", "most bytes of samples")
+	cmd.Flags().BoolVar(&f.evict, "evict", false, "make room for new samples by deleting the oldest of the label that has most (default: refuse new ones)")
+	cmd.Flags().StringVar(&f.sampleKey, "sample-key", "", "file with a key of 32 bytes, with which samples are encrypted on disk; without it they cannot be read again")
 	cmd.Flags().StringVar(&f.childMemory, "child-memory", "", "most memory of training, and of a model's first run (default: half of the board's or the control group's)")
 	cmd.Flags().DurationVar(&f.warm, "warm-up-limit", 20*time.Second, "most time that loading a model and its first run may take")
 	cmd.Flags().DurationVar(&f.settle, "stable-after", time.Minute, "a daemon that dies sooner after it was ready has crashed early: after five times it comes up in safe mode")
@@ -105,11 +125,8 @@ the unix socket the file's permissions decide instead.`,
 	return cmd
 }
 
-func runServe(cmd *cobra.Command, f *serveFlags) error {
-	quota, err := parseBytes(f.quota)
-	if err != nil {
-		return usagef("--quota %s: %v", f.quota, err)
-	}
+// validate refuses values that no daemon can have.
+func (f *serveFlags) validate() error {
 	if f.threads < 0 || f.threads > 1024 || f.sessions < 1 || f.sessions > 1024 {
 		return usagef("--threads and --sessions: 1 to 1024 are possible")
 	}
@@ -118,6 +135,26 @@ func runServe(cmd *cobra.Command, f *serveFlags) error {
 	}
 	if f.warm <= 0 || f.timeout <= 0 || f.wait < 0 {
 		return usagef("--warm-up-limit and --timeout must be positive, --max-wait not negative")
+	}
+	return nil
+}
+
+// storeOptions are those of the flags.
+func (f *serveFlags) storeOptions() (opt store.Options, err error) {
+	opt.Evict = f.evict
+	if opt.Quota, err = parseBytes(f.quota); err != nil {
+		return opt, usagef("--quota %s: %v", f.quota, err)
+	}
+	if f.sampleKey != "" {
+		opt.Key, err = store.ReadKey(f.sampleKey)
+	}
+	return opt, err
+}
+
+func runServe(cmd *cobra.Command, f *serveFlags) error {
+	opt, err := f.storeOptions()
+	if err != nil {
+		return err
 	}
 	if f.state == "" {
 		if f.state, err = defaultState(); err != nil {
@@ -133,7 +170,7 @@ func runServe(cmd *cobra.Command, f *serveFlags) error {
 		return err
 	}
 	defer lock.Close()
-	st, err := store.Open(vfs.OS, f.state, store.Options{Quota: quota})
+	st, err := store.Open(vfs.OS, f.state, opt)
 	if err != nil {
 		return err
 	}

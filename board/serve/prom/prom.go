@@ -122,8 +122,10 @@ func (f *Family) Set(v float64, values ...string) {
 }
 
 // Observe adds a duration, in seconds, to the histogram of the label values.
-func (f *Family) Observe(d time.Duration, values ...string) {
-	v := d.Seconds()
+func (f *Family) Observe(d time.Duration, values ...string) { f.ObserveValue(d.Seconds(), values...) }
+
+// ObserveValue adds a number to the histogram of the label values.
+func (f *Family) ObserveValue(v float64, values ...string) {
 	i, _ := slices.BinarySearch(f.bounds, v) // a bound belongs to its bucket
 	f.mu.Lock()
 	defer f.mu.Unlock()
