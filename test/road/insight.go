@@ -56,13 +56,13 @@ func explained(ctx context.Context, c *config) error {
 	if err != nil {
 		return err
 	}
-	const compared = 20
+	const compared, steps = 20, 200 // of steps, so many that one on the other side of an edge weighs little
 	methods := []func(context.Context, []byte, explain.Options) (*explain.Attribution, error){e.GradientInput, e.Integrated, e.Occlusion}
 	var ours [3][]*explain.Attribution
 	var x []float32
 	for i, method := range methods {
 		for k := range compared {
-			a, err := method(ctx, raw(test.X[k]), explain.Options{Class: test.Class[k], Window: []int{4, 4}})
+			a, err := method(ctx, raw(test.X[k]), explain.Options{Class: test.Class[k], Window: []int{4, 4}, Steps: steps})
 			if err != nil {
 				return err
 			}
@@ -79,7 +79,7 @@ func explained(ctx context.Context, c *config) error {
 		return err
 	}
 	var peer [3][][]float64
-	if err := c.peer(ctx, &peer, "explain"); err != nil {
+	if err := c.peer(ctx, &peer, "explain", fmt.Sprint(steps)); err != nil {
 		return err
 	}
 	for i, name := range []string{"gradient x input", "integrated gradients", "occlusion"} {

@@ -2,7 +2,7 @@
 // with the Python libraries that people use for them, from the same data and the
 // same first weights, and compares.
 //
-//	go run ./test/road -python PYTHON -material DIR cnn edit lstm tables gap explain attack privacy
+//	go run ./test/road -python PYTHON -material DIR cnn mnist edit lstm tables gap explain attack privacy
 //
 // PYTHON has tensorflow-cpu, torch, scikit-learn, pandas, captum and dp-accounting;
 // peer.py says which part needs which. It exits 1 if something is worse than it
@@ -35,7 +35,7 @@ type config struct {
 }
 
 var parts = map[string]func(context.Context, *config) error{
-	"cnn": cnn, "edit": edit, "tables": tables, "gap": gap,
+	"cnn": cnn, "mnist": mnist, "edit": edit, "tables": tables, "gap": gap,
 	"lstm": lstm, "explain": explained, "attack": attacks, "privacy": privacy,
 }
 

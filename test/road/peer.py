@@ -86,12 +86,12 @@ def cnn():
     inp, hidden = article()
     m = keras.Model(inp, layers.Dense(10, activation="softmax", name="dense2")(hidden))
     set_layers(m, constants("weights.json"), ["conv1", "conv2", "dense1", "dense2"])
-    m.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    m.compile(keras.optimizers.Adam(epsilon=1e-8), "sparse_categorical_crossentropy", metrics=["accuracy"])
     begin = time.time()
-    m.fit(x, y, epochs=epochs, validation_split=0.1, shuffle=False, verbose=0)
+    h = m.fit(x, y, epochs=epochs, validation_split=0.1, shuffle=False, verbose=0).history
     seconds = time.time() - begin
     accuracy = float((m.predict(tx, verbose=0).argmax(1) == ty).mean())
-    return {"accuracy": accuracy, "seconds": seconds}
+    return {"accuracy": accuracy, "seconds": seconds, "loss": h["loss"], "val": h["val_loss"]}
 
 
 def tables():
@@ -144,7 +144,7 @@ def lstm():
     d = load("lstm.json")
     x, tx = raw("train.x", -1, d["Steps"], d["Dims"]), raw("test.x", -1, d["Steps"], d["Dims"])
     y, ty = np.array(load("train_y.json")), np.array(load("test_y.json"))
-    scores, seconds = [], 0
+    scores, first, seconds = [], [], 0
     for seed in range(d["Seeds"]):
         c = constants(f"lstm{seed}.json")
         m = Sequential([layers.Input(x.shape[1:]), layers.LSTM(32), layers.Dense(d["Classes"], activation="softmax")])
@@ -158,12 +158,13 @@ def lstm():
         m.layers[1].set_weights([c["dense1/weights"].T, c["dense1/bias"]])
         import keras
 
-        m.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
+        m.compile(keras.optimizers.Adam(2e-3, epsilon=1e-8, global_clipnorm=d["Clip"] or None), "sparse_categorical_crossentropy")
         begin = time.time()
-        m.fit(x, y, epochs=d["Epochs"], batch_size=8, shuffle=False, verbose=0)
+        h = m.fit(x, y, epochs=d["Epochs"], batch_size=d["Batch"], shuffle=False, verbose=0).history
+        first.append(h["loss"][0])
         seconds += time.time() - begin
         scores.append(float((m.predict(tx, verbose=0).argmax(1) == ty).mean()))
-    return {"scores": scores, "seconds": seconds}
+    return {"scores": scores, "first": first, "seconds": seconds}
 
 
 def torch_cnn():
@@ -200,7 +201,7 @@ def explain():
     m, x = m.double(), x.double()
     from captum.attr import InputXGradient, IntegratedGradients, Occlusion
 
-    ig = IntegratedGradients(m).attribute(x, target=y, n_steps=50, method="riemann_middle")
+    ig = IntegratedGradients(m).attribute(x, target=y, n_steps=int(sys.argv[3]), method="riemann_middle")
     oc = Occlusion(m).attribute(x, (4, 4), strides=(2, 2), target=y)
     return [a.detach().reshape(len(x), -1).tolist() for a in (InputXGradient(m).attribute(x, target=y), ig, oc)]
 
