@@ -47,7 +47,9 @@
 //	  rate window step channels low high    milliseconds and Hz; see mel.MicroParams
 //	tokenizer  the model's tokenizer, for the steps tokens: package token
 //	tokens     a text to numbers
-//	  give     "ids" (default) | "mask": 1 where there is a token | "types": zeros
+//	  give     "ids" (default) | "mask": 1 where there is a token | "types": 1 in the
+//	           second of two texts, else 0
+//	  pair     bool, a tab in the text parts it into two
 //	  length   int; default: the input's number of elements; longer texts are cut
 //	  pad      int, the id behind the text; default 0
 //	bytes      a file's bytes: the first and the last ones

@@ -34,7 +34,7 @@ func init() {
 			"log": stage.Text, "add": stage.Float, "floor": stage.Float, "ref": stage.Float, "range": stage.Float, "mfcc": stage.Int, "lifter": stage.Float}, (*Pipeline).melStep},
 		"micro":   {stage.Kinds{"rate": stage.Int, "window": stage.Int, "step": stage.Int, "channels": stage.Int, "low": stage.Float, "high": stage.Float}, (*Pipeline).microStep},
 		token.Op:  {nil, func(*Pipeline, format.Attrs) (step, error) { return nil, nil }},
-		"tokens":  {stage.Kinds{"give": stage.Text, "length": stage.Int, "pad": stage.Int}, (*Pipeline).tokensStep},
+		"tokens":  {stage.Kinds{"give": stage.Text, "length": stage.Int, "pad": stage.Int, "pair": stage.Bool}, (*Pipeline).tokensStep},
 		"bytes":   {stage.Kinds{"begin": stage.Int, "end": stage.Int, "pad": stage.Int, "strip": stage.Bool}, (*Pipeline).bytesStep},
 		"columns": {columnsAttrs, (*Pipeline).columnsStep},
 		"stream":  {stage.Kinds{"hop": stage.Int, "lead": stage.Int}, (*Pipeline).streamStep},
@@ -132,16 +132,25 @@ func (p *Pipeline) tokensStep(a format.Attrs) (step, error) {
 	if !slices.Contains([]string{"ids", "mask", "types"}, give) || length != p.elems || pad < 0 {
 		return nil, fmt.Errorf("give %q, length %d, pad %d: give is ids, mask or types, length that of the input", give, length, pad)
 	}
+	pair := a.Bool("pair", false)
 	return func(v *values) error {
 		if !v.isText {
 			return fmt.Errorf("a %s given where a text is needed", v.what)
 		}
-		ids, n := p.tokens.EncodeTo(v.text, length, int32(pad))
+		ids, n := []int32(nil), 0
+		types := make([]int32, length)
+		if first, second, two := strings.Cut(v.text, "\t"); two && pair {
+			ids, types, n = p.tokens.EncodePairTo(first, second, length, int32(pad))
+		} else {
+			ids, n = p.tokens.EncodeTo(v.text, length, int32(pad))
+		}
 		out := plane{1, length, 1, make([]float32, length)}
 		for i, id := range ids {
 			switch {
 			case give == "ids":
 				out.v[i] = float32(id)
+			case give == "types":
+				out.v[i] = float32(types[i])
 			case give == "mask" && i < n:
 				out.v[i] = 1
 			}

@@ -169,6 +169,10 @@ func TestTextSteps(t *testing.T) {
 			t.Error("a picture is taken for a text")
 		}
 	}
+	p2 := newPipeline(t, tensor(format.Uint8, nil, 1, 6), append(parsed(t, "tokens give=types pair=true"), vocab)...)
+	if d := cmp.Diff([]byte{0, 0, 0, 1, 1, 0}, put(t, p2, Text("hello\tworld"))); d != "" {
+		t.Error(d)
+	}
 	if _, err := New(parsed(t, "tokens"), tensor(format.Int64, nil, 1, 5), true); err == nil {
 		t.Error("tokens without a tokenizer")
 	}

@@ -86,7 +86,7 @@ def trained(corpus, folder):
     bert = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     bert.normalizer, bert.pre_tokenizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False), pre_tokenizers.BertPreTokenizer()
     p, t = save("wordpiece-cased", bert, trainers.WordPieceTrainer(vocab_size=4000, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]))
-    t.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    t.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     t.decoder = decoders.WordPiece()
     yield done(p, t)
 
@@ -117,7 +117,7 @@ def trained(corpus, folder):
     uni.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " "), normalizers.Lowercase()])
     uni.pre_tokenizer, uni.decoder = pre_tokenizers.Metaspace(prepend_scheme="first"), decoders.Metaspace(prepend_scheme="first")
     p, t = save("unigram", uni, trainers.UnigramTrainer(vocab_size=3000, unk_token="<unk>", special_tokens=["<unk>", "<s>", "</s>"]))
-    t.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 2)])
+    t.post_processor = processors.TemplateProcessing(single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 2)])
     yield done(p, t)
 
     words = Tokenizer(models.WordPiece(unk_token="[UNK]"))
@@ -155,6 +155,25 @@ def reference(path):
     return Tokenizer.from_file(str(path))
 
 
+def pairs(program, path, t, lines):
+    """Each text with another one, whole and cut to 24 ids: ids and types."""
+    both = list(zip(lines, lines[7:] + lines[:7]))
+    bad = 0
+    for length in -1, 24:
+        if length > 0:
+            t.enable_truncation(length)
+        stdin = "\n".join(json.dumps([a, b, length]) for a, b in both)
+        r = subprocess.run([program, path], input=stdin, capture_output=True, text=True, encoding="utf-8", check=True)
+        ours = [json.loads(l) for l in r.stdout.strip().split("\n")]
+        theirs = t.encode_batch(both)
+        wrong = [i for i, e in enumerate(theirs) if ours[i]["ids"] != e.ids or (ours[i]["types"] or []) != e.type_ids]
+        print(f"    {len(both)} pairs {'whole' if length < 0 else f'of at most {length}'}: {len(wrong)} differ")
+        for i in wrong[:3]:
+            print("   ", ascii(both[i])[:200], "\n      whet:", ours[i], "\n      reference:", theirs[i].ids, theirs[i].type_ids)
+        bad += bool(wrong)
+    return bad
+
+
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--material", type=pathlib.Path, required=True)
@@ -186,6 +205,7 @@ def main():
             for i in undone[:o.show]:
                 print("   ", ascii(lines[i])[:150], "\n      whet:", ascii(ours[i]["text"])[:150], "\n      reference:", ascii(back[i])[:150])
             failed += bool(wrong or undone)
+            failed += pairs(tmp / "token", path, t, lines)
     sys.exit(1 if failed else 0)
 
 

@@ -27,7 +27,7 @@ func FromHeader(h *format.Header) (*Tokenizer, error) {
 // names the input tensor.
 func (s *Spec) Transform() format.Transform {
 	a := format.Attrs{"model": s.Model, "vocab": s.Vocab}
-	for name, list := range map[string][]string{"normalize": s.Normalize, "split": s.Split, "added": s.Added, "finish": s.Finish, "decode": s.Decode} {
+	for name, list := range map[string][]string{"normalize": s.Normalize, "split": s.Split, "added": s.Added, "finish": s.Finish, "pair": s.Pair, "decode": s.Decode} {
 		if len(list) > 0 {
 			a[name] = list
 		}
@@ -53,7 +53,7 @@ func (s *Spec) Transform() format.Transform {
 // FromTransform is the inverse of [Spec.Transform].
 func FromTransform(t format.Transform) (*Tokenizer, error) {
 	s := &Spec{}
-	texts := map[string]*[]string{"vocab": &s.Vocab, "normalize": &s.Normalize, "split": &s.Split, "added": &s.Added, "finish": &s.Finish, "decode": &s.Decode}
+	texts := map[string]*[]string{"vocab": &s.Vocab, "normalize": &s.Normalize, "split": &s.Split, "added": &s.Added, "finish": &s.Finish, "pair": &s.Pair, "decode": &s.Decode}
 	for name, v := range t.Attrs {
 		ok := false
 		switch name {

@@ -77,15 +77,23 @@ type hfStep struct {
 	Stop           int             `json:"stop"`
 	Sep            []any           `json:"sep"`
 	Cls            []any           `json:"cls"`
-	Single         []struct {
-		Special *struct {
-			ID string `json:"id"`
-		} `json:"SpecialToken"`
-		Sequence *struct{} `json:"Sequence"`
-	} `json:"single"`
-	Special map[string]struct {
+	Single         []hfPiece       `json:"single"`
+	Pair           []hfPiece       `json:"pair"`
+	Special        map[string]struct {
 		IDs []int `json:"ids"`
 	} `json:"special_tokens"`
+}
+
+// hfPiece is a part of a template.
+type hfPiece struct {
+	Special  *hfPlace `json:"SpecialToken"`
+	Sequence *hfPlace `json:"Sequence"`
+}
+
+// hfPlace is a special token's name, or A or B, and the type of what stands there.
+type hfPlace struct {
+	ID   string `json:"id"`
+	Type int    `json:"type_id"`
 }
 
 // ReadJSON reads the description in a tokenizer.json file of Hugging Face's
@@ -405,13 +413,13 @@ func (h *hfStep) prepend() string {
 }
 
 func readFinish(h *hfStep, s *Spec) error {
-	special := func(pair []any) (string, error) {
+	special := func(pair []any) (int, error) {
 		if len(pair) == 2 {
 			if id, ok := pair[1].(float64); ok {
-				return line("token", "id", int(id)), nil
+				return int(id), nil
 			}
 		}
-		return "", fmt.Errorf("%s: %v is not a token and its id", h.Type, pair)
+		return 0, fmt.Errorf("%s: %v is not a token and its id", h.Type, pair)
 	}
 	switch h.Type {
 	case "Sequence":
@@ -427,25 +435,53 @@ func readFinish(h *hfStep, s *Spec) error {
 		if err := firstError(err1, err2); err != nil {
 			return err
 		}
-		s.Finish = []string{cls, "text", sep}
+		s.frame(cls, sep, h.Type == "RobertaProcessing")
 	case "TemplateProcessing":
-		s.Finish = nil
-		for _, p := range h.Single {
-			if p.Sequence != nil {
-				s.Finish = append(s.Finish, "text")
-				continue
-			}
-			if p.Special == nil || len(h.Special[p.Special.ID].IDs) == 0 {
-				return fmt.Errorf("TemplateProcessing: a piece is neither the text nor a special token")
-			}
-			for _, id := range h.Special[p.Special.ID].IDs {
-				s.Finish = append(s.Finish, line("token", "id", id))
-			}
-		}
+		var err1, err2 error
+		s.Finish, err1 = h.template(h.Single)
+		s.Pair, err2 = h.template(h.Pair)
+		return firstError(err1, err2)
 	default:
 		return fmt.Errorf("this version has no post-processor %q", h.Type)
 	}
 	return nil
+}
+
+// frame sets BERT's frame, [CLS] A [SEP] B [SEP], or RoBERTa's, which puts two tokens
+// between the texts and knows one type.
+func (s *Spec) frame(cls, sep int, roberta bool) {
+	first, last := line("token", "id", cls), line("token", "id", sep)
+	s.Finish = []string{first, "text", last}
+	s.Pair = []string{first, "text", last, line("text", "second", true, "type", 1), line("token", "id", sep, "type", 1)}
+	if roberta {
+		s.Pair = []string{first, "text", last, last, line("text", "second", true), last}
+	}
+}
+
+// template returns the lines of a frame.
+func (h *hfStep) template(list []hfPiece) ([]string, error) {
+	var out []string
+	add := func(op string, kind int, pairs ...any) {
+		if kind != 0 {
+			pairs = append(pairs, "type", kind)
+		}
+		out = append(out, line(op, pairs...))
+	}
+	for _, p := range list {
+		switch {
+		case p.Sequence != nil && p.Sequence.ID == "B":
+			add("text", p.Sequence.Type, "second", true)
+		case p.Sequence != nil:
+			add("text", p.Sequence.Type)
+		case p.Special == nil || len(h.Special[p.Special.ID].IDs) == 0:
+			return nil, fmt.Errorf("TemplateProcessing: a piece is neither a text nor a special token")
+		default:
+			for _, id := range h.Special[p.Special.ID].IDs {
+				add("token", p.Special.Type, "id", id)
+			}
+		}
+	}
+	return out, nil
 }
 
 func readDecoder(h *hfStep, s *Spec) error {

@@ -107,7 +107,7 @@ func ReadVocab(r io.Reader, lower bool) (*Spec, error) {
 			s.Added = append(s.Added, line("token", "id", id, "text", name, "special", true))
 		}
 	}
-	s.Finish = []string{line("token", "id", ids["[CLS]"]), "text", line("token", "id", ids["[SEP]"])}
+	s.frame(ids["[CLS]"], ids["[SEP]"], false)
 	s.Decode = []string{line("wordpiece", "prefix", "##", "clean", true)}
 	return s, nil
 }

@@ -31,6 +31,7 @@ type Spec struct {
 	Split     []string // the text into words
 	Added     []string // tokens found in the text before all else: "token id=.. text=.. special=true lstrip=.. rstrip=.. word=.. normalized=.."
 	Finish    []string // what comes around the ids: "token id=101", "text", "token id=102"
+	Pair      []string // what comes around two texts, each with its type: "text", "text second=true type=1"; this if empty
 	Decode    []string // pieces into text
 }
 
@@ -42,8 +43,8 @@ type Tokenizer struct {
 	split  []splitter
 	model  model
 	added  added
-	prefix []int32
-	suffix []int32
+	single []piece // what a text stands in
+	pair   []piece // what two texts stand in
 	decode []decoder
 }
 
@@ -85,42 +86,11 @@ func New(s *Spec) (*Tokenizer, error) {
 	if t.added, err = t.newAdded(); err != nil {
 		return nil, err
 	}
-	return t, t.finish()
-}
-
-// finish reads the ids that come before and after the text's own.
-func (t *Tokenizer) finish() error {
-	text := len(t.spec.Finish) == 0
-	for _, line := range t.spec.Finish {
-		st, err := parse(line)
-		if err != nil {
-			return err
-		}
-		switch st.Op {
-		case "text":
-			if text {
-				return fmt.Errorf("tokenizer: the text stands twice in its frame")
-			}
-			text = true
-			continue
-		case "token":
-			id, err := t.id(st)
-			if err != nil {
-				return err
-			}
-			if text {
-				t.suffix = append(t.suffix, id)
-			} else {
-				t.prefix = append(t.prefix, id)
-			}
-		default:
-			return fmt.Errorf("tokenizer: %q frames no text", st.Op)
-		}
+	if t.single, err = t.frame(s.Finish, 1); err != nil {
+		return nil, err
 	}
-	if !text {
-		return fmt.Errorf("tokenizer: its frame has no place for the text")
-	}
-	return nil
+	t.pair, err = t.frame(s.Pair, 2)
+	return t, err
 }
 
 // Spec returns the description. It must not be changed.
@@ -138,9 +108,8 @@ func (t *Tokenizer) ID(piece string) (id int32, ok bool) {
 // Encode returns the ids of a text between the special tokens that the model
 // expects around it. Bytes that are not UTF-8 are taken for U+FFFD.
 func (t *Tokenizer) Encode(text string) []int32 {
-	ids := append([]int32{}, t.prefix...)
-	ids = t.encode(ids, text)
-	return append(ids, t.suffix...)
+	ids, _ := t.compose(t.single, -1, text)
+	return ids
 }
 
 // EncodePlain returns the ids of a text alone.
@@ -149,16 +118,8 @@ func (t *Tokenizer) EncodePlain(text string) []int32 { return t.encode([]int32{}
 // EncodeTo returns exactly length ids: those of Encode, of which the text's own
 // are cut where they do not fit, then pad. n is the number before the padding.
 func (t *Tokenizer) EncodeTo(text string, length int, pad int32) (ids []int32, n int) {
-	ids = t.Encode(text)
-	if len(ids) > length {
-		own := max(length-len(t.suffix), 0)
-		ids = append(ids[:own], t.suffix...)[:length]
-	}
-	n = len(ids)
-	for len(ids) < length {
-		ids = append(ids, pad)
-	}
-	return ids, n
+	ids, _ = t.compose(t.single, length, text)
+	return padded(ids, length, pad), len(ids)
 }
 
 func (t *Tokenizer) encode(ids []int32, text string) []int32 {

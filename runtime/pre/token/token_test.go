@@ -52,6 +52,49 @@ func TestWordPiece(t *testing.T) {
 	}
 }
 
+func TestPair(t *testing.T) {
+	s, err := ReadVocab(strings.NewReader("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\n"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bert := mustNew(t, s)
+	s.frame(2, 3, true)
+	roberta := mustNew(t, s)
+	s.Finish, s.Pair = nil, nil
+	plain := mustNew(t, s)
+	for _, tt := range []struct {
+		k          *Tokenizer
+		ids, types []int32
+	}{
+		{bert, []int32{2, 4, 4, 3, 5, 3}, []int32{0, 0, 0, 0, 1, 1}},
+		{roberta, []int32{2, 4, 4, 3, 3, 5, 3}, make([]int32, 7)},
+		{plain, []int32{4, 4, 5}, []int32{0, 0, 1}},
+	} {
+		ids, types := tt.k.EncodePair("a a", "b")
+		if d := cmp.Diff([][]int32{tt.ids, tt.types}, [][]int32{ids, types}); d != "" {
+			t.Error(d)
+		}
+	}
+	for _, tt := range []struct {
+		first, second string
+		want          []int32
+	}{
+		{"a a a a a", "b", []int32{2, 4, 4, 4, 3, 5, 3}}, // the longer one is cut
+		{"a a a a a", "b b b b", []int32{2, 4, 4, 3, 5, 5, 3}},
+		{"a", "b", []int32{2, 4, 3, 5, 3, 0, 0}},
+	} {
+		ids, types, n := bert.EncodePairTo(tt.first, tt.second, 7, 0)
+		if d := cmp.Diff(tt.want, ids); d != "" || len(types) != 7 || n != min(7, 3+len(strings.Fields(tt.first+" "+tt.second))) {
+			t.Errorf("%q, %q: %d ids, types %v, %s", tt.first, tt.second, n, types, d)
+		}
+	}
+	for _, lines := range [][]string{{"text"}, {"text", "text"}, {"text second=true", "text", "text"}, {"text type=-1", "text second=true"}} {
+		if _, err := New(&Spec{Model: s.Model, Vocab: s.Vocab, Pair: lines}); err == nil {
+			t.Errorf("frame %q is accepted", lines)
+		}
+	}
+}
+
 // The merges of "low lower lowest" in the order of Sennrich et al.
 func TestBytePairs(t *testing.T) {
 	vocab := `{"l":0,"o":1,"w":2,"e":3,"r":4,"Ġ":5,"lo":6,"low":7,"er":8,"Ġlow":9,"<|endoftext|>":10,"Ã":11,"©":12}`
@@ -205,5 +248,8 @@ func FuzzEncode(f *testing.F) {
 			}
 		}
 		k.Decode(k.Encode(text))
+		if ids, types, _ := k.EncodePairTo(text, text, 5, 0); len(ids) != 5 || len(types) != 5 {
+			t.Fatalf("%d ids, %d types", len(ids), len(types))
+		}
 	})
 }
