@@ -25,6 +25,7 @@
 //
 //	                            cortex-a55   cortex-a72   neoverse-n1
 //	QGemm2x8c8NEON                3.2 of 8     8.0 of 8
+//	QGemm2x8c8PairsNEON           3.9 of 8     8.0 of 8
 //	QGemm1x8c8NEON                2.8 of 8     7.1 of 8
 //	QGemm4x16c4Dotprod           10.9 of 16                32.0 of 32
 //	QGemm1x16c4Dotprod            3.9 of 16                30.0 of 32
@@ -49,9 +50,20 @@
 //
 // Loops are written for both kinds of cores at once: they load a step ahead of the
 // products, take turns between independent chains, and load vectors one by one where the
-// A55 takes longer for a pair. No loop has a second form by core type, for none was found
-// that wins: on the A53 XNNPACK multiplies int8 by lanes (SMLAL), which by the A55's model is 2.7
-// multiply-accumulates a cycle, QGemm2x8c8NEON 3.2.
+// A55 takes longer for a pair. No loop is chosen by core type. To multiply int8, a core that
+// issues one vector operation of 128 bits a cycle is bound by how many there are:
+// QGemm2x8c8PairsNEON adds two products in int16 before it widens the sum (as gemmlowp and
+// ruy do), 48 operations for 256 multiply-accumulates where QGemm2x8c8NEON has 64. The
+// A72, whose multiplier is the limit, takes as long for both, so that it depends on the
+// weights alone which of them runs. By lanes (SMLAL), as XNNPACK multiplies on the A53,
+// the A55's model gives 2.7.
+//
+// Float32 has one loop. By the rules that ncnn measured (docs/developer-guide,
+// arm-a53-a55-dual-issue), the A53 stands still for two cycles at a load of 128 bits, and
+// for one at its halves, one of which goes through a general register: Gemm8x8NEON would
+// take 96 cycles for its 64 FMLA, and 80 with such loads. These would cost the A72 and N1
+// a vector operation each (INS), so they need a loop of their own, chosen by core type,
+// which is not written.
 //
 // LLVM's own model of the A53 judges nothing: it writes results back in order whatever
 // makes them, so that a load among multiply-adds waits for them. It gives Gemm8x8NEON 1.6

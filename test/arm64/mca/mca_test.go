@@ -106,6 +106,8 @@ func TestLoops(t *testing.T) {
 		macs         float64 // a cycle, at least
 	}{
 		{"QGemm2x8c8NEON", "cortex-a72", 7.2},
+		{"QGemm2x8c8PairsNEON", "cortex-a72", 7.2},
+		{"QGemm2x8c8PairsNEON", "cortex-a55", 3.8},
 		{"QGemm4x16c4Dotprod", "neoverse-n1", 28.8},
 		{"QGemm4x16c8I8MM", "neoverse-n2", 54},
 		{"Gemm8x8NEON", "cortex-a72", 3.6},
