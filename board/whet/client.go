@@ -131,7 +131,7 @@ func (f *daemonFlags) request(ctx context.Context, method, model, path string, h
 	}
 	resp, err := c.do(ctx, method, "/v2/models/"+url.PathEscape(model)+path, header, body)
 	if err != nil {
-		return nil, fmt.Errorf("no daemon answers at %s: %w", address, err)
+		return nil, fmt.Errorf("no daemon answers at %s (whet serve starts one): %w", address, err)
 	}
 	if resp.StatusCode < 300 {
 		return resp, nil

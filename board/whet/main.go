@@ -53,14 +53,16 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	started := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var usage usageError
 	switch {
 	case err == nil:
 		return exitDone
-	case !started, errors.As(err, &usage):
-		// Cobra found the fault before the command ran, or the command said so.
+	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "whet: %v\n", err)
+		return exitUsage
+	case !started: // the library found the fault before the command ran
+		fmt.Fprintf(stderr, "whet: %v\nusage: %s\n%s --help says more\n", err, cmd.UseLine(), cmd.CommandPath())
 		return exitUsage
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintf(stderr, "whet: stopped: %v\n", err)
