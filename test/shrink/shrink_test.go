@@ -26,13 +26,14 @@ func TestFailures(t *testing.T) {
 		return []*row{
 			{Name: nameFloat, Accuracy: 0.9, Loss: 0.3, MACs: 100, RunNS: 1000}, {Name: nameInt8, Accuracy: 0.896},
 			{Name: nameBytes, Bytes: 100}, {Name: nameInt4, Bytes: 60, Loss: 0.302}, {Name: namePruned, Accuracy: 0.891, MACs: 50, RunNS: 600},
+			{Name: nameLonger, Accuracy: 0.9},
 		}
 	}
 	if f := failures(rows()); len(f) != 0 {
 		t.Errorf("%q", f)
 	}
 	for want, spoil := range map[string]func(r []*row){
-		"pruning loses": func(r []*row) { r[4].Accuracy = 0.88 }, "are left": func(r []*row) { r[4].MACs = 51 }, "times as fast": func(r []*row) { r[4].RunNS = 700 },
+		"pruning loses 2.00": func(r []*row) { r[4].Accuracy = 0.88 }, "pruning loses 1.40": func(r []*row) { r[5].Accuracy = 0.905 }, "are left": func(r []*row) { r[4].MACs = 51 }, "times as fast": func(r []*row) { r[4].RunNS = 700 },
 		"int8 loses": func(r []*row) { r[1].Accuracy = 0.89 }, "raises the loss": func(r []*row) { r[3].Loss = 0.304 }, "bytes": func(r []*row) { r[3].Bytes = 61 },
 	} {
 		r := rows()

@@ -136,7 +136,7 @@ func parity(ctx context.Context, c *config) ([]check, error) {
 		list = append(list,
 			atLeast(k.Name+": steps", float64(len(curves[i])), 500),
 			atMost(k.Name+": loss curve, largest relative difference", worst, k.bound),
-			atMost(fmt.Sprintf("%s: that to PyTorch in float64 (PyTorch's own in float32: %.2g)", k.Name, theirs), own, max(k.bound, 1.5*theirs)),
+			atMost(fmt.Sprintf("%s: that to PyTorch in float64 (PyTorch's own in float32: %.2g)", k.Name, theirs), own, max(k.bound, theirs)),
 			atMost(k.Name+": accuracy, points apart", 100*math.Abs(right[i]-peer[i].Accuracy), 0.1))
 	}
 	return list, nil
