@@ -73,7 +73,8 @@ keep:
 	VCMEQ V19.S4, V5.S4, V5.S4
 	VAND V4.B16, V0.B16, V0.B16
 	VAND V5.B16, V1.B16, V1.B16
-	VST1.P [V0.B16, V1.B16], 32(R0)
+	FSTPQ (F0, F1), (R0)
+	ADD  $32, R0
 	BNE  keep
 	RET
 
@@ -103,13 +104,15 @@ sgd:
 	FMOVQ 16(R3), F7
 	BOTH_M(FMUL_4S, 17, 6, 6)
 	BOTH(FADD_4S, 6, 2, 2)
-	VST1.P [V2.B16, V3.B16], 32(R3)
+	FSTPQ (F2, F3), (R3)
+	ADD  $32, R3
 
 plain:
 	SUBS $8, R2
 	BOTH_M(FMUL_4S, 16, 2, 2)
 	BOTH(FSUB_4S, 2, 0, 0)
-	VST1.P [V0.B16, V1.B16], 32(R0)
+	FSTPQ (F0, F1), (R0)
+	ADD  $32, R0                       // not by the store, whose address would wait for its data
 	BNE  sgd
 	RET
 
