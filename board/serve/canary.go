@@ -545,7 +545,6 @@ func (s *Server) inferAll(ctx context.Context, name string, n *instance, urgency
 		}
 		t.queue += one.queue
 		t.run += one.run
-		s.watchRequest(name, n, in, runs[i])
 	}
 	return runs, t, nil
 }

@@ -19,7 +19,9 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer func() { n.release() }() // n may become another
 	answeredBy(w, name, n.version)
-	body, jsonLen, st, err := s.answer(w, r, name, &n, turn)
+	after := func() {}
+	defer func() { after() }()
+	body, jsonLen, st, err := s.answer(w, r, name, &n, turn, &after)
 	if err != nil {
 		n.stats.failed(time.Since(begin))
 		return err
@@ -40,12 +42,14 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 	w.WriteHeader(http.StatusOK)
 	// A write that fails has no one to be told: the client is gone.
 	_, _ = w.Write(body)
+	_ = http.NewResponseController(w).Flush() // before what is done after it
 	return nil
 }
 
 // answer reads a request, computes it and returns the reply's body. What has
-// answered is at n then.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, name string, n **instance, t *turn) (body []byte, jsonLen int, st stages, err error) {
+// answered is at n then. What is to be done once the reply is sent, or there is
+// an error, is at after.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, name string, n **instance, t *turn, after *func()) (body []byte, jsonLen int, st stages, err error) {
 	g, err := s.schedule(r, *n)
 	if err != nil {
 		return nil, 0, st, err
@@ -55,7 +59,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, name string, n *
 	if err != nil {
 		return nil, 0, st, err
 	}
-	defer done()
+	*after = done
 	g.read()
 	st.parsed = time.Now()
 	ctx, urgency := g.ctx, g.urgency
@@ -71,6 +75,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, name string, n *
 	out, st.timing, err = s.compute(ctx, name, n, t, urgency, 1, func(int) ([][]byte, error) { return req.Inputs, nil })
 	if err != nil {
 		return nil, 0, st, err
+	}
+	*after = func() {
+		defer done()
+		s.watchRequest(name, *n, req.Inputs, out[0])
 	}
 	reply := oip.Reply{Model: name, Version: (*n).version, ID: req.ID, Outputs: req.Outputs, Values: out[0], Labels: (*n).Labels()}
 	body, jsonLen, err = reply.Append(nil, (*n).Outputs())

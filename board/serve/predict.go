@@ -74,15 +74,21 @@ func (s *Server) predictions(w http.ResponseWriter, r *http.Request, method oip.
 	g.read()
 	st.parsed = time.Now()
 	var runs [][][]byte
-	runs, st.timing, err = s.compute(g.ctx, name, n, t, g.urgency, len(p.Runs), func(i int) ([][]byte, error) {
-		run := p.Runs[i]
-		if run.Media == nil {
-			return run.Values, nil
+	inputs := make([][][]byte, len(p.Runs))
+	runs, st.timing, err = s.compute(g.ctx, name, n, t, g.urgency, len(p.Runs), func(i int) (in [][]byte, err error) {
+		if run := p.Runs[i]; run.Media == nil {
+			in = run.Values
+		} else {
+			in, err = s.decodeAny(*n, run.Media)
 		}
-		return s.decodeAny(*n, run.Media)
+		inputs[i] = in
+		return in, err
 	})
 	if err != nil {
 		return nil, st, err
+	}
+	for i := range runs {
+		s.watchRequest(name, *n, inputs[i], runs[i])
 	}
 	reply, err = p.AppendPrediction(nil, (*n).Outputs(), runs, (*n).Labels())
 	return reply, st, err

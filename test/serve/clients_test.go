@@ -57,7 +57,16 @@ func serveOn(t *testing.T, command []string, file string) (url string) {
 	return url
 }
 
+// start starts whet serve with these models, on a TCP port. stop ends it and
+// returns its log.
 func start(t *testing.T, command []string, models map[string][]byte) (url string, stop func() string) {
+	t.Helper()
+	url, _, stop = startBoth(t, command, models)
+	return url, stop
+}
+
+// startBoth is start, on a unix socket also.
+func startBoth(t *testing.T, command []string, models map[string][]byte) (url, socket string, stop func() string) {
 	t.Helper()
 	dir := t.TempDir()
 	whet := filepath.Join(dir, "whet")
@@ -70,7 +79,8 @@ func start(t *testing.T, command []string, models map[string][]byte) (url string
 		}
 	}
 	var log strings.Builder
-	command = append(slices.Clip(command), whet, "serve", "--models", dir, "--state", filepath.Join(dir, "state"), "--listen", "127.0.0.1:0", "--json")
+	socket = filepath.Join(dir, "socket")
+	command = append(slices.Clip(command), whet, "serve", "--models", dir, "--state", filepath.Join(dir, "state"), "--listen", "127.0.0.1:0", "--listen", "unix:"+socket, "--json")
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stderr = &log
 	stdout, err := cmd.StdoutPipe()
@@ -96,8 +106,8 @@ func start(t *testing.T, command []string, models map[string][]byte) (url string
 		return log.String()
 	}
 	t.Cleanup(func() { stop() })
-	if err != nil || len(ready.Listen) != 1 {
+	if err != nil || len(ready.Listen) != 2 {
 		t.Fatalf("it does not come up: %v\n%s", err, stop())
 	}
-	return strings.TrimPrefix(ready.Listen[0], "http://"), stop
+	return strings.TrimPrefix(ready.Listen[0], "http://"), socket, stop
 }
