@@ -38,6 +38,7 @@ type options struct {
 	length int
 
 	signature string
+	trace     *Trace
 }
 
 // WithDim gives an open dimension of an ONNX or Keras model, by its name or as
@@ -71,6 +72,12 @@ func WithLength(positions int) Option { return func(o *options) { o.length = pos
 // WithSignature takes the graph of a TensorFlow Lite model that a signature names;
 // without it the first.
 func WithSignature(name string) Option { return func(o *options) { o.signature = name } }
+
+// A Trace says what became of each node of a source.
+type Trace = build.Trace
+
+// WithTrace fills a trace.
+func WithTrace(t *Trace) Option { return func(o *options) { o.trace = t } }
 
 // Architectures returns the names that [WithArch] takes, sorted.
 func Architectures() []string { return safetensors.Architectures() }
@@ -128,17 +135,18 @@ func Import(path string, opts ...Option) (*format.Model, error) {
 	var m *format.Model
 	switch kind {
 	case onnxFormat:
-		m, err = onnx.Import(path, b, onnx.Options{Dir: filepath.Dir(path), Dims: o.dims, Const: o.consts, Ranges: o.ranges})
+		m, err = onnx.Import(path, b, onnx.Options{Dir: filepath.Dir(path), Dims: o.dims, Const: o.consts, Ranges: o.ranges, Trace: o.trace})
 	case kerasFormat:
-		m, err = keras.Import(path, b, keras.Options{Dims: o.dims})
+		m, err = keras.Import(path, b, keras.Options{Dims: o.dims, Trace: o.trace})
 	case safeTensors:
 		m, err = importSafetensors(path, b, &o)
 	default:
-		m, err = tflite.Import(path, b, tflite.Options{Signature: o.signature})
+		m, err = tflite.Import(path, b, tflite.Options{Signature: o.signature, Trace: o.trace})
 	}
 	if err != nil {
 		return nil, err
 	}
+	o.trace.Keep(m)
 	m.Header.Source.Tool = Tool
 	if err := format.Check(m); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -32,6 +32,7 @@ type options struct {
 	describe                            describeFlags
 	stream                              streamFlag
 	compare                             checkFlags
+	trace                               convert.Trace // what became of the source's nodes
 }
 
 // check finds what is wrong with the flags alone, before any work.
@@ -111,14 +112,18 @@ func (o *options) convert(ctx context.Context, stderr io.Writer) (*report, error
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.in, err)
 	}
-	if quantization != nil {
-		if err := o.quantize.write(quantization, o.reportTitle()); err != nil {
-			return nil, err
-		}
-	}
 	m, streamed, err := o.stream.apply(m)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.in, err)
+	}
+	if o.quantize.report != "" {
+		page, err := fates(ctx, m, &o.trace, quantization, o.quantize.scheme)
+		if err != nil {
+			return nil, fmt.Errorf("%s: --report: %w", o.in, err)
+		}
+		if err := o.quantize.write(page, o.reportTitle()); err != nil {
+			return nil, err
+		}
 	}
 	bound := defaultTolerance
 	if quantization != nil || pruned != nil || o.quantize.scheme != "none" || o.quantize.train.given() {
@@ -149,7 +154,7 @@ func (o *options) load() (*format.Model, error) {
 		if err != nil {
 			return nil, err
 		}
-		return convert.Import(o.in, opts...)
+		return convert.Import(o.in, append(opts, convert.WithTrace(&o.trace))...)
 	}
 	m, err := format.Open(o.in)
 	if err != nil {

@@ -179,7 +179,7 @@ The output is written whole or not at all. Exit codes: 0 done, 1 failed, 2 wrong
 	f.BoolVar(&q.repair, "repair", true, "equalize channels and correct biases where that brings int8 nearer to float")
 	f.StringVar(&q.fallback, "fallback", "float32", "what the layers compute in that --max-drop keeps out of int8: float32, or int16 with int8 weights")
 	f.StringVar(&q.maxDrop, "max-drop", "", "keep the fewest layers out of int8 with which the outputs' signal-to-noise ratio stays above (26dB), or accuracy falls by at most (0.005 or 0.5%) on the samples; without labels the float model's answers count as right")
-	f.StringVar(&q.report, "report", "", "write where int8 loses what: a page, or JSON to a name that ends in .json")
+	f.StringVar(&q.report, "report", "", "write what became of each node and where int8 loses what: a page, or JSON to a name that ends in .json")
 	f.BoolVar(&q.strict, "strict-int8", false, "fail, naming the node, unless the result is int8 end to end")
 	q.train.register(f)
 	f.StringVar(&o.labels, "labels", "", "text file with the names of the classes, one a line")

@@ -21,20 +21,25 @@ var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"steps":   func(v float64) string { return fmt.Sprintf("%.2f", v) },
 	"deref":   func(v *float64) float64 { return *v },
 	"short":   short,
+	"inc":     func(i int) int { return i + 1 },
 }).Parse(page))
 
 // writePage writes the report as one page that needs no other file: a picture
 // of where the error comes from first, the numbers below. title names the
 // model, scheme what became of it.
-func writePage(w io.Writer, r *quant.Report, title, scheme string) error {
+func writePage(w io.Writer, r pageReport, title, scheme string) error {
 	p := struct {
-		*quant.Report
+		pageReport
 		Title  string
 		Scheme string
 		Chart  chart
 		Rows   []row
 		Guilty []quant.Layer
-	}{Report: r, Title: title, Scheme: scheme, Chart: newChart(r), Guilty: r.Guilty(5)}
+	}{pageReport: r, Title: title, Scheme: scheme}
+	if r.Report == nil {
+		return pageTemplate.Execute(w, p)
+	}
+	p.Chart, p.Guilty = newChart(r.Report), r.Guilty(5)
 	for i, l := range r.Layers {
 		p.Rows = append(p.Rows, row{Layer: l, Index: i + 1, Bars: bars(l.Counts), Left: at(&l, l.Chosen[0]), Right: at(&l, l.Chosen[1])})
 	}

@@ -103,8 +103,8 @@ func (f *quantizeFlags) check() error {
 		return fmt.Errorf("--calibrate goes with --quantize %s", named(func(s scheme) bool { return s.samples != never }))
 	case f.calibrate != "" && f.samples < 1:
 		return fmt.Errorf("--samples %d: at least 1 is needed", f.samples)
-	case !s.measured && (f.report != "" || f.maxDrop != ""):
-		return fmt.Errorf("--report and --max-drop go with --quantize %s", named(func(s scheme) bool { return s.measured }))
+	case !s.measured && f.maxDrop != "":
+		return fmt.Errorf("--max-drop goes with --quantize %s", named(func(s scheme) bool { return s.measured }))
 	case fallbacks[f.fallback] == format.Invalid:
 		return fmt.Errorf("--fallback %s: choose float32 or int16", f.fallback)
 	case f.block != 32 && f.block != 64 && f.block != 128:
@@ -265,10 +265,7 @@ func (f *quantizeFlags) static(ctx context.Context, m *format.Model, stderr io.W
 
 // write writes the report that --report asks for: JSON to a file of that name,
 // else a page.
-func (f *quantizeFlags) write(r *quant.Report, title string) error {
-	if f.report == "" {
-		return nil
-	}
+func (f *quantizeFlags) write(r pageReport, title string) error {
 	return vfs.WriteFile(vfs.OS, f.report, func(w io.Writer) error {
 		if strings.EqualFold(filepath.Ext(f.report), ".json") {
 			return writeJSON(w, r)

@@ -196,7 +196,7 @@ func TestQuantizeFailures(t *testing.T) {
 		{"no such samples", []string{in, "--quantize", "int8", "--calibrate", filepath.Join(dir, "no.csv")}, exitFailed, "no.csv"},
 		{"method", []string{in, "--quantize", "int8", "--calibrate", data, "--method", "best"}, exitUsage, "minmax"},
 		{"budget", []string{in, "--quantize", "int8", "--calibrate", data, "--max-drop", "much"}, exitUsage, "26dB"},
-		{"budget of another scheme", []string{in, "--quantize", "fp16", "--max-drop", "26dB"}, exitUsage, "go with --quantize int8"},
+		{"budget of another scheme", []string{in, "--quantize", "fp16", "--max-drop", "26dB"}, exitUsage, "goes with --quantize int8"},
 		{"strict dynamic", []string{in, "--quantize", "dynamic", "--strict-int8"}, exitUsage, "int8 end to end"},
 		{"samples for nothing", []string{in, "--quantize", "fp16", "--calibrate", data}, exitUsage, "int4"},
 		{"prune without samples", []string{in, "--prune", "0.5"}, exitUsage, "--train"},

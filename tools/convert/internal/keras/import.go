@@ -31,7 +31,8 @@ import (
 
 // Options settle what a file leaves open.
 type Options struct {
-	Dims map[string]int // sizes of open dimensions, by INPUT[i]; others are 1
+	Dims  map[string]int // sizes of open dimensions, by INPUT[i]; others are 1
+	Trace *build.Trace   // what became of each layer, nil if nobody asks
 }
 
 // Import converts the model in b. file is the name that errors give.
@@ -110,14 +111,16 @@ func (im *importer) model(conf []byte, source weightSource) (*format.Model, erro
 
 // An importer writes one model.
 type importer struct {
-	net   *net.Net
-	dims  map[string]int
-	major int                               // version of Keras that wrote the file
-	masks map[*format.Tensor]*format.Tensor // of tensors some of whose steps do not count
+	net    *net.Net
+	dims   map[string]int
+	trace  *build.Trace
+	nested int                               // layers that are being written within one another
+	major  int                               // version of Keras that wrote the file
+	masks  map[*format.Tensor]*format.Tensor // of tensors some of whose steps do not count
 }
 
 func newImporter(o Options) *importer {
-	return &importer{net: net.New(), dims: o.Dims, masks: map[*format.Tensor]*format.Tensor{}}
+	return &importer{net: net.New(), dims: o.Dims, trace: o.Trace, masks: map[*format.Tensor]*format.Tensor{}}
 }
 
 // noWeights is why a file with weights alone cannot be converted.

@@ -453,7 +453,13 @@ func (im *importer) apply(c *call) (out any) {
 	if function := strings.HasPrefix(c.l.rowName(), "ops."); len(flatten(c.args)) == 0 && !(function && len(flatten(c.kwargs)) > 0) {
 		net.Fail("it has no input")
 	}
-	return c.spread(row, row.call(c))
+	before := len(im.net.Graph.Nodes)
+	im.nested++
+	out = c.spread(row, row.call(c))
+	if im.nested--; im.nested == 0 {
+		im.trace.Add(c.l.class, c.l.name, im.net.Graph.Nodes[before:])
+	}
+	return out
 }
 
 func join(scope, name string) string {

@@ -31,6 +31,7 @@ type Options struct {
 	Const map[string][]float64 // inputs of the graph that become constants, by name
 
 	Ranges map[string]format.Dim // symbolic dimensions whose sizes stay open within bounds, as Dims
+	Trace  *build.Trace          // what became of each node, nil if nobody asks
 }
 
 // The opsets that rows are written for.
@@ -152,6 +153,7 @@ type converter struct {
 	steps   int    // nodes of the source converted, those of functions every time
 	budget  int64  // bytes of constants that may still be made
 	missing build.UnsupportedError
+	made    []made
 }
 
 // What the conversion of one file may cost, whatever its functions and loops expand
@@ -345,6 +347,37 @@ func (c *converter) numbers(typ format.DType, shape format.Shape, v []float64) *
 	return c.constant(typ, shape, intBytes(typ, n))
 }
 
+// made is a node of the source and what was made for it.
+type made struct {
+	op, name string
+	nodes    []*node
+}
+
+// tell fills the trace with the nodes as they are written.
+func (c *converter) tell(m *format.Model, names map[*tensor]string) {
+	if c.options.Trace == nil {
+		return
+	}
+	by := map[string]*format.Node{} // an output
+	for _, n := range m.Main().Nodes {
+		for _, out := range n.Outputs {
+			by[out] = n
+		}
+	}
+	c.options.Trace.Nodes = nil
+	for _, e := range c.made {
+		var list []*format.Node
+		for _, n := range e.nodes {
+			for _, t := range n.out {
+				if n := by[names[t]]; t != nil && n != nil && !slices.Contains(list, n) {
+					list = append(list, n)
+				}
+			}
+		}
+		c.options.Trace.Add(e.op, e.name, list)
+	}
+}
+
 // body converts nodes in the order of the file, which is topological.
 func (c *converter) body(nodes []*nodeProto, s *scope) error {
 	for i, n := range nodes {
@@ -399,7 +432,11 @@ func (c *converter) node(i int, n *nodeProto, s *scope) error {
 	if c.hint == "" {
 		c.hint = n.op
 	}
+	before := len(c.nodes)
 	out, err := o.convert()
+	if s.around == nil && s.depth == 0 && before <= len(c.nodes) {
+		c.made = append(c.made, made{n.op, nodeName(n), slices.Clone(c.nodes[before:])})
+	}
 	var u unsupported
 	switch {
 	case errors.As(err, &u):
@@ -481,6 +518,7 @@ func (c *converter) write(s *scope) (*format.Model, error) {
 		}
 		b.Graph.Outputs = append(b.Graph.Outputs, w.names[t])
 	}
+	c.tell(b.Model, w.names)
 	return b.Model, nil
 }
 

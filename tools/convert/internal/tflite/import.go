@@ -22,7 +22,8 @@ import (
 
 // Options settle what a file leaves open.
 type Options struct {
-	Signature string // the one whose graph is taken; "": the first graph
+	Signature string       // the one whose graph is taken; "": the first graph
+	Trace     *build.Trace // what became of each operator, nil if nobody asks
 }
 
 // Import converts the .tflite file in b. The constants of the model that it
@@ -60,7 +61,7 @@ func importBytes(b []byte, o Options) (*format.Model, error) {
 		}
 		main = i
 	}
-	c := &converter{src: src, graph: src.graphs[main], b: build.New("main"), bodies: &bodies{}}
+	c := &converter{src: src, graph: src.graphs[main], b: build.New("main"), bodies: &bodies{}, trace: o.Trace}
 	if err := c.run(); err != nil {
 		return nil, err
 	}
@@ -111,6 +112,7 @@ type converter struct {
 	src   *model
 	graph *subgraph
 	b     *build.Builder
+	trace *build.Trace // of the outermost graph's operators
 
 	names   []string           // of the subgraph's tensors
 	added   []bool             // the tensor of that number stands in the model
@@ -185,7 +187,9 @@ func (c *converter) convert() error {
 	var missing build.UnsupportedError
 	for _, src := range g.operators {
 		o := &op{converter: c, operator: src}
+		before := len(c.b.Graph.Nodes)
 		err := o.apply()
+		c.trace.Add(src.name, o.outputName(), c.b.Graph.Nodes[before:])
 		var u unsupported
 		switch {
 		case errors.As(err, &u):
