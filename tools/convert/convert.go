@@ -215,8 +215,9 @@ type Operator struct {
 	Reason string `json:"reason,omitempty"` // why it cannot be converted; "": it can
 }
 
-// Coverage returns every built-in operator of TensorFlow Lite and every layer of
-// Keras, and the operators of ONNX that can be converted, by source and name.
+// Coverage returns every built-in operator of TensorFlow Lite, every layer of Keras and
+// every operator of ONNX, with those of other domains that can be converted, by source and
+// name.
 func Coverage() (list []Operator) {
 	add := func(source string, names []string, missing map[string]string) {
 		for _, n := range names {
@@ -227,7 +228,7 @@ func Coverage() (list []Operator) {
 		}
 	}
 	add("keras", keras.Layers(), keras.Missing())
-	add("onnx", onnx.Operators(), nil)
+	add("onnx", onnx.Operators(), onnx.Missing())
 	add("tflite", tflite.Operators(), tflite.Missing())
 	slices.SortFunc(list, func(a, b Operator) int {
 		return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(a.Name, b.Name))

@@ -139,6 +139,21 @@ func Operators() []string {
 	return slices.Sorted(maps.Keys(rows))
 }
 
+// others are ONNX's own operators, as of opset 28, that have no row.
+var others = []string{"Bernoulli", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "CausalConvWithState", "ConcatFromSequence", "GlobalLpPool", "ImageDecoder",
+	"LinearAttention", "Multinomial", "Optional", "OptionalGetElement", "OptionalHasElement", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+	"RegexFullMatch", "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceLength", "SequenceMap", "SplitToSequence",
+	"StringConcat", "StringNormalizer", "StringSplit", "SwiGLU", "TensorScatter"}
+
+// Missing returns operators of ONNX that Import does not convert, and why.
+func Missing() map[string]string {
+	list := map[string]string{}
+	for _, name := range others {
+		list[name] = whyNot(name)
+	}
+	return list
+}
+
 // A converter turns the graph of a file into the main graph of a model.
 type converter struct {
 	src       *modelProto

@@ -434,6 +434,15 @@ func take(t *testing.T, b []byte) {
 	session.Run(ctx)
 }
 
+// TestMissing: what is refused has no row, and a reason with a mend.
+func TestMissing(t *testing.T) {
+	for name, why := range Missing() {
+		if _, ok := rows[name]; ok || why == whyNot("NoSuchOperator") {
+			t.Errorf("%s: %q", name, why)
+		}
+	}
+}
+
 // TestDamaged damages models at random.
 func TestDamaged(t *testing.T) {
 	for i, sound := range seeds() {

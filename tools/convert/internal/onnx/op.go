@@ -68,6 +68,14 @@ func whyNot(op string) string {
 		return "pictures are decoded before the model runs"
 	case strings.HasPrefix(op, "String") || op == "RegexFullMatch" || op == "LabelEncoder":
 		return "whet has no texts in tensors"
+	case strings.HasPrefix(op, "Bitwise"):
+		return "whet has no arithmetic on bits: compute it outside the model"
+	case op == "GlobalLpPool":
+		return "write it as ReduceL1 or ReduceL2 over the picture"
+	case op == "TensorScatter":
+		return "write the cache with ScatterND"
+	case slices.Contains([]string{"CausalConvWithState", "LinearAttention", "SwiGLU"}, op):
+		return fmt.Sprintf("it is newer than opset %d: export the model with an older one, which writes it out", maxOpset)
 	}
 	return "whet has no such operator"
 }
