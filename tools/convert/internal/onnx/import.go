@@ -35,7 +35,7 @@ type Options struct {
 }
 
 // The opsets that rows are written for.
-const minOpset, maxOpset = 6, 26
+const minOpset, maxOpset = 6, 28
 
 // unchanged are operators of older opsets that mean the same today.
 var unchanged = map[string]bool{"Abs": true, "Ceil": true, "Conv": true, "ConvTranspose": true, "Elu": true, "Exp": true, "Floor": true,
@@ -140,10 +140,10 @@ func Operators() []string {
 }
 
 // others are ONNX's own operators, as of opset 28, that have no row.
-var others = []string{"Bernoulli", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "CausalConvWithState", "ConcatFromSequence", "GlobalLpPool", "ImageDecoder",
+var others = []string{"Bernoulli", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "CausalConvWithState", "ConcatFromSequence", "ImageDecoder",
 	"LinearAttention", "Multinomial", "Optional", "OptionalGetElement", "OptionalHasElement", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
 	"RegexFullMatch", "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceLength", "SequenceMap", "SplitToSequence",
-	"StringConcat", "StringNormalizer", "StringSplit", "SwiGLU", "TensorScatter"}
+	"StringConcat", "StringNormalizer", "StringSplit", "TensorScatter"}
 
 // Missing returns operators of ONNX that Import does not convert, and why.
 func Missing() map[string]string {

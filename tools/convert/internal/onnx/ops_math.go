@@ -20,7 +20,7 @@ func init() {
 
 		"Celu": {1, celu}, "Elu": {1, alpha("Elu", 1)}, "Gelu": {1, gelu}, "HardSigmoid": {1, hardSigmoid}, "LeakyRelu": {1, alpha("LeakyRelu", 0.01)},
 		"Mish": {1, mish}, "PRelu": {2, prelu}, "Selu": {1, selu}, "Shrink": {1, shrink}, "Softsign": {1, softsign},
-		"Swish": {1, swish}, "ThresholdedRelu": {1, thresholdedRelu}, "Clip": {1, clip},
+		"Swish": {1, swish}, "SwiGLU": {2, swiGLU}, "ThresholdedRelu": {1, thresholdedRelu}, "Clip": {1, clip},
 
 		"Add": {2, addition}, "Sub": {2, binaryOp("Sub")}, "Mul": {2, binaryOp("Mul")}, "Div": {2, binaryOp("Div")},
 		"Pow": {2, pow}, "Mod": {2, mod}, "Max": {1, variadic("Max")}, "Min": {1, variadic("Min")}, "Sum": {1, variadic("Add")}, "Mean": {1, mean},
@@ -95,6 +95,8 @@ func swish(o *op) []*value {
 	}
 	return result(o.mul(o.in[0], o.each("Sigmoid", nil, format.Float32, x)))
 }
+
+func swiGLU(o *op) []*value { return result(o.mul(swish(o)[0], o.in[1])) }
 
 func softsign(o *op) []*value {
 	x := o.in[0]
@@ -327,11 +329,18 @@ func (c *converter) cast(v *value, to format.DType) *value {
 	if v.typ() == to {
 		return v
 	}
+	if (to.Bits() < 8 || v.typ().Bits() < 8) && !v.t.isConst() {
+		c.fail("from %v to %v: only constants have 4 bits", v.typ(), to)
+	}
 	return c.each("Cast", nil, to, v)
 }
 
 // bitShift multiplies or divides unsigned integers by a power of two.
 func bitShift(o *op) []*value {
+	switch o.in[0].typ() {
+	case format.Int8, format.Int16, format.Int32, format.Int64:
+		o.fail("its input is of type %v: only unsigned numbers are shifted", o.in[0].typ())
+	}
 	by := o.binary("Pow", o.number(o.in[0].typ(), 2), o.in[1])
 	if o.str("direction", "") == "LEFT" {
 		return result(o.mul(o.in[0], by))

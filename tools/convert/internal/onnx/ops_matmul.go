@@ -387,44 +387,24 @@ func attention(o *op) []*value {
 		if mask.rank() < 1 {
 			o.fail("a mask %v", mask.shape())
 		}
-		if last := mask.shape()[mask.rank()-1]; last < m { // the keys behind are hidden
+		last := mask.shape()[mask.rank()-1]
+		if last < m { // the keys behind are hidden
 			before, after := make([]int64, mask.rank()), make([]int64, mask.rank())
 			after[mask.rank()-1] = int64(m - last)
-			if mask.typ() == format.Bool {
-				mask = o.pad(mask, before, after, "constant", 0)
-			} else {
-				o.fail("a mask of %d keys for %d", last, m)
-			}
+			mask = o.pad(mask, before, after, "constant", 0)
 		}
 		if mask.typ() == format.Bool {
 			mask = o.where(mask, o.real(0), o.real(math.Inf(-1)))
 		}
 		scores = o.add(scores, mask)
-	}
-	causal := o.int("is_causal", 0) != 0
-	if causal || o.has(6) {
-		// How many keys a query sees: all of its sequence, or, if it is causal, those
-		// up to its own place behind the past.
-		last := o.places(1, m)
-		seen := o.number(format.Int64, float64(m))
-		if o.has(6) {
-			if o.in[6].rank() != 1 {
-				o.fail("nonpad_kv_seqlen of shape %v: [batch] is needed", o.in[6].shape())
-			}
-			seen = o.insert(o.in[6], []int{1, 2, 3})
+		if last < m && o.in[3].typ() != format.Bool {
+			scores = o.where(o.logic("Less", o.places(1, m), o.number(format.Int64, float64(last))), scores, o.real(math.Inf(-1)))
 		}
-		if causal {
-			behind := o.number(format.Int64, float64(pastLen+1))
-			if o.has(6) {
-				behind = o.add(seen, o.number(format.Int64, float64(1-n)))
-			}
-			seen = o.add(o.places(n, 1), behind)
-		}
-		scores = o.where(o.logic("Less", last, seen), scores, o.real(math.Inf(-1)))
 	}
+	scores, hides := o.visible(scores, n, m, pastLen)
 	masked := scores
 	weights := o.each("Softmax", format.Attrs{"axis": int64(-1)}, format.Float32, scores)
-	if o.has(3) || causal || o.has(6) {
+	if o.has(3) || hides {
 		// A query that sees no key has no weights: 0 rather than 0/0.
 		seen := o.logic("Equal", weights, weights)
 		weights = o.where(seen, weights, o.real(0))
@@ -444,6 +424,43 @@ func attention(o *op) []*value {
 		out = append(out, modes[mode])
 	}
 	return out
+}
+
+// visible takes the scores of m keys that a query may not see out of those of n
+// queries behind the past: of a static cache those that are not filled, those behind
+// the query's own place if it is causal, and those outside of the window around it.
+func (o *op) visible(scores *value, n, m, past int) (_ *value, hides bool) {
+	left, right := o.int("left_window_size", -1), o.int("right_window_size", -1)
+	if left < -1 || right < -1 || left > maxFold || right > maxFold {
+		o.fail("a window of %d keys to the left and %d to the right", left, right)
+	}
+	if o.int("is_causal", 0) != 0 {
+		right = 0
+	}
+	number := func(v int64) *value { return o.number(format.Int64, float64(v)) }
+	key := o.places(1, m)
+	keep := func(a, b *value) {
+		hides = true
+		scores = o.where(o.logic("Less", a, b), scores, o.real(math.Inf(-1)))
+	}
+	query := func(add int64) *value { return o.add(o.places(n, 1), number(int64(past)+add)) }
+	if o.has(6) {
+		if o.in[6].rank() != 1 {
+			o.fail("nonpad_kv_seqlen of shape %v: [batch] is needed", o.in[6].shape())
+		}
+		filled := o.insert(o.in[6], []int{1, 2, 3})
+		query = func(add int64) *value { return o.add(o.places(n, 1), o.add(filled, number(add-int64(n)))) }
+		if right != 0 { // a query's own place is filled
+			keep(key, filled)
+		}
+	}
+	if right >= 0 {
+		keep(key, query(right+1))
+	}
+	if left >= 0 {
+		keep(query(-left-1), key)
+	}
+	return scores, hides
 }
 
 // places is 0, 1, 2 ... along the one of two axes that is not 1.

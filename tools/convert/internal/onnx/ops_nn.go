@@ -15,7 +15,7 @@ func init() {
 	register(map[string]row{
 		"Conv": {2, conv}, "ConvTranspose": {2, convTranspose}, "ConvInteger": {2, convInteger},
 		"MaxPool": {1, volume(maxPool)}, "AveragePool": {1, volume(averagePool)}, "LpPool": {1, volume(lpPool)},
-		"GlobalAveragePool": {1, globalPool("ReduceMean")}, "GlobalMaxPool": {1, globalPool("ReduceMax")},
+		"GlobalAveragePool": {1, globalPool("ReduceMean")}, "GlobalMaxPool": {1, globalPool("ReduceMax")}, "GlobalLpPool": {1, globalLpPool},
 		"BatchNormalization": {5, batchNorm}, "InstanceNormalization": {3, instanceNorm}, "GroupNormalization": {3, groupNorm},
 		"LayerNormalization": {2, layerNorm}, "RMSNormalization": {2, rmsNorm}, "SimplifiedLayerNormalization": {2, rmsNorm},
 		"LpNormalization": {1, lpNorm}, "MeanVarianceNormalization": {1, meanVariance}, "LRN": {1, lrn},
@@ -503,6 +503,13 @@ func globalPool(name string) func(*op) []*value {
 	return func(o *op) []*value { return result(o.reduce(name, o.in[0], o.spatial(o.in[0]), true)) }
 }
 
+func globalLpPool(o *op) []*value {
+	p := o.real(float64(o.int("p", 2)))
+	y := o.binary("Pow", o.each("Abs", nil, format.Float32, o.in[0]), p)
+	y = o.reduce("ReduceSum", y, o.spatial(o.in[0]), true)
+	return result(o.binary("Pow", y, o.binary("Div", o.real(1), p)))
+}
+
 // channel shapes [C] so that it broadcasts along axis 1 of a tensor.
 func (c *converter) channel(v *value, rank int) *value {
 	s := make(format.Shape, max(rank-1, 1))
@@ -520,6 +527,9 @@ func batchNorm(o *op) []*value {
 	x := o.in[0]
 	if x.rank() < 2 {
 		o.fail("its input %v has no channels", x.shape())
+	}
+	if o.int("spatial", 1) == 0 {
+		o.fail("spatial 0: export the model with opset 9 or above")
 	}
 	if o.int("training_mode", 0) != 0 {
 		return o.batchNormTraining()

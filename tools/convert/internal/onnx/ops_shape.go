@@ -762,6 +762,10 @@ func spaceToDepth(o *op) []*value {
 	}
 	t := o.arrange(o.in[0], channelsLast(4))
 	t = o.reshape(t, format.Shape{n, h / b, b, w / b, b, c})
-	t = o.transpose(t, []int{0, 1, 3, 2, 4, 5})
+	if o.str("mode", "DCR") == "CRD" {
+		t = o.transpose(t, []int{0, 1, 3, 5, 2, 4})
+	} else {
+		t = o.transpose(t, []int{0, 1, 3, 2, 4, 5})
+	}
 	return result(view(o.reshape(t, format.Shape{n, h / b, w / b, b * b * c}), channelsLast(4)))
 }

@@ -49,6 +49,31 @@ func TestOperators(t *testing.T) {
 	}
 }
 
+// TestNewest computes operators as the newest opset has them.
+func TestNewest(t *testing.T) {
+	v4 := []msg{port("x", 1, 1, 1, 4, 1)}
+	keys := floatsOf("k", make([]float32, 4), 1, 1, 4, 1) // all alike: a query takes the mean of the values that it sees
+	for name, c := range map[string]struct {
+		g    graphOf
+		in   []float32
+		want []float32
+	}{
+		"window":         {one("Attention", v4, s("k", "k", "x"), []msg{keys}, attr("left_window_size", 1), attr("right_window_size", 1)), []float32{1, 2, 3, 4}, []float32{1.5, 2, 3, 3.5}},
+		"causal window":  {one("Attention", v4, s("k", "k", "x"), []msg{keys}, attr("left_window_size", 1), attr("is_causal", 1)), []float32{1, 2, 3, 4}, []float32{1, 1.5, 2.5, 3.5}},
+		"right window":   {one("Attention", v4, s("k", "k", "x"), []msg{keys}, attr("right_window_size", 0)), []float32{1, 2, 3, 4}, []float32{1, 1.5, 2, 2.5}},
+		"filled window":  {one("Attention", v4, s("k", "k", "x", "", "", "", "n"), []msg{keys, intsOf("n", []int64{3}, 1)}, attr("left_window_size", 1)), []float32{1, 2, 3, 4}, []float32{2, 2, 2, 2.5}},
+		"shorter mask":   {one("Attention", v4, s("k", "k", "x", "m"), []msg{keys, floatsOf("m", make([]float32, 8), 4, 2)}), []float32{1, 2, 3, 4}, []float32{1.5, 1.5, 1.5, 1.5}},
+		"columns first":  {one("SpaceToDepth", []msg{port("x", 1, 1, 2, 2, 2)}, s("x"), nil, attr("blocksize", 2), attr("mode", "CRD")), []float32{1, 2, 3, 4, 5, 6, 7, 8}, []float32{1, 2, 3, 4, 5, 6, 7, 8}},
+		"blocks first":   {one("SpaceToDepth", []msg{port("x", 1, 1, 2, 2, 2)}, s("x"), nil, attr("blocksize", 2)), []float32{1, 2, 3, 4, 5, 6, 7, 8}, []float32{1, 5, 2, 6, 3, 7, 4, 8}},
+		"gated":          {one("SwiGLU", []msg{port("x", 1, 2)}, s("x", "b"), []msg{floatsOf("b", []float32{5, 2}, 2)}), []float32{0, 1}, []float32{0, 1.4621172}},
+		"global 1-norms": {one("GlobalLpPool", []msg{port("x", 1, 1, 1, 2, 2)}, s("x"), nil, attr("p", 1)), []float32{1, -2, 3, -4}, []float32{10}},
+	} {
+		if got := compute(t, convert(t, c.g.model(maxOpset), Options{}), c.in); !near(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
 // TestWave: cosines and sines are those of the standard library.
 func TestWave(t *testing.T) {
 	for n := 1; n < 50; n++ {
