@@ -90,7 +90,11 @@ func init() {
 	})
 	for class, op := range map[string]string{"LogicalAnd": "And", "LogicalOr": "Or", "BitwiseAnd": "And", "BitwiseOr": "Or"} {
 		rows["ops."+class] = row{call: func(c *call) any {
-			return c.net.Typed(op, format.Bool, nil, c.flag(c.operand(0, "x1")), c.flag(c.operand(1, "x2")))
+			a, b := c.operand(0, "x1", "x"), c.operand(1, "x2", "y")
+			if strings.HasPrefix(class, "Bitwise") && (a.Type != format.Bool || b.Type != format.Bool) {
+				net.Fail("bits of numbers of type %v and %v: whet has no arithmetic on bits, compute it outside of the model", a.Type, b.Type)
+			}
+			return c.net.Typed(op, format.Bool, nil, c.flag(a), c.flag(b))
 		}}
 	}
 	for name, r := range rows { // a function hands no mask on
