@@ -27,6 +27,12 @@ const (
 //go:noescape
 func Gemm8x8NEON(a *GemmArgs)
 
+// Gemm8x8InOrderNEON is Gemm8x8NEON in the order of instructions that suits the Cortex-A53
+// and A55.
+//
+//go:noescape
+func Gemm8x8InOrderNEON(a *GemmArgs)
+
 // Gemm4x8NEON is Gemm8x8NEON for Rows <= 4. Off keeps its eight entries a tap.
 //
 //go:noescape

@@ -83,43 +83,118 @@
 	EORW $0xff800000, R16; \
 	EORW $0x7f800000, R17
 
+// BEGIN_8x8 loads the arguments at R0 and clears the sums.
+#define BEGIN_8x8 \
+	LDP  GemmArgs_A(R0), (R4, R5); \
+	LDP  GemmArgs_Off(R0), (R1, R2); \
+	LDP  GemmArgs_KC(R0), (R6, R3); \
+	ADD  $32, R3; \
+	VMOVI $0, V0.B16; \
+	VMOVI $0, V1.B16; \
+	VMOVI $0, V2.B16; \
+	VMOVI $0, V3.B16; \
+	VMOVI $0, V4.B16; \
+	VMOVI $0, V5.B16; \
+	VMOVI $0, V6.B16; \
+	VMOVI $0, V7.B16; \
+	VMOVI $0, V8.B16; \
+	VMOVI $0, V9.B16; \
+	VMOVI $0, V10.B16; \
+	VMOVI $0, V11.B16; \
+	VMOVI $0, V12.B16; \
+	VMOVI $0, V13.B16; \
+	VMOVI $0, V14.B16; \
+	VMOVI $0, V15.B16
+
+// ROWS_8x8 points R7-R14 at the rows of the next tap.
+#define ROWS_8x8 \
+	LDPSW.P 8(R1), (R16, R17); \
+	ROW(R16, R7); \
+	ROW(R17, R8); \
+	LDPSW.P 8(R1), (R16, R17); \
+	ROW(R16, R9); \
+	ROW(R17, R10); \
+	LDPSW.P 8(R1), (R16, R17); \
+	ROW(R16, R11); \
+	ROW(R17, R12); \
+	LDPSW.P 8(R1), (R16, R17); \
+	ROW(R16, R13); \
+	ROW(R17, R14)
+
+// STEP1_8x8 adds one k.
+#define STEP1_8x8 \
+	FLDPQ.P 32(R3), (F24, F25); \
+	FMOVS.P 4(R7), F16; \
+	FMOVS.P 4(R8), F17; \
+	FMOVS.P 4(R9), F18; \
+	FMOVS.P 4(R10), F19; \
+	FMOVS.P 4(R11), F20; \
+	FMOVS.P 4(R12), F21; \
+	FMOVS.P 4(R13), F22; \
+	FMOVS.P 4(R14), F23; \
+	SUBS $1, R15; \
+	FMA_8x8(0, 24, 25)
+
+// END_8x8 makes the output of the sums. A row at or above Rows goes where the last valid
+// one goes, before it.
+#define END_8x8 \
+	EPILOGUE_CONSTANTS; \
+	ROWS_8(BIAS); \
+	CBZW R16, high; \
+	ROWS_8(CLAMP_LO); \
+high: \
+	CBZW R17, store; \
+	ROWS_8(CLAMP_HI); \
+store: \
+	LDP  GemmArgs_C(R0), (R7, R15); \
+	LDP  GemmArgs_Rows(R0), (R1, R2); \
+	CMP  $2, R1; \
+	CSEL GE, R15, ZR, R16; \
+	ADD  R16, R7, R8; \
+	CSEL GT, R15, ZR, R16; \
+	ADD  R16, R8, R9; \
+	CMP  $4, R1; \
+	CSEL GE, R15, ZR, R16; \
+	ADD  R16, R9, R10; \
+	CSEL GT, R15, ZR, R16; \
+	ADD  R16, R10, R11; \
+	CMP  $6, R1; \
+	CSEL GE, R15, ZR, R16; \
+	ADD  R16, R11, R12; \
+	CSEL GT, R15, ZR, R16; \
+	ADD  R16, R12, R13; \
+	CMP  $8, R1; \
+	CSEL GE, R15, ZR, R16; \
+	ADD  R16, R13, R14; \
+	CMP  $8, R2; \
+	BNE  partial; \
+	FSTPQ (F14, F15), (R14); \
+	FSTPQ (F12, F13), (R13); \
+	FSTPQ (F10, F11), (R12); \
+	FSTPQ (F8, F9), (R11); \
+	FSTPQ (F6, F7), (R10); \
+	FSTPQ (F4, F5), (R9); \
+	FSTPQ (F2, F3), (R8); \
+	FSTPQ (F0, F1), (R7); \
+	RET; \
+partial: \
+	STORE_WORDS_BELOW_8(V14, V15, R14, R2); \
+	STORE_WORDS_BELOW_8(V12, V13, R13, R2); \
+	STORE_WORDS_BELOW_8(V10, V11, R12, R2); \
+	STORE_WORDS_BELOW_8(V8, V9, R11, R2); \
+	STORE_WORDS_BELOW_8(V6, V7, R10, R2); \
+	STORE_WORDS_BELOW_8(V4, V5, R9, R2); \
+	STORE_WORDS_BELOW_8(V2, V3, R8, R2); \
+	STORE_WORDS_BELOW_8(V0, V1, R7, R2); \
+	RET
+
 // func Gemm8x8NEON(a *GemmArgs)
 TEXT ·Gemm8x8NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
-	LDP  GemmArgs_A(R0), (R4, R5)
-	LDP  GemmArgs_Off(R0), (R1, R2)
-	LDP  GemmArgs_KC(R0), (R6, R3)
-	ADD  $32, R3
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
+	BEGIN_8x8
 
 tap:
-	LDPSW.P 8(R1), (R16, R17)
-	ROW(R16, R7)
-	ROW(R17, R8)
-	LDPSW.P 8(R1), (R16, R17)
-	ROW(R16, R9)
-	ROW(R17, R10)
-	LDPSW.P 8(R1), (R16, R17)
-	ROW(R16, R11)
-	ROW(R17, R12)
-	LDPSW.P 8(R1), (R16, R17)
-	ROW(R16, R13)
-	ROW(R17, R14)
+	ROWS_8x8
 	SUBS $4, R6, R15                   // k left after a step of 4
 	BLT  tail
 
@@ -158,77 +233,133 @@ tail:
 	BEQ  next
 
 step1:
-	FLDPQ.P 32(R3), (F24, F25)
-	FMOVS.P 4(R7), F16
-	FMOVS.P 4(R8), F17
-	FMOVS.P 4(R9), F18
-	FMOVS.P 4(R10), F19
-	FMOVS.P 4(R11), F20
-	FMOVS.P 4(R12), F21
-	FMOVS.P 4(R13), F22
-	FMOVS.P 4(R14), F23
-	SUBS $1, R15
-	FMA_8x8(0, 24, 25)
+	STEP1_8x8
 	BNE  step1
 
 next:
 	SUBS $1, R2
 	BNE  tap
+	END_8x8
 
-	EPILOGUE_CONSTANTS
-	ROWS_8(BIAS)
-	CBZW R16, high                   // no Lo
-	ROWS_8(CLAMP_LO)
+// The loop for cores that issue two instructions a cycle in order, of which one may work on
+// 128 bits (Cortex-A53, A55). There a load of 128 bits keeps all else from issuing for two
+// cycles (measured by others: ncnn, docs/developer-guide/arm-a53-a55-dual-issue.md;
+// daniestevez/qsdr, instruction_benchmark). So vectors come in halves: the upper one through
+// a general register, whose load a multiply-add hides, the lower one by a load that hides the
+// insertion of the upper half of the vector before. On the A55 multiply-adds hide all of
+// these. On the A53 load and insertion take a cycle together, and none of the multiply-adds may lie four
+// cycles before: so there are three between two loads, and two NOOPs behind a stretch without
+// any.
+//
+// The weights of the first two k and five of the rows are loaded a step ahead, behind
+// the last step the same ones again, for nothing may be read beyond them.
 
-high:
-	CBZW R17, store                  // no Hi
-	ROWS_8(CLAMP_HI)
+// FMA(j) is the j-th of the 64 multiply-adds of a step: k is j/16, the row j/2 mod 8. Row r
+// is in V(16+r), the weights of k in V(24+2k), V(25+2k).
+#define FMA(j) FMLA_4S_LANE((j)>>4, 16+(((j)>>1)&7), 24+2*((j)>>4)+((j)&1), (j)&15)
 
-store:
+// FMA_LOAD(j, scalar, o, p, x, f, y, v) does three multiply-adds from j on, loads the upper
+// half of the vector at o(p) into x and its lower half into f, and makes y the upper half of
+// v.
+#define FMA_LOAD(j, scalar, o, p, x, f, y, v) \
+	FMA(j); \
+	MOVD o+8(p), x; \
+	FMA(j+1); \
+	scalar; \
+	FMA(j+2); \
+	FMOVD o+0(p), f; \
+	VMOV y, v.D[1]
 
-	// A row at or above Rows goes where the last valid one goes, before it.
-	LDP  GemmArgs_C(R0), (R7, R15)
-	LDP  GemmArgs_Rows(R0), (R1, R2)
-	CMP  $2, R1
-	CSEL GE, R15, ZR, R16
-	ADD  R16, R7, R8
-	CSEL GT, R15, ZR, R16
-	ADD  R16, R8, R9
-	CMP  $4, R1
-	CSEL GE, R15, ZR, R16
-	ADD  R16, R9, R10
-	CSEL GT, R15, ZR, R16
-	ADD  R16, R10, R11
-	CMP  $6, R1
-	CSEL GE, R15, ZR, R16
-	ADD  R16, R11, R12
-	CSEL GT, R15, ZR, R16
-	ADD  R16, R12, R13
-	CMP  $8, R1
-	CSEL GE, R15, ZR, R16
-	ADD  R16, R13, R14
-	CMP  $8, R2
-	BNE  partial
-	FSTPQ (F14, F15), (R14)
-	FSTPQ (F12, F13), (R13)
-	FSTPQ (F10, F11), (R12)
-	FSTPQ (F8, F9), (R11)
-	FSTPQ (F6, F7), (R10)
-	FSTPQ (F4, F5), (R9)
-	FSTPQ (F2, F3), (R8)
-	FSTPQ (F0, F1), (R7)
-	RET
+// FMA_NEXT(j, q, o, p, x, f, y, v) does that, and points q at the row's next k.
+#define FMA_NEXT(j, q, o, p, x, f, y, v) \
+	FMA(j); \
+	MOVD o+8(p), x; \
+	FMA(j+1); \
+	ADD  R19, q; \
+	FMA(j+2); \
+	FMOVD o+0(p), f; \
+	VMOV y, v.D[1]
 
-partial:
-	STORE_WORDS_BELOW_8(V14, V15, R14, R2)
-	STORE_WORDS_BELOW_8(V12, V13, R13, R2)
-	STORE_WORDS_BELOW_8(V10, V11, R12, R2)
-	STORE_WORDS_BELOW_8(V8, V9, R11, R2)
-	STORE_WORDS_BELOW_8(V6, V7, R10, R2)
-	STORE_WORDS_BELOW_8(V4, V5, R9, R2)
-	STORE_WORDS_BELOW_8(V2, V3, R8, R2)
-	STORE_WORDS_BELOW_8(V0, V1, R7, R2)
-	RET
+#define FMA_4(j) \
+	FMA(j); \
+	FMA(j+1); \
+	FMA(j+2); \
+	FMA(j+3)
+
+// R15 are the k left behind a step, R19 the bytes from its rows to the next ones, R20 the
+// next weights.
+#define COUNT SUBS $4, R15
+#define ADVANCE CSEL GE, R21, ZR, R19
+#define NEXT_WEIGHTS ADD R19<<3, R3, R20
+#define PAST_WEIGHTS ADD $128, R3
+#define NOTHING
+
+// func Gemm8x8InOrderNEON(a *GemmArgs)
+TEXT ·Gemm8x8InOrderNEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	BEGIN_8x8
+	MOVD $16, R21
+
+tap:
+	ROWS_8x8
+	SUBS $4, R6, R15
+	BLT  tail
+	FMOVQ (R7), F16
+	FMOVQ (R8), F17
+	FMOVQ (R9), F18
+	FMOVQ (R10), F19
+	FMOVQ (R11), F20
+	LOAD_2(0, F24, F25)
+	LOAD_2(32, F26, F27)
+	MOVD 8(R11), R17
+	MOVD $0, R19
+
+step4:
+	FMA_NEXT(0, R13, 0, R12, R16, F21, R17, V20)
+	FMA_NEXT(3, R14, 0, R13, R17, F22, R16, V21)
+	FMA_LOAD(6, NOTHING, 0, R14, R16, F23, R17, V22)
+	FMA_LOAD(9, COUNT, 64, R3, R17, F28, R16, V23)
+	FMA_LOAD(12, ADVANCE, 80, R3, R16, F29, R17, V28)
+	FMA_LOAD(15, NEXT_WEIGHTS, 96, R3, R17, F30, R16, V29)
+	FMA_LOAD(18, NOTHING, 112, R3, R16, F31, R17, V30)
+	FMA_LOAD(21, PAST_WEIGHTS, 0, R20, R17, F24, R16, V31)
+	FMA_LOAD(24, NOTHING, 16, R20, R16, F25, R17, V24)
+	FMA_4(27)
+	FMA_4(31)
+	FMA_4(35)
+	FMA_4(39)
+	NOOP
+	NOOP
+	FMA_LOAD(43, NOTHING, 32, R20, R17, F26, R16, V25)
+	FMA_NEXT(46, R7, 48, R20, R16, F27, R17, V26)
+	FMA_NEXT(49, R8, 0, R7, R17, F16, R16, V27)
+	FMA_NEXT(52, R9, 0, R8, R16, F17, R17, V16)
+	FMA_NEXT(55, R10, 0, R9, R17, F18, R16, V17)
+	FMA_NEXT(58, R11, 0, R10, R16, F19, R17, V18)
+	FMA_NEXT(61, R12, 0, R11, R17, F20, R16, V19)
+	BGE  step4
+
+	ADD  $16, R7
+	ADD  $16, R8
+	ADD  $16, R9
+	ADD  $16, R10
+	ADD  $16, R11
+	ADD  $16, R12
+	ADD  $16, R13
+	ADD  $16, R14
+
+tail:
+	ADDS $4, R15
+	BEQ  next
+
+step1:
+	STEP1_8x8
+	BNE  step1
+
+next:
+	SUBS $1, R2
+	BNE  tap
+	END_8x8
 
 // func Gemm4x8NEON(a *GemmArgs)
 TEXT ·Gemm4x8NEON(SB), NOSPLIT, $0-8

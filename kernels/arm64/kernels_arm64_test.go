@@ -285,6 +285,7 @@ func TestGemm(t *testing.T) {
 		mr, nr, rows int // mr is the stride of Off, rows the most that it computes
 	}{
 		{"Gemm8x8NEON", Gemm8x8NEON, 8, 8, 8},
+		{"Gemm8x8InOrderNEON", Gemm8x8InOrderNEON, 8, 8, 8},
 		{"Gemm4x8NEON", Gemm4x8NEON, 8, 8, 4},
 		{"Gemm1x8NEON", Gemm1x8NEON, 8, 8, 1},
 		{"Gemv32NEON", Gemv32NEON, 1, 32, 1},
