@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/ondevice"
@@ -68,14 +69,48 @@ func head(m *format.Model) (*format.Node, error) {
 // its norm |δ| sqrt(|x|²+1) needs no gradient to be formed (Goodfellow, 2015,
 // arXiv:1510.01799), and clipping scales δ. Data.X are the input's real values.
 func TrainHead(ctx context.Context, m *format.Model, data *fit.Data, o Options) (*format.Model, *Spent, error) {
+	in := m.Tensor(m.Main().Inputs[0].Tensor)
+	if len(data.Class) != data.Len() {
+		return nil, nil, fmt.Errorf("private: %d samples with %d classes: each needs one", data.Len(), len(data.Class))
+	}
+	return trainHead(ctx, m, data.Class, o, func(i int, dst []byte) error {
+		if x := data.X[i]; len(x) != in.Shape.Elems() {
+			return fmt.Errorf("private: sample %d has %d values; the model's input has %d", i, len(x), in.Shape.Elems())
+		}
+		copy(dst, ondevice.RawInput(in, data.X[i]))
+		return nil
+	})
+}
+
+// TrainHeadOn is TrainHead on samples that need not be in memory; each is read once.
+// Their labels must be among the model's, or the numbers of its outputs where it has
+// none.
+func TrainHeadOn(ctx context.Context, m *format.Model, data ondevice.Data, o Options) (*format.Model, *Spent, error) {
+	class := make([]int, data.Len())
+	for i := range class {
+		label := data.Sample(i).Label
+		if class[i] = slices.Index(m.Header.Labels, label); class[i] >= 0 {
+			continue
+		}
+		c, err := strconv.Atoi(label)
+		if err != nil || len(m.Header.Labels) > 0 {
+			return nil, nil, fmt.Errorf("private: the model has no class %q; build.Append puts a head with it on the model", label)
+		}
+		class[i] = c
+	}
+	return trainHead(ctx, m, class, o, data.Input)
+}
+
+// trainHead has the class of every sample and what fills in its input.
+func trainHead(ctx context.Context, m *format.Model, class []int, o Options, input func(i int, dst []byte) error) (*format.Model, *Spent, error) {
 	node, err := head(m)
 	if err != nil {
 		return nil, nil, err
 	}
 	w, b := m.Tensor(node.Inputs[1]), m.Tensor(node.Inputs[2])
-	classes, dim, n := w.Shape[0], w.Shape[1], data.Len()
-	if n == 0 || len(data.Class) != n || slices.Min(data.Class) < 0 || slices.Max(data.Class) >= classes {
-		return nil, nil, fmt.Errorf("private: %d samples with %d classes for a head of %d", n, len(data.Class), classes)
+	classes, dim, n := w.Shape[0], w.Shape[1], len(class)
+	if n == 0 || slices.Min(class) < 0 || slices.Max(class) >= classes {
+		return nil, nil, fmt.Errorf("private: of %d samples one is of no class of a head of %d; build.Append puts a larger one on the model", n, classes)
 	}
 	def := func(v *int, d int) {
 		if *v == 0 {
@@ -103,12 +138,12 @@ func TrainHead(ctx context.Context, m *format.Model, data *fit.Data, o Options) 
 	if s.Epsilon, err = Epsilon(s.Noise, s.Rate, s.Steps, o.Delta); err != nil {
 		return nil, nil, err
 	}
-	x, err := features(ctx, m, node.Inputs[0], dim, data)
+	x, err := features(ctx, m, node.Inputs[0], dim, n, input)
 	if err != nil {
 		return nil, nil, err
 	}
 	t := &trainer{classes: classes, dim: dim, o: o, w: append(ondevice.RealInput(w, w.Data), ondevice.RealInput(b, b.Data)...)}
-	if err := t.train(ctx, x, data.Class, s); err != nil {
+	if err := t.train(ctx, x, class, s); err != nil {
 		return nil, nil, err
 	}
 	out := *m
@@ -127,21 +162,19 @@ func TrainHead(ctx context.Context, m *format.Model, data *fit.Data, o Options) 
 	return &out, s, nil
 }
 
-// features runs the model's body on all samples.
-func features(ctx context.Context, m *format.Model, tensor string, dim int, data *fit.Data) ([][]float32, error) {
+// features runs the model's body on all n samples.
+func features(ctx context.Context, m *format.Model, tensor string, dim, n int, input func(i int, dst []byte) error) ([][]float32, error) {
 	prog, err := runtime.Compile(m, runtime.WithOutputs(tensor))
 	if err != nil {
 		return nil, err
 	}
 	session := prog.NewSession()
 	defer session.Close()
-	in := m.Tensor(m.Main().Inputs[0].Tensor)
-	list := make([][]float32, data.Len())
-	for i, x := range data.X {
-		if len(x) != in.Shape.Elems() {
-			return nil, fmt.Errorf("private: sample %d has %d values; the model's input has %d", i, len(x), in.Shape.Elems())
+	list := make([][]float32, n)
+	for i := range list {
+		if err := input(i, session.Input(0).Bytes()); err != nil {
+			return nil, err
 		}
-		copy(session.Input(0).Bytes(), ondevice.RawInput(in, x))
 		session.Reset()
 		if err := session.Run(ctx); err != nil {
 			return nil, err

@@ -7,12 +7,14 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/ondevice"
 	"github.com/whet-edge/whet/ondevice/build"
 	"github.com/whet-edge/whet/ondevice/fit"
 	"github.com/whet-edge/whet/ondevice/private"
@@ -129,6 +131,34 @@ func TestTrainHead(t *testing.T) {
 	}
 	if last < 0.85 {
 		t.Errorf("accuracy %v with epsilon 2", last)
+	}
+}
+
+// Samples that are read one by one give what those in memory give.
+func TestTrainHeadOn(t *testing.T) {
+	m, d := network(t, "dense(8,tanh)+dense(n,softmax)"), blobs(90, 1)
+	var samples ondevice.Samples
+	for i, x := range d.X {
+		samples = append(samples, ondevice.Sample{Input: ondevice.RawInput(m.Tensor("input"), x), Label: strconv.Itoa(d.Class[i])})
+	}
+	o := private.Options{Epsilon: 2, Delta: 1e-3, Epochs: 2, Seed: &[32]byte{1}}
+	want, _, err := private.TrainHead(context.Background(), m, d, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := private.TrainHeadOn(context.Background(), m, samples, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"dense2/weights", "dense2/bias"} {
+		if diff := cmp.Diff(want.Tensor(name).Data, got.Tensor(name).Data); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	for _, label := range []string{"3", "blue"} {
+		if _, _, err := private.TrainHeadOn(context.Background(), m, append(samples[:1:1], ondevice.Sample{Input: samples[0].Input, Label: label}), o); err == nil {
+			t.Errorf("a label %q, which the head has no class for, was taken", label)
+		}
 	}
 }
 
