@@ -12,11 +12,12 @@ import (
 	"github.com/whet-edge/whet/ondevice/build"
 )
 
-// A changed is what whet change prints.
+// A changed is what whet change and whet build print.
 type changed struct {
-	Model   string   `json:"model"`
+	Model   string   `json:"model,omitempty"` // that was changed
 	Output  string   `json:"output"`
 	Nodes   int      `json:"nodes"`
+	Input   string   `json:"input_shape"`
 	Shape   string   `json:"output_shape"`
 	Labels  []string `json:"labels"`
 	Tunable []string `json:"tunable"` // the layers that whet tune may train
@@ -76,15 +77,21 @@ func (f *changeFlags) run(cmd *cobra.Command, model string) error {
 	if err != nil {
 		return fileError(model, err)
 	}
-	if err := format.WriteFile(f.out, c); err != nil {
-		return fileError(f.out, err)
+	return writeChanged(cmd, &changed{Model: model}, c, f.out)
+}
+
+// writeChanged writes a model and prints what it has become.
+func writeChanged(cmd *cobra.Command, r *changed, m *format.Model, out string) error {
+	if err := format.WriteFile(out, m); err != nil {
+		return fileError(out, err)
 	}
-	r := &changed{Model: model, Output: f.out, Nodes: len(c.Main().Nodes), Labels: c.Header.Labels, Tunable: c.Header.Tunable}
+	r.Output, r.Nodes, r.Labels, r.Tunable = out, len(m.Main().Nodes), m.Header.Labels, m.Header.Tunable
 	if r.Tunable == nil {
-		r.Tunable = build.Layers(c)
+		r.Tunable = build.Layers(m)
 	}
-	r.Shape = shapeOf(c.Tensor(c.Main().Outputs[0]).Shape, c.Symbols)
-	if fi, err := os.Stat(f.out); err == nil {
+	in := m.Tensor(m.Main().Inputs[0].Tensor)
+	r.Input, r.Shape = shapeOf(in.Shape, m.Symbols), shapeOf(m.Tensor(m.Main().Outputs[0]).Shape, m.Symbols)
+	if fi, err := os.Stat(out); err == nil {
 		r.Bytes = fi.Size()
 	}
 	return emit(cmd, r, r.text)
@@ -143,6 +150,6 @@ func (f *changeFlags) apply(m *format.Model) (c *format.Model, err error) {
 }
 
 func (r *changed) text(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s: %d nodes, output %s, %s; may be tuned: %s\n", r.Output, r.Nodes, r.Shape, byteCount(r.Bytes), strings.Join(r.Tunable, " "))
+	_, err := fmt.Fprintf(w, "%s: %d nodes, input %s, output %s, %s; may be tuned: %s\n", r.Output, r.Nodes, r.Input, r.Shape, byteCount(r.Bytes), strings.Join(r.Tunable, " "))
 	return err
 }

@@ -93,7 +93,7 @@ whet-convert makes .whet models of those of TensorFlow, PyTorch (ONNX) and Keras
 	}
 	root.PersistentFlags().Bool("json", false, "print the result as JSON")
 	root.AddCommand(
-		newBenchCmd(), newChangeCmd(), newDemoCmd(), newDeployCmd(), newDoctorCmd(), newEvalCmd(), newExplainCmd(), newGenerateCmd(), newInspectCmd(),
+		newBenchCmd(), newBuildCmd(), newChangeCmd(), newDemoCmd(), newDeployCmd(), newDoctorCmd(), newEvalCmd(), newExplainCmd(), newGenerateCmd(), newInspectCmd(),
 		newMergeCmd(), newPsCmd(), newPublishCmd(), newPullCmd(), newRollbackCmd(), newRunCmd(), newSamplesCmd(), newServeCmd(), newSignCmd(), newTuneCmd(), newVerifyCmd(), newWatchCmd(),
 	)
 	for _, c := range extra {

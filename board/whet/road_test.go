@@ -152,3 +152,65 @@ func TestChange(t *testing.T) {
 		}
 	}
 }
+
+func TestBuild(t *testing.T) {
+	rowModel(t, false)
+	var c changed
+	if err := json.Unmarshal([]byte(must(t, "build", "dense(8,relu)+dense(n,softmax)", "--data", "rows.csv", "-o", "new.whet", "--json")), &c); err != nil {
+		t.Fatal(err)
+	}
+	if c.Input != "[1,4]" || c.Shape != "[1,2]" || strings.Join(c.Labels, " ") != "large small" {
+		t.Errorf("%+v", c)
+	}
+	must(t, "tune", "new.whet", "--data", "rows.csv", "--tail", "all", "--optimizer", "adamw", "--lr", "0.01", "--epochs", "40", "-o", "new.whetd")
+	var e evaluation
+	if err := json.Unmarshal([]byte(must(t, "eval", "new.whet", "--delta", "new.whetd", "--data", "rows.csv", "--json")), &e); err != nil {
+		t.Fatal(err)
+	}
+	if e.Accuracy < 0.95 {
+		t.Errorf("from scratch the accuracy is %v", e.Accuracy)
+	}
+	if c := must(t, "build", "flatten+dense(n)", "--input", "4x4x1", "--classes", "3", "-o", "x.whet"); !strings.Contains(c, "input [1,4,4,1], output [1,3]") {
+		t.Errorf("%q", c)
+	}
+	for _, args := range [][]string{
+		{"dense(n)", "-o", "x.whet"}, {"dense(n)", "-o", "x.whet", "--input", "4"}, {"dense(n)", "-o", "x.whet", "--input", "4xa", "--classes", "2"},
+		{"dense(3)", "-o", "x.whet", "--data", "rows.csv"}, {"dense(n)", "--data", "rows.csv"}, {"conv(4,3)", "-o", "x.whet", "--data", "rows.csv"},
+		{"dense(n)", "-o", "x.whet", "--data", "rows.csv", "--input", "3"}, {"dense(n)", "-o", "x.whet", "--data", ".", "--input", "4"},
+		{"dense(1)", "-o", "x.whet", "--input", "4", "--regression"}, {"dense(2)", "-o", "x.whet", "--data", "rows.csv", "--target", "size", "--regression"},
+	} {
+		if code, _, stderr := whet(t, append([]string{"build"}, args...)...); code != exitUsage {
+			t.Errorf("%v: exit %d, %s", args, code, stderr)
+		}
+	}
+	if code, _, _ := whet(t, "build", "dense(n)", "--data", "rows.csv", "--target", "taste", "-o", "x.whet"); code != exitFailed {
+		t.Errorf("a column that is not there: exit %d", code)
+	}
+}
+
+func TestTunePrivate(t *testing.T) {
+	rowModel(t, false)
+	must(t, "change", "m.whet", "-o", "fresh.whet", "--cut", "dense1/relu", "--append", "dense(n,softmax)", "--labels", "large,small", "--seed", "5")
+	tune := []string{"tune", "fresh.whet", "--data", "rows.csv", "-o", "p.whetd", "--json", "--private"}
+	var r privateResult
+	if err := json.Unmarshal([]byte(must(t, append(tune, "epsilon=4,delta=0.001")...)), &r); err != nil {
+		t.Fatal(err)
+	}
+	if p := r.Privacy; !r.Passed || p.Epsilon > 4 || p.Epsilon < 3.5 || p.Delta != 0.001 || p.Noise <= 0 || r.Val != 24 || r.Train != 96 || *r.Tuned < *r.Base {
+		t.Errorf("%+v", r)
+	}
+	if len(r.Leaves) != 2 || r.Leaves[0].What != "weights" {
+		t.Errorf("leaves: %+v", r.Leaves)
+	}
+	must(t, "eval", "fresh.whet", "--delta", "p.whetd", "--data", "rows.csv")
+	for _, spec := range []string{"", "delta=1e-5", "epsilon=-1", "epsilon=1,delta=2", "epsilon=1,noise=2", "epsilon"} {
+		if code, _, _ := whet(t, append(tune, spec)...); code != exitUsage {
+			t.Errorf("--private %q: exit %d", spec, code)
+		}
+	}
+	for _, more := range []string{"--tail=all", "--resume", "--mixup=0.2"} {
+		if code, _, _ := whet(t, append(tune, "epsilon=4", more)...); code != exitUsage {
+			t.Errorf("--private with %s: exit %d", more, code)
+		}
+	}
+}

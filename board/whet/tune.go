@@ -67,6 +67,7 @@ type tuneFlags struct {
 	balance, instant                       bool
 	seed                                   uint64
 	resume                                 bool
+	private                                string
 }
 
 func newTuneCmd() *cobra.Command {
@@ -86,7 +87,13 @@ judge by: --val none takes a result unseen.
 
 While it works, its state is kept in TUNED.whetd.job. After Ctrl-C, a kill or a
 power cut, the same command with --resume goes on and ends with the same bits.
-TUNED.whetd.job.features is a cache and may be deleted.`,
+TUNED.whetd.job.features is a cache and may be deleted.
+
+With --private the head learns so that hardly anything of a single sample can be found
+out from the delta: gradients are clipped and noise is added (DP-SGD), as much as the
+epsilon asks for. What was spent and what leaves the device is printed. The head must be
+a float dense layer that has the data's classes: whet change puts one on a model. The
+samples to judge by are not part of the promise: they decide whether the delta is written.`,
 		Example: `  whet tune parts.whet --data photos -o mine.whetd
   whet eval parts.whet --delta mine.whetd --data held-out-photos`,
 		Args: cobra.ExactArgs(1),
@@ -119,6 +126,7 @@ TUNED.whetd.job.features is a cache and may be deleted.`,
 	fl.BoolVar(&f.balance, "balance", false, "weigh classes by the inverse of their number of samples")
 	fl.BoolVar(&f.instant, "instant", false, "train nothing: name a sample by the nearest mean of a class's features")
 	fl.Uint64Var(&f.seed, "seed", 0, "of the shuffling and of the split")
+	fl.StringVar(&f.private, "private", "", "train the head with differential privacy, such as epsilon=2,delta=1e-5 (delta: half of one over the samples; also clip=1, the norm that gradients are cut to)")
 	fl.BoolVar(&f.resume, "resume", false, "go on with the job that was interrupted; without one, start it")
 	return cmd
 }
@@ -246,6 +254,9 @@ func parseTail(s string) (ondevice.Tail, error) {
 }
 
 func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
+	if cmd.Flags().Changed("private") {
+		return f.runPrivate(cmd, model)
+	}
 	opt, err := f.options()
 	if err != nil {
 		return err
