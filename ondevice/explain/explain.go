@@ -35,7 +35,7 @@ type Options struct {
 	// one that stands for zeros.
 	Baseline []byte
 
-	Steps int // of integrated gradients; 0: 50
+	Steps int // points of integrated gradients, up to 4096; 0: 50
 
 	// Window is how much occlusion hides at a time: height and width of a picture,
 	// time steps of a series, one number for a row; nil: about a tenth of a picture's
@@ -107,8 +107,8 @@ func (e *Explainer) start(ctx context.Context, input []byte, o *Options) (*Attri
 	if o.Steps == 0 {
 		o.Steps = 50
 	}
-	if o.Steps < 1 || o.Steps > 1<<16 {
-		return nil, nil, fmt.Errorf("explain: %d steps", o.Steps)
+	if o.Steps < 1 || o.Steps > 1<<12 {
+		return nil, nil, fmt.Errorf("explain: %d steps: 1 to %d are possible", o.Steps, 1<<12)
 	}
 	return &Attribution{Class: o.Class, Score: scores[o.Class], Values: make([]float32, len(base)), Input: ondevice.RealInput(e.input, input), Shape: e.input.Shape, Names: e.names}, base, nil
 }
@@ -132,17 +132,17 @@ func (e *Explainer) GradientInput(ctx context.Context, input []byte, o Options) 
 
 // Integrated is the mean gradient on the straight way from the baseline to the
 // input, times their difference (Sundararajan, Taly and Yan, 2017,
-// arXiv:1703.01365), by the midpoint rule; the points of a quantized input's way
-// are rounded to what it can hold. The values add up to nearly the difference of
-// the two scores.
+// arXiv:1703.01365), by the rule of Gauss and Legendre, as Captum has it by default; the
+// points of a quantized input's way are rounded to what it can hold. The values add up
+// to nearly the difference of the two scores.
 func (e *Explainer) Integrated(ctx context.Context, input []byte, o Options) (*Attribution, error) {
 	a, base, err := e.start(ctx, input, &o)
 	if err != nil {
 		return nil, err
 	}
 	sum, point := make([]float64, len(base)), make([]float32, len(base))
-	for k := range o.Steps {
-		alpha := (float32(k) + 0.5) / float32(o.Steps)
+	points, weights := legendre(o.Steps)
+	for k, alpha := range points {
 		for i, x := range a.Input {
 			point[i] = base[i] + alpha*(x-base[i])
 		}
@@ -151,11 +151,11 @@ func (e *Explainer) Integrated(ctx context.Context, input []byte, o Options) (*A
 			return nil, err
 		}
 		for i, v := range g {
-			sum[i] += float64(v)
+			sum[i] += float64(v) * float64(weights[k])
 		}
 	}
 	for i, x := range a.Input {
-		a.Values[i] = float32(sum[i]/float64(o.Steps)) * (x - base[i])
+		a.Values[i] = float32(sum[i]) * (x - base[i])
 	}
 	return a, nil
 }
