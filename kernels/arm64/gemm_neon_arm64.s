@@ -247,9 +247,9 @@ next:
 // daniestevez/qsdr, instruction_benchmark). So vectors come in halves: the upper one through
 // a general register, whose load a multiply-add hides, the lower one by a load that hides the
 // insertion of the upper half of the vector before. On the A55 multiply-adds hide all of
-// these. On the A53 load and insertion take a cycle together, and none of the multiply-adds may lie four
-// cycles before: so there are three between two loads, and two NOOPs behind a stretch without
-// any.
+// these. On the A53 load and insertion take a cycle together, and no multiply-add may
+// lie four cycles before them: so there are three between two loads, and an insertion that
+// takes a cycle alone where there were more.
 //
 // The weights of the first two k and five of the rows are loaded a step ahead, behind
 // the last step the same ones again, for nothing may be read beyond them.
@@ -328,8 +328,7 @@ step4:
 	FMA_4(31)
 	FMA_4(35)
 	FMA_4(39)
-	NOOP
-	NOOP
+	VMOV R16, V25.D[1]                 // for the A53 to pass a cycle: FMA_LOAD does it again
 	FMA_LOAD(43, NOTHING, 32, R20, R17, F26, R16, V25)
 	FMA_NEXT(46, R7, 48, R20, R16, F27, R17, V26)
 	FMA_NEXT(49, R8, 0, R7, R17, F16, R16, V27)

@@ -85,17 +85,21 @@ func (e *emulator) run(b *board, model string) (*trace, error) {
 	for _, c := range b.caches {
 		plugin = append(plugin, fmt.Sprintf("cache=%d/%d", c.bytes, c.ways))
 	}
-	args := []string{"-cpu", b.cpu, "-plugin", strings.Join(plugin, ",")}
-	if filepath.Ext(model) == ".whet" {
+	ours := filepath.Ext(model) == ".whet"
+	root := e.sysroot
+	if ours {
+		root = filepath.Join(e.dir, "root")
+	} else if root == "" {
+		return nil, fmt.Errorf("%s: another runtime's model needs --sysroot", model)
+	}
+	if err := pretend(root, b); err != nil {
+		return nil, err
+	}
+	args := []string{"-cpu", b.cpu, "-plugin", strings.Join(plugin, ","), "-L", root}
+	if ours {
 		args = append(args, filepath.Join(e.dir, "runner"), model)
 	} else {
-		if e.sysroot == "" {
-			return nil, fmt.Errorf("%s: another runtime's model needs --sysroot", model)
-		}
-		if err := e.pretend(b); err != nil {
-			return nil, err
-		}
-		args = append(args, "-L", e.sysroot,
+		args = append(args,
 			"-E", "PYTHONHOME="+filepath.Join(e.sysroot, "usr"), "-E", "PYTHONPATH="+filepath.Join(e.sysroot, "site"),
 			"-E", "OMP_NUM_THREADS=1", "-E", "OPENBLAS_NUM_THREADS=1",
 			filepath.Join(e.sysroot, "usr/bin/python3.11"), filepath.Join(e.dir, "peer.py"), model)
@@ -109,12 +113,12 @@ func (e *emulator) run(b *board, model string) (*trace, error) {
 	return readTrace(counts)
 }
 
-// pretend puts files into the sysroot from which the peers learn which core they run
-// on. QEMU opens a file of the sysroot before the machine's own of the same name.
-func (e *emulator) pretend(b *board) error {
+// pretend puts files into a folder from which programs learn which core they run on. QEMU
+// opens a file of the folder that it is given by -L before the machine's own of the same name.
+func pretend(root string, b *board) error {
 	const cores = 4
 	write := func(name, text string) error {
-		name = filepath.Join(e.sysroot, name)
+		name = filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			return err
 		}

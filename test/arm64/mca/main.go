@@ -13,10 +13,9 @@
 // --record the cycles are written to FILE instead, which is recorded.txt after a change
 // that is meant.
 //
-// The Cortex-A53's figures judge nothing: LLVM's model of it lets no result overtake
-// another, whatever unit makes it, so that an addition waits for the multiply-add before
-// it (four such pairs take 28 cycles instead of 4; TestWriteBackInOrder of package
-// model). The Cortex-A55's model, also in order, does not; loops are scheduled by it.
+// The Cortex-A53's cycles are not llvm-mca's but those in which it issues the loop, by what
+// others measured on boards, if no operand is late (package model); latencies show in the
+// Cortex-A55's. To that one LLVM gives two FMLA of 128 bits a cycle, where it has one.
 //
 // Columns: cycles of one passage of the loop; multiply-accumulates a cycle, and what
 // the multiplier reaches if nothing else runs; the limit, the cycles below which the

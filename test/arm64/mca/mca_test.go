@@ -110,6 +110,7 @@ func TestLoops(t *testing.T) {
 		{"QGemm2x8c8PairsNEON", "cortex-a55", 3.8},
 		{"QGemm4x16c4Dotprod", "neoverse-n1", 28.8},
 		{"QGemm4x16c8I8MM", "neoverse-n2", 54},
+		{"Gemm8x8InOrderNEON", "cortex-a53", 3.1},
 		{"Gemm8x8NEON", "cortex-a72", 3.6},
 		{"Gemm8x8NEON", "neoverse-n1", 7.2},
 		{"Gemv32NEON", "cortex-a72", 3.6},

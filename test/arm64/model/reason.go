@@ -21,10 +21,18 @@ const counts = 0.05
 // go to the best pipe, the model's scheduler and the core's do not. Then the width of the
 // dispatch, which cannot split an instruction of several micro-operations. Then the share
 // of the cycles in which operations wait: for operands, for pipes, and, on cores that issue
-// in order, for the instruction before them to be written back.
+// in order, for the instruction before them to be written back. Of the Cortex-A53 it names
+// what issues alone.
 func Reasons(core string, blocks [][]uint32, costs []Cost) ([]string, error) {
 	if len(blocks) == 0 {
 		return nil, nil
+	}
+	if core == byIssue {
+		reasons := make([]string, len(blocks))
+		for i, b := range blocks {
+			reasons[i] = issueReason(b, costs[i])
+		}
+		return reasons, nil
 	}
 	args := []string{"-dispatch-stats", "-resource-pressure=false", "-instruction-info=false"}
 	if !inOrder(core) {
@@ -46,7 +54,10 @@ func Reasons(core string, blocks [][]uint32, costs []Cost) ([]string, error) {
 }
 
 // inOrder says whether a core issues in order.
-func inOrder(core string) bool { return core == "cortex-a53" || core == "cortex-a55" }
+func inOrder(core string) bool {
+	_, yes := inOrderCores[core]
+	return yes
+}
 
 func reason(view string, c Cost, inOrder bool) string {
 	if busy := c.Busy / c.Cycles; busy >= saturated {
