@@ -3,16 +3,20 @@
 package kernels
 
 import (
-	"bytes"
 	"os"
-	"sync"
+	"strings"
 
 	"golang.org/x/sys/cpu"
 )
 
+// inOrder reports whether the float32 product is done in the order that suits cores which
+// do not change it themselves. The bits are the same. Set by detect.
+var inOrder bool
+
 // detect returns this machine's levels in ascending order. NEON is part of
 // the ARMv8-A baseline.
 func detect() []Level {
+	inOrder = allInOrder("/proc/cpuinfo")
 	have := []Level{Generic, NEON}
 	if !cpu.ARM64.HasASIMDDP {
 		return have
@@ -24,10 +28,6 @@ func detect() []Level {
 	return have
 }
 
-// inOrder reports whether the float32 product is done in the order that suits cores which
-// do not change it themselves. The bits are the same.
-var inOrder = sync.OnceValue(func() bool { return allInOrder("/proc/cpuinfo") })
-
 // allInOrder reports whether every core in a file of /proc/cpuinfo's form is a Cortex-A53 or
 // A55. Beside larger cores these do less of the work, and the larger ones lose by their
 // order. A file that cannot be read, or names no core, says no.
@@ -36,21 +36,7 @@ func allInOrder(file string) bool {
 	if err != nil {
 		return false
 	}
-	cores := 0
-	for line := range bytes.Lines(text) {
-		key, value, _ := bytes.Cut(line, []byte(":"))
-		value = bytes.TrimSpace(value)
-		switch string(bytes.TrimSpace(key)) {
-		case "CPU implementer": // of MIDR_EL1, as is the part
-			if string(value) != "0x41" { // Arm
-				return false
-			}
-		case "CPU part":
-			if string(value) != "0xd03" && string(value) != "0xd05" {
-				return false
-			}
-			cores++
-		}
-	}
-	return cores > 0
+	count := func(part string) int { return strings.Count(string(text), "CPU part\t: "+part) } // of MIDR_EL1
+	n := count("")
+	return n > 0 && count("0xd03")+count("0xd05") == n && strings.Count(string(text), "CPU implementer\t: 0x41") == n // Arm
 }

@@ -75,7 +75,7 @@ func gemm(l Level, a *gemmArgs) {
 		arm64.Gemm1x8NEON(b)
 	case a.Rows <= 4:
 		arm64.Gemm4x8NEON(b)
-	case inOrder():
+	case inOrder:
 		arm64.Gemm8x8InOrderNEON(b)
 	default:
 		arm64.Gemm8x8NEON(b)

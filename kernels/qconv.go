@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"unsafe"
 )
@@ -222,9 +221,12 @@ func (c *QConv) RunAdd(dst, src, residual []int8, scratch []byte, t0, t1 int) {
 	}
 }
 
-// AddsResidual reports whether a convolution of the level gains by [QConvParams].Add.
-// Where no level does, that is a constant, which spares programs the code.
-func AddsResidual(l Level) bool { return runtime.GOARCH == "amd64" && qgemmShape(l).adds }
+// AddsResidual reports whether a convolution of the level gains by [QConvParams].Add: where its
+// kernel adds, and where what a task has written is still in the first cache.
+func AddsResidual(l Level) bool {
+	tile := qgemmShape(l)
+	return tile.adds || tile.near
+}
 
 // tileList lists the task's tiles of MR rows for a micro-kernel that goes through
 // them by itself.

@@ -65,13 +65,13 @@
 	SUB  $8, R7, R24; \
 	NEG  R24<<3, R25
 
-#define STORE(f, v) \
+#define STORE(f) \
 	FMOVD f, (R8); \
 	ADD   R14, R8
 
-#define STORE_PART(f, v) \
+#define STORE_PART \
 	MOVD R8, R19; \
-	STORE_BELOW_8(v, R19, R7); \
+	STORE_BELOW_8(V12, R19, R7); \
 	ADD  R14, R8
 
 // START sets the sums of two pixels to the bias.
@@ -96,65 +96,80 @@
 	SCALE; \
 	ROUND_16(12, 13, 14, 15)
 
-#define STORE_2(store) \
+#define STORE_2 \
 	VEXT $8, V12.B16, V12.B16, V13.B16; \
-	store(F12, V12); \
-	store(F13, V13)
+	STORE(F12); \
+	STORE(F13)
 
-// PIXELS does all pixels of up to eight channels. column(load, c) loads a column to
+// PIXELS does all pixels of eight channels. column(load, c) loads a column to
 // registers from c on, a, b, c and d in turn; sums(a, b, c, d) sums two pixels. The
 // columns of the next two pixels are loaded before the codes of these are finished,
-// for the cores that issue in order. The last arguments are labels.
-#define PIXELS(column, sums, a, b, c, d, load, store, pair, odd, last, swapped, done) \
-	column(load, a); \
-	column(load, b); \
+// for the cores that issue in order.
+#define PIXELS(column, sums, a, b, c, d) \
+	column(LOAD, a); \
+	column(LOAD, b); \
 	SUBS $2, R6; \
 	BLT  odd; \
-	column(load, c); \
-	column(load, d); \
+	column(LOAD, c); \
+	column(LOAD, d); \
 pair: \
 	START; \
 	sums(a, b, c, d); \
 	SUBS $2, R6; \
 	BLT  last; \
-	column(load, a); \
+	column(LOAD, a); \
 	SCALE; \
-	column(load, b); \
+	column(LOAD, b); \
 	ROUND_16(12, 13, 14, 15); \
-	STORE_2(store); \
+	STORE_2; \
 	START; \
 	sums(c, d, a, b); \
 	SUBS $2, R6; \
 	BLT  swapped; \
-	column(load, c); \
+	column(LOAD, c); \
 	SCALE; \
-	column(load, d); \
+	column(LOAD, d); \
 	ROUND_16(12, 13, 14, 15); \
-	STORE_2(store); \
+	STORE_2; \
 	B    pair; \
 last: \
 	CODES; \
-	STORE_2(store); \
+	STORE_2; \
 	ADDS $1, R6; \
 	BNE  done; \
-	column(load, a); \
+	column(LOAD, a); \
 	START; \
 	sums(c, d, a, b); \
 	CODES; \
-	store(F12, V12); \
+	STORE(F12); \
 	B    done; \
 swapped: \
 	CODES; \
-	STORE_2(store); \
+	STORE_2; \
 odd: \
 	ADDS $1, R6; \
 	BNE  done; \
-	column(load, c); \
+	column(LOAD, c); \
 	START; \
 	sums(a, b, c, d); \
 	CODES; \
-	store(F12, V12); \
+	STORE(F12); \
 done:
+
+// PART_PIXELS does all pixels of the last R7 < 8 channels, one after the other: few networks
+// have such channels. shift moves columns b and c to a and b.
+#define PART_PIXELS(column, sums, shift, a, b, c, d) \
+	column(LOAD_PART, a); \
+	column(LOAD_PART, b); \
+pixel: \
+	column(LOAD_PART, c); \
+	START; \
+	sums(a, b, c, d); \
+	CODES; \
+	STORE_PART; \
+	shift; \
+	SUBS $1, R6; \
+	BNE  pixel
 
 // SETUP prepares the first eight channels, CHANNELS the pixels of all of them.
 #define SETUP \
@@ -195,6 +210,15 @@ done:
 	SXTL_8H(c+1, c+1); \
 	SXTL_8H(c+2, c+2)
 
+// SHIFT_3 moves two columns of three registers to the ones before.
+#define SHIFT_3 \
+	VMOV V3.B16, V0.B16; \
+	VMOV V4.B16, V1.B16; \
+	VMOV V5.B16, V2.B16; \
+	VMOV V6.B16, V3.B16; \
+	VMOV V7.B16, V4.B16; \
+	VMOV V8.B16, V5.B16
+
 #define TAP(w, x, y) \
 	SMLAL_4S(w, x, 12); \
 	SMLAL2_4S(w, x, 13); \
@@ -226,12 +250,14 @@ channels:
 	FMOVQ 256(R22), F24
 	CMP  $8, R7
 	BLT  part
-	PIXELS(COLUMN_WIDE, SUMS_WIDE, 0, 3, 6, 9, LOAD, STORE, pair, odd, last, swapped, done)
+	PIXELS(COLUMN_WIDE, SUMS_WIDE, 0, 3, 6, 9)
 	NEXT(channels, end)
 
 part:
 	PART_CONSTANTS
-	PIXELS(COLUMN_WIDE, SUMS_WIDE, 0, 3, 6, 9, LOAD_PART, STORE_PART, part_pair, part_odd, part_last, part_swapped, end)
+	PART_PIXELS(COLUMN_WIDE, SUMS_WIDE, SHIFT_3, 0, 3, 6, 9)
+
+end:
 	RET
 
 // NARROW_WEIGHTS(narrow, misfit) makes the weights int8 in V16-V24, or goes to
@@ -311,12 +337,14 @@ channels:
 	CHANNELS
 	CMP  $8, R7
 	BLT  part
-	PIXELS(COLUMN_BYTES, SUMS_BYTES, 0, 3, 6, 9, LOAD, STORE, pair, odd, last, swapped, done)
+	PIXELS(COLUMN_BYTES, SUMS_BYTES, 0, 3, 6, 9)
 	NEXT(channels, end)
 
 part:
 	PART_CONSTANTS
-	PIXELS(COLUMN_BYTES, SUMS_BYTES, 0, 3, 6, 9, LOAD_PART, STORE_PART, part_pair, part_odd, part_last, part_swapped, end)
+	PART_PIXELS(COLUMN_BYTES, SUMS_BYTES, SHIFT_3, 0, 3, 6, 9)
+
+end:
 	RET
 
 misfit:
@@ -332,6 +360,12 @@ misfit:
 	ZIP1_16B(7, 7, 7); \
 	ZIP1_16B(7, 6, c); \
 	ZIP2_16B(7, 6, c+1)
+
+#define SHIFT_2 \
+	VMOV V18.B16, V16.B16; \
+	VMOV V19.B16, V17.B16; \
+	VMOV V20.B16, V18.B16; \
+	VMOV V21.B16, V19.B16
 
 #define DOT(w, x, y) \
 	SDOT_4S(w, x, 12); \
@@ -365,12 +399,14 @@ channels:
 	WEIGHT_QUADS(18, 21, 24, 4)
 	CMP  $8, R7
 	BLT  part
-	PIXELS(COLUMN_QUADS, SUMS_QUADS, 16, 18, 20, 22, LOAD, STORE, pair, odd, last, swapped, done)
+	PIXELS(COLUMN_QUADS, SUMS_QUADS, 16, 18, 20, 22)
 	NEXT(channels, end)
 
 part:
 	PART_CONSTANTS
-	PIXELS(COLUMN_QUADS, SUMS_QUADS, 16, 18, 20, 22, LOAD_PART, STORE_PART, part_pair, part_odd, part_last, part_swapped, end)
+	PART_PIXELS(COLUMN_QUADS, SUMS_QUADS, SHIFT_2, 16, 18, 20, 22)
+
+end:
 	RET
 
 misfit:
