@@ -111,12 +111,13 @@ func NewConvTrainer(l Level, s ConvShape, lo, hi float32, input bool) (*ConvTrai
 	if t.weights, err = NewWeightGrad(l, s); err != nil {
 		return nil, err
 	}
-	if t.ahead, err = newChains(l, &ConvParams{Shape: s, Weights: make([]float32, max(0, s.WeightLen())), Lo: lo, Hi: hi}); err != nil {
+	zeros := make([]float32, max(0, s.WeightLen()))
+	if t.ahead, err = newChains(l, &ConvParams{Shape: s, Weights: zeros, Lo: lo, Hi: hi}); err != nil {
 		return nil, err
 	}
 	t.thin = s.pointwise() && s.Groups == 1 && s.N*s.OH*s.OW == 1
 	if b, ok := s.backward(); ok && input && !t.thin {
-		t.back, err = newChains(l, &ConvParams{Shape: b, Weights: make([]float32, b.WeightLen()), Lo: -inf32, Hi: inf32})
+		t.back, err = newChains(l, &ConvParams{Shape: b, Weights: zeros, Lo: -inf32, Hi: inf32})
 	}
 	return t, err
 }

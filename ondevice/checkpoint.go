@@ -1,13 +1,10 @@
 package ondevice
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"math"
+	"io"
 )
 
 // A job has two files, which take turns: each is one checkpoint, replaced atomically
@@ -64,127 +61,116 @@ func (c *checkpoint) nextStage() {
 	}
 }
 
-// checkpointBytes bounds the size of a checkpoint of the plan's job.
-func (p *TunePlan) checkpointBytes() int64 {
-	return 512 + int64(p.Params)*4*4 + 24*int64(p.opt.Epochs+1) + 4*int64(len(p.Classes))*int64(len(p.Classes))
-}
-
-func (c *checkpoint) encode() []byte {
-	le := binary.LittleEndian
-	b := append([]byte(nil), jobMagic...)
-	b = le.AppendUint64(b, c.generation)
-	b = append(b, c.plan[:]...)
-	b = append(b, c.rows[:]...)
-	for _, v := range []uint32{c.phase, c.stage, c.epoch, c.pos, c.steps, c.diverged} {
-		b = le.AppendUint32(b, v)
-	}
-	for _, v := range c.rng {
-		b = le.AppendUint64(b, v)
-	}
-	b = le.AppendUint64(b, math.Float64bits(c.lossSum))
-	b = le.AppendUint32(b, c.seen)
-	b = le.AppendUint32(b, c.bestEpoch)
-	b = le.AppendUint64(b, math.Float64bits(c.bestAccuracy))
-	b = le.AppendUint64(b, math.Float64bits(c.bestLoss))
-	b = le.AppendUint32(b, uint32(len(c.vectors)))
-	for _, v := range c.vectors {
-		b = le.AppendUint32(b, uint32(len(v)))
-		b = append(b, floatBytes(v)...)
-	}
-	b = le.AppendUint32(b, uint32(len(c.curve)))
-	for _, e := range c.curve {
-		for _, v := range []float64{e.Loss, e.ValLoss, e.ValAccuracy} {
-			b = le.AppendUint64(b, math.Float64bits(v))
-		}
-	}
-	m := c.judged
-	if m == nil {
-		m = newMetrics(0)
-	}
-	b = le.AppendUint32(b, uint32(m.Samples))
-	b = le.AppendUint64(b, math.Float64bits(m.Loss))
-	b = le.AppendUint32(b, uint32(len(m.Confusion)))
-	for _, row := range m.Confusion {
-		for _, n := range row {
-			b = le.AppendUint32(b, uint32(n))
-		}
-	}
-	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
+// write writes the checkpoint as a file.
+func (c *checkpoint) write(to io.Writer) error {
+	s := &stream{to: to}
+	s.bytes([]byte(jobMagic))
+	c.passHead(s)
+	c.pass(s, nil)
+	return s.finish()
 }
 
 func badCheckpoint(what string) error {
 	return fmt.Errorf("%w: its file %s; remove it to start anew", ErrJob, what)
 }
 
-// checkpointHead checks that b is whole and returns what it begins with.
-func checkpointHead(b []byte) (generation uint64, plan [sha256.Size]byte, err error) {
-	if len(b) < len(jobMagic)+4 || !bytes.HasPrefix(b, []byte(jobMagic)) {
-		return 0, plan, badCheckpoint("does not begin with " + jobMagic)
+// openCheckpoint checks that a file is a whole checkpoint and reads what it begins with.
+func openCheckpoint(file io.ReaderAt, size int64) (*checkpoint, *stream, error) {
+	s, sound := openStream(file, size)
+	magic := [len(jobMagic)]byte{}
+	if s.bytes(magic[:]); string(magic[:]) != jobMagic {
+		return nil, nil, badCheckpoint("does not begin with " + jobMagic)
 	}
-	body, crc := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
-	if crc32.Checksum(body, castagnoli) != crc {
-		return 0, plan, badCheckpoint("has a wrong checksum")
+	if !sound {
+		return nil, nil, badCheckpoint("has a wrong checksum")
 	}
-	r := reader{b: body[len(jobMagic):]}
-	generation, plan = r.u64(), [sha256.Size]byte(r.bytes(sha256.Size))
-	if r.bad {
-		return 0, plan, badCheckpoint("makes no sense")
-	}
-	return generation, plan, nil
+	c := &checkpoint{}
+	c.passHead(s)
+	return c, s, nil
 }
 
-func decodeCheckpoint(b []byte) (*checkpoint, error) {
-	bad := func(what string) (*checkpoint, error) { return nil, badCheckpoint(what) }
-	generation, plan, err := checkpointHead(b)
+// readCheckpoint reads a file but for its vectors: vector says where number i, of n
+// values, goes, which may be nil.
+func readCheckpoint(file io.ReaderAt, size int64, vector func(i, n int) []float32) (*checkpoint, error) {
+	c, s, err := openCheckpoint(file, size)
 	if err != nil {
 		return nil, err
 	}
-	r := reader{b: b[len(jobMagic)+8+sha256.Size : len(b)-4]}
-	c := &checkpoint{generation: generation, plan: plan, rows: [32]byte(r.bytes(32))}
-	for _, p := range []*uint32{&c.phase, &c.stage, &c.epoch, &c.pos, &c.steps, &c.diverged} {
-		*p = r.u32()
-	}
-	for i := range c.rng {
-		c.rng[i] = r.u64()
-	}
-	c.lossSum = r.f64()
-	c.seen = r.u32()
-	c.bestEpoch = r.u32()
-	c.bestAccuracy = r.f64()
-	c.bestLoss = r.f64()
-	vectors := int(r.u32())
-	if r.bad || vectors > 4 {
-		return bad("makes no sense")
-	}
-	for range vectors {
-		v := make([]float32, r.count(4))
-		for i := range v {
-			v[i] = math.Float32frombits(r.u32())
-		}
-		c.vectors = append(c.vectors, v)
-	}
-	for range r.count(24) {
-		c.curve = append(c.curve, Epoch{r.f64(), r.f64(), r.f64()})
-	}
-	samples, loss, classes := int(r.u32()), r.f64(), int(r.u32())
-	if r.bad || classes > 1<<15 || classes*classes > len(r.b)/4 {
-		return bad("makes no sense")
-	}
-	if classes > 0 {
-		c.judged = newMetrics(classes)
-		for i := range c.judged.Confusion {
-			for k := range c.judged.Confusion[i] {
-				n := int(r.u32())
-				c.judged.Confusion[i][k] = n
-				c.judged.Count[i] += n
-			}
-		}
-		c.judged.Samples, c.judged.Loss = samples, loss
-	}
-	if r.bad || len(r.b) != 0 || c.phase > phaseDone {
-		return bad("makes no sense")
+	if c.pass(s, vector); s.bad || s.left != 0 || c.phase > phaseDone {
+		return nil, badCheckpoint("makes no sense")
 	}
 	return c, nil
 }
 
-func (r *reader) f64() float64 { return math.Float64frombits(r.u64()) }
+func (c *checkpoint) passHead(s *stream) {
+	s.u64(&c.generation)
+	s.bytes(c.plan[:])
+}
+
+// pass writes what follows the head, or makes it what a file says.
+func (c *checkpoint) pass(s *stream, vector func(i, n int) []float32) {
+	in := s.to == nil
+	s.bytes(c.rows[:])
+	for _, v := range []*uint32{&c.phase, &c.stage, &c.epoch, &c.pos, &c.steps, &c.diverged} {
+		s.u32(v)
+	}
+	for i := range c.rng {
+		s.u64(&c.rng[i])
+	}
+	s.f64(&c.lossSum)
+	s.u32(&c.seen)
+	s.u32(&c.bestEpoch)
+	s.f64(&c.bestAccuracy)
+	s.f64(&c.bestLoss)
+	for i := range s.count(len(c.vectors), 4) {
+		var v []float32
+		if !in {
+			v = c.vectors[i]
+		}
+		n := s.count(len(v), 4)
+		if in {
+			v = vector(i, n)
+		}
+		if v == nil {
+			s.skip(4 * int64(n))
+		}
+		s.floats(v)
+	}
+	n := s.count(len(c.curve), 24)
+	if in {
+		c.curve = make([]Epoch, n)
+	}
+	for i := range c.curve {
+		e := &c.curve[i]
+		for _, v := range []*float64{&e.Loss, &e.ValLoss, &e.ValAccuracy} {
+			s.f64(v)
+		}
+	}
+	m := c.judged
+	if m == nil {
+		m = newMetrics(0)
+	}
+	samples := uint32(m.Samples)
+	s.u32(&samples)
+	s.f64(&m.Loss)
+	classes := s.count(len(m.Confusion), 4)
+	if in && classes > 0 {
+		if int64(classes) > s.left/4/int64(classes) {
+			s.spoil()
+			return
+		}
+		c.judged = newMetrics(classes)
+		c.judged.Samples, c.judged.Loss = int(samples), m.Loss
+		m = c.judged
+	}
+	for i, row := range m.Confusion {
+		for k := range row {
+			v := uint32(row[k])
+			s.u32(&v)
+			if in {
+				row[k] = int(v)
+				m.Count[i] += int(v)
+			}
+		}
+	}
+}

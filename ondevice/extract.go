@@ -3,6 +3,7 @@ package ondevice
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -90,8 +91,7 @@ func (j *Job) extract(ctx context.Context, d Data, cache *cache, rep *Report) (*
 	p := j.plan
 	e := extractor{model: p.model, feature: p.Feature, opts: p.opt.Runtime}
 	out := p.kind.empty()
-	out.grow(d.Len())
-	cache.features.grow(max(0, d.Len()-len(cache.rows)))
+	out.ids, out.labels, out.at = make([]ID, 0, d.Len()), make([]string, 0, d.Len()), make([]int32, 0, d.Len())
 	buf := e.input()
 	told := time.Now()
 	for i := range d.Len() {
@@ -113,9 +113,7 @@ func (j *Job) extract(ctx context.Context, d Data, cache *cache, rep *Report) (*
 			}
 			rep.Computed++
 		}
-		if err := out.Append(id, d.Sample(i).Label, cache.features.Row(row)); err != nil {
-			return nil, err
-		}
+		out.ids, out.labels, out.at = append(out.ids, id), append(out.labels, d.Sample(i).Label), append(out.at, row)
 		if now := time.Now(); now.Sub(told) > time.Second/5 {
 			told = now
 			j.tell(Progress{Phase: "extract", Done: i + 1, Total: d.Len()})
@@ -125,6 +123,7 @@ func (j *Job) extract(ctx context.Context, d Data, cache *cache, rep *Report) (*
 		}
 	}
 	j.tell(Progress{Phase: "extract", Done: d.Len(), Total: d.Len()})
+	out.rows = cache.features.rows // they lie there once
 	return out, cache.save(j.fs, 0)
 }
 
@@ -132,7 +131,7 @@ func (j *Job) extract(ctx context.Context, d Data, cache *cache, rep *Report) (*
 type cache struct {
 	path     string
 	features *Features
-	rows     map[ID]int
+	rows     map[ID]int32
 	saved    int           // rows in the file
 	at       time.Time     // of the last save
 	cost     time.Duration // of the last save
@@ -142,32 +141,31 @@ type cache struct {
 // is an empty one: it can only save time.
 func (j *Job) loadCache() *cache {
 	p := j.plan
-	c := &cache{path: p.opt.Cache, features: p.kind.empty(), rows: map[ID]int{}, at: time.Now()}
-	switch {
-	case c.path != "":
-	case j.path == "":
-		return c
-	default:
+	room := p.data.Len()
+	if p.opt.ValData != nil {
+		room += p.opt.ValData.Len()
+	}
+	c := &cache{path: p.opt.Cache, features: p.kind.empty(), rows: make(map[ID]int32, room), at: time.Now()}
+	if c.path == "" && j.path != "" {
 		c.path = j.path + ".features"
 	}
-	b, err := vfs.ReadFile(j.fs, c.path)
+	f, err := readFile(j.fs, c.path, func(file io.ReaderAt, size int64) (*Features, error) {
+		return readFeatures(file, size, c.features, room)
+	})
 	if err != nil {
-		return c
-	}
-	f, err := DecodeFeatures(b)
-	if err != nil || !f.sameKind(c.features) {
+		c.features.grow(room)
 		return c
 	}
 	c.features, c.saved = f, f.Len()
 	for i, id := range f.ids {
-		c.rows[id] = i
+		c.rows[id] = int32(i)
 	}
 	return c
 }
 
 // add takes a row in and returns its number.
-func (c *cache) add(id ID, row []byte) (int, error) {
-	n := c.features.Len()
+func (c *cache) add(id ID, row []byte) (int32, error) {
+	n := int32(c.features.Len())
 	c.rows[id] = n
 	return n, c.features.Append(id, "", row)
 }
@@ -179,7 +177,7 @@ func (c *cache) save(fsys vfs.FS, rarity int) error {
 	if c.path == "" || c.saved == c.features.Len() || begin.Sub(c.at) < time.Duration(rarity)*max(c.cost, time.Second/10) {
 		return nil
 	}
-	if err := writeFile(fsys, c.path, c.features.Encode()); err != nil {
+	if err := vfs.WriteFile(fsys, c.path, c.features.write); err != nil {
 		return fmt.Errorf("ondevice: cache of features: %w", err)
 	}
 	c.saved, c.at = c.features.Len(), time.Now()

@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
+	"io"
 	"math"
 	"slices"
 	"unsafe"
@@ -29,7 +29,8 @@ type Features struct {
 
 	ids    []ID
 	labels []string
-	rows   []byte // Dim elements each, little-endian
+	rows   []byte  // Dim elements each, little-endian
+	at     []int32 // of each row, its place among rows; nil: its number
 }
 
 // A Key says which model's features these are: the digest of the part of the
@@ -80,6 +81,9 @@ func (f *Features) RowBytes() int { return f.Type.Bytes(f.Dim) }
 
 // Row returns the bytes of row i, to be read only.
 func (f *Features) Row(i int) []byte {
+	if f.at != nil {
+		i = int(f.at[i])
+	}
 	n := f.RowBytes()
 	return f.rows[i*n:][:n:n]
 }
@@ -115,7 +119,11 @@ func (f *Features) sameKind(g *Features) bool {
 }
 
 // digest is the SHA-256 of all rows and labels, in order.
-func (f *Features) digest() [sha256.Size]byte { return sha256.Sum256(f.Encode()) }
+func (f *Features) digest() [sha256.Size]byte {
+	h := sha256.New()
+	_ = f.write(h) // a hash takes everything
+	return [sha256.Size]byte(h.Sum(nil))
+}
 
 // A file of features is
 //
@@ -127,8 +135,6 @@ func (f *Features) digest() [sha256.Size]byte { return sha256.Sum256(f.Encode())
 // with little-endian numbers.
 const featureMagic = "WHETFEA1"
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // ErrFeatures is wrapped by the errors of [DecodeFeatures].
 var ErrFeatures = errors.New("ondevice: not a sound file of features")
 
@@ -136,34 +142,17 @@ var errOtherFeatures = errors.New("ondevice: features of another model, tensor o
 
 // Encode returns the features as the bytes of a file.
 func (f *Features) Encode() []byte {
-	le := binary.LittleEndian
-	b := make([]byte, 0, 64+len(f.rows)+20*f.Len())
-	b = append(b, featureMagic...)
-	b = append(b, f.Key[:]...)
-	b = le.AppendUint32(b, featureTypes[f.Type])
-	b = le.AppendUint32(b, math.Float32bits(f.Scale))
-	b = le.AppendUint32(b, uint32(f.Zero))
-	b = le.AppendUint32(b, uint32(f.Dim))
-	number := map[string]uint32{}
-	var names []string
-	for _, l := range f.labels {
-		if _, ok := number[l]; !ok {
-			number[l] = uint32(len(names))
-			names = append(names, l)
-		}
-	}
-	b = le.AppendUint32(b, uint32(len(names)))
-	for _, l := range names {
-		b = le.AppendUint32(b, uint32(len(l)))
-		b = append(b, l...)
-	}
-	b = le.AppendUint32(b, uint32(f.Len()))
-	for i, l := range f.labels {
-		b = append(b, f.ids[i][:]...)
-		b = le.AppendUint32(b, number[l])
-		b = append(b, f.Row(i)...)
-	}
-	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	var b bytes.Buffer
+	_ = f.write(&b) // a buffer takes everything
+	return b.Bytes()
+}
+
+// write writes the features as a file.
+func (f *Features) write(to io.Writer) error {
+	s := &stream{to: to}
+	s.bytes([]byte(featureMagic))
+	f.pass(s, nil, 0)
+	return s.finish()
 }
 
 // featureTypes are the numbers of the element types in files.
@@ -172,79 +161,91 @@ var featureTypes = map[format.DType]uint32{format.Int8: 1, format.Uint8: 2, form
 // DecodeFeatures reads what Encode returned. Nothing is allocated beyond what
 // the length of b allows.
 func DecodeFeatures(b []byte) (*Features, error) {
+	return readFeatures(bytes.NewReader(b), int64(len(b)), nil, 0)
+}
+
+// readFeatures reads a file of features. If like is not nil they must be of its kind,
+// and there is room for so many rows in all then.
+func readFeatures(file io.ReaderAt, size int64, like *Features, room int) (*Features, error) {
 	bad := func(what string) (*Features, error) { return nil, fmt.Errorf("%w: %s", ErrFeatures, what) }
-	if len(b) < len(featureMagic)+4 || !bytes.HasPrefix(b, []byte(featureMagic)) {
+	s, sound := openStream(file, size)
+	magic := [len(featureMagic)]byte{}
+	if s.bytes(magic[:]); string(magic[:]) != featureMagic {
 		return bad("it does not begin with " + featureMagic)
 	}
-	body, crc := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
-	if crc32.Checksum(body, castagnoli) != crc {
+	if !sound {
 		return bad("its checksum does not match")
 	}
-	r := reader{b: body[len(featureMagic):]}
-	f := &Features{Key: Key(r.bytes(32))}
-	typ := r.u32()
-	for t, n := range featureTypes {
-		if n == typ {
-			f.Type = t
-		}
-	}
-	f.Scale = math.Float32frombits(r.u32())
-	f.Zero = int32(r.u32())
-	f.Dim = int(r.u32())
-	names := make([]string, 0, r.count(4))
-	for range cap(names) {
-		names = append(names, string(r.bytes(int(r.u32()))))
-	}
-	if r.bad || f.Type == format.Invalid || f.Dim < 1 || f.Dim > 1<<24 {
-		return bad("its head makes no sense")
-	}
-	n := r.count(20 + f.RowBytes())
-	f.rows = make([]byte, 0, n*f.RowBytes())
-	for range n {
-		id := ID(r.bytes(16))
-		l := r.u32()
-		if r.bad || l >= uint32(len(names)) {
-			return bad("it ends in the middle of a row")
-		}
-		if err := f.Append(id, names[l], r.bytes(f.RowBytes())); err != nil {
-			return nil, err
-		}
-	}
-	if r.bad || len(r.b) != 0 {
-		return bad("its length does not fit its head")
+	f := &Features{}
+	if f.pass(s, like, room); s.bad || s.left != 0 {
+		return bad("it makes no sense, or is of another model, tensor or scale")
 	}
 	return f, nil
 }
 
-// reader takes little-endian values off a byte slice. After the first one that
-// is not there it is bad and gives zeros.
-type reader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *reader) bytes(n int) []byte {
-	if n < 0 || n > len(r.b) {
-		r.bad, r.b = true, nil
-		return make([]byte, min(max(n, 0), 32)) // long enough for the fixed fields
+// pass writes the features, or makes them what a file says.
+func (f *Features) pass(s *stream, like *Features, room int) {
+	s.bytes(f.Key[:])
+	head := [4]uint32{featureTypes[f.Type], math.Float32bits(f.Scale), uint32(f.Zero), uint32(f.Dim)}
+	for i := range head {
+		s.u32(&head[i])
 	}
-	v := r.b[:n]
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) u32() uint32 { return binary.LittleEndian.Uint32(r.bytes(4)) }
-
-func (r *reader) u64() uint64 { return binary.LittleEndian.Uint64(r.bytes(8)) }
-
-// count reads the number of items that follow, each of at least size bytes.
-func (r *reader) count(size int) int {
-	n := int(r.u32())
-	if n > len(r.b)/size {
-		r.bad = true
-		return 0
+	number := map[string]uint32{}
+	var names []string
+	for _, l := range f.labels {
+		if _, ok := number[l]; !ok {
+			number[l] = uint32(len(names))
+			names = append(names, l)
+		}
 	}
-	return n
+	in := s.to == nil
+	n := s.count(len(names), 4)
+	if in {
+		names = make([]string, n)
+	}
+	for i := range names {
+		b := []byte(names[i])
+		if n := s.count(len(b), 1); in {
+			b = make([]byte, n)
+		}
+		if s.bytes(b); in {
+			names[i] = string(b)
+		}
+	}
+	if in {
+		for t, n := range featureTypes {
+			if n == head[0] {
+				f.Type = t
+			}
+		}
+		f.Scale, f.Zero, f.Dim = math.Float32frombits(head[1]), int32(head[2]), int(head[3])
+		if f.Type == format.Invalid || f.Dim < 1 || f.Dim > 1<<24 || like != nil && !f.sameKind(like) {
+			s.spoil()
+			return
+		}
+	}
+	n = s.count(f.Len(), 20+f.RowBytes())
+	if in {
+		f.grow(max(n, room))
+	}
+	for i := range n {
+		var l uint32
+		if in {
+			f.ids, f.labels, f.rows = append(f.ids, ID{}), append(f.labels, ""), f.rows[:(i+1)*f.RowBytes()]
+		} else {
+			l = number[f.labels[i]]
+		}
+		s.bytes(f.ids[i][:])
+		s.u32(&l)
+		s.bytes(f.Row(i))
+		if in {
+			if l >= uint32(len(names)) {
+				s.spoil()
+				return
+			}
+			f.labels[i] = names[l]
+		}
+	}
 }
 
 // decode writes row i as real numbers: exactly what DequantizeLinear makes of

@@ -23,10 +23,11 @@ import (
 // A Job carries out a plan in the background. Its file lets another process
 // continue it, to the same bits, after this one was killed or lost power.
 type Job struct {
-	plan *TunePlan
-	path string
-	fs   vfs.FS
-	done chan struct{}
+	plan  *TunePlan
+	path  string
+	begun string // the file that it was resumed from
+	fs    vfs.FS
+	done  chan struct{}
 
 	mu       sync.Mutex
 	progress Progress
@@ -133,7 +134,7 @@ func (j *Job) write(c *checkpoint) error {
 	if j.path == "" {
 		return nil
 	}
-	if err := writeFile(j.fs, j.slot(c.generation-1), c.encode()); err != nil {
+	if err := vfs.WriteFile(j.fs, j.slot(c.generation-1), c.write); err != nil {
 		return fmt.Errorf("ondevice: checkpoint: %w", err)
 	}
 	return nil
@@ -157,38 +158,48 @@ func (j *Job) removeSlot(turn uint64) error {
 // read returns the newest checkpoint of the plan, fs.ErrNotExist if there is no file
 // of a job at all.
 func (j *Job) read() (*checkpoint, error) {
-	var newest []byte
+	var newest *checkpoint
 	refused := fs.ErrNotExist
 	for turn := range uint64(2) {
-		b, err := vfs.ReadFile(j.fs, j.slot(turn))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		var generation uint64
-		var plan [sha256.Size]byte
-		if err == nil {
-			generation, plan, err = checkpointHead(b)
-		}
+		c, err := readFile(j.fs, j.slot(turn), func(file io.ReaderAt, size int64) (*checkpoint, error) {
+			c, _, err := openCheckpoint(file, size)
+			return c, err
+		})
 		switch {
+		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
 			refused = err
-		case plan != j.plan.id:
+		case c.plan != j.plan.id:
 			refused = fmt.Errorf("%w: its model, classes or options are not those asked for", ErrJob)
-		case newest == nil || generation > binary.LittleEndian.Uint64(newest[len(jobMagic):]):
-			newest = b
+		case newest == nil || c.generation > newest.generation:
+			newest, j.begun = c, j.slot(turn)
 		}
 	}
 	if newest == nil {
 		return nil, refused
 	}
-	return decodeCheckpoint(newest)
+	return j.readBegun(func(int, int) []float32 { return nil })
 }
 
-func writeFile(fsys vfs.FS, path string, b []byte) error {
-	return vfs.WriteFile(fsys, path, func(w io.Writer) error {
-		_, err := w.Write(b)
-		return err
+// readBegun reads the checkpoint that the job goes on from.
+func (j *Job) readBegun(vector func(i, n int) []float32) (*checkpoint, error) {
+	return readFile(j.fs, j.begun, func(file io.ReaderAt, size int64) (*checkpoint, error) {
+		return readCheckpoint(file, size, vector)
 	})
+}
+
+// readFile calls read with an open file.
+func readFile[T any](fsys vfs.FS, path string, read func(file io.ReaderAt, size int64) (T, error)) (v T, err error) {
+	f, err := fsys.Open(path)
+	if err != nil {
+		return v, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return v, err
+	}
+	return read(f, size)
 }
 
 // removeTemps removes what a kill in the middle of a checkpoint has left.
@@ -210,6 +221,7 @@ func (j *Job) removeTemps() error {
 
 func (j *Job) run(ctx context.Context, c *checkpoint) {
 	defer close(j.done)
+	defer holdHeap(j.plan.opt.Memory)()
 	j.delta, j.report, j.err = j.work(ctx, c)
 }
 
@@ -235,6 +247,7 @@ func (j *Job) work(ctx context.Context, c *checkpoint) (*format.Delta, *Report, 
 	} else if c.rows != digest {
 		return nil, nil, fmt.Errorf("%s: %w: the samples are not those that it began with", j.path, ErrJob)
 	}
+	p.collect()
 	start = time.Now()
 	for int(c.stage) < len(s.folds) {
 		if err := j.fold(ctx, s, c, rep); err != nil {
@@ -250,7 +263,11 @@ func (j *Job) work(ctx context.Context, c *checkpoint) (*format.Delta, *Report, 
 		return nil, nil, err
 	}
 	rep.Training = time.Since(start)
-	return j.judge(ctx, t, c, s, rep)
+	forms, err := j.tuned(t) // and the trainer is gone
+	if err != nil {
+		return nil, nil, err
+	}
+	return j.judge(ctx, forms, c, s, rep)
 }
 
 // fold trains a head without the fold c.stage and judges it on that.
@@ -411,9 +428,11 @@ func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, val []int32,
 	opt := &j.plan.opt
 	best := make([]float32, len(t.params))
 	if c.phase == phaseNew {
+		j.plan.collect()
 		if err := t.net.initialize(t.params); err != nil {
 			return err
 		}
+		j.plan.collect()
 		if opt.Instant {
 			t.instant(t.sampler.samples)
 		}
@@ -421,7 +440,7 @@ func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, val []int32,
 			return err
 		}
 		c.phase = phaseTraining
-	} else if err := t.restore(c, best); err != nil {
+	} else if err := j.restore(t, c, best); err != nil {
 		return fmt.Errorf("%s: %w", j.path, err)
 	}
 	start, saved := time.Now(), time.Now()
@@ -488,7 +507,30 @@ func (j *Job) train(ctx context.Context, t *trainer, c *checkpoint, val []int32,
 		}
 	}
 	copy(t.params, best)
+	c.vectors = nil // the trainer may go
 	rep.Curve, rep.BestEpoch, rep.Diverged = c.curve, int(c.bestEpoch), c.diverged != 0
+	return nil
+}
+
+// restore continues from the checkpoint that the job was resumed from.
+func (j *Job) restore(t *trainer, c *checkpoint, best []float32) error {
+	vs, alike := t.vectors(best), 0
+	_, err := j.readBegun(func(i, n int) []float32 {
+		if i >= len(vs) || len(vs[i]) != n {
+			return nil
+		}
+		alike++
+		return vs[i]
+	})
+	if err != nil {
+		return err
+	}
+	if alike != len(vs) || int(c.pos) >= len(t.sampler.order) {
+		return fmt.Errorf("%w: it holds another number of weights", ErrJob)
+	}
+	t.opt.SetSteps(int(c.steps))
+	t.sampler.restore(c.rng, int(c.pos))
+	t.lossSum, t.seen = c.lossSum, int(c.seen)
 	return nil
 }
 
@@ -521,17 +563,18 @@ func (j *Job) endEpoch(t *trainer, c *checkpoint, best []float32, val []int32, e
 // fewest floats first: a tail goes back to integers where it was of integers.
 func (j *Job) tuned(t *trainer) ([]*format.Model, error) {
 	p := j.plan
-	params := slices.Clone(t.params)
+	params := t.params
 	softmax := p.opt.Loss == CrossEntropy
 	if p.tail == nil {
 		m, err := p.head.withHead(p.model, params[:p.weights], params[p.weights:], p.labels(), softmax)
 		return []*format.Model{m}, err
 	}
+	values := t.net.(*tailNet).values(params)
+	p.collect() // all of the trainer but its parameters
 	start, err := p.startModel()
 	if err != nil {
 		return nil, err
 	}
-	values := t.net.(*tailNet).values(params)
 	list := []*format.Model{withValues(start, values)}
 	if p.tail.rank > 0 {
 		list[0] = optional.beside(p.tail, p.model, list[0])
@@ -551,14 +594,11 @@ func (j *Job) tuned(t *trainer) ([]*format.Model, error) {
 // the float one.
 const requantized = 0.002
 
-// judge compares the new weights with the old ones and makes the delta.
-func (j *Job) judge(ctx context.Context, t *trainer, c *checkpoint, s *samples, rep *Report) (*format.Delta, *Report, error) {
+// judge compares the model's new forms with the old one and makes the delta.
+func (j *Job) judge(ctx context.Context, forms []*format.Model, c *checkpoint, s *samples, rep *Report) (_ *format.Delta, _ *Report, err error) {
 	p := j.plan
 	j.tell(Progress{Phase: "judge", Done: 0, Total: 1})
-	forms, err := j.tuned(t)
-	if err != nil {
-		return nil, nil, err
-	}
+	p.collect()
 	integer := len(forms) > 1
 	switch p.opt.Form {
 	case Floats:

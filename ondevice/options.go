@@ -249,7 +249,8 @@ type Options struct {
 	Seed uint64
 
 	// Memory is the most that the process may need, in bytes; 0: no limit. [Plan]
-	// refuses what does not fit.
+	// refuses what does not fit. While a plan is made and its job runs, Go's collector
+	// is set for the whole process: GOGC=10, and no more than Memory as its limit.
 	Memory int64
 
 	// Runtime is passed on when the frozen part is compiled: level and threads.

@@ -26,7 +26,9 @@ type TunePlan struct {
 	Epochs  int
 	Steps   int // at most
 
-	// Parts says what the peak is made of. Block is how many rows at a time go
+	// Parts says what the peak is made of: that of a process which does nothing else and
+	// was given a budget. Without Options.Memory Go's collector lets the heap grow to
+	// about twice as much. Block is how many rows at a time go
 	// through the head and Panel how many columns of its gradient are computed at
 	// a time: smaller ones need less memory and give the same bits.
 	Parts     []Part
@@ -42,6 +44,7 @@ type TunePlan struct {
 	tail       *tail    // nil: the head alone
 	weights    int      // of the parameters: those that are not biases
 	tapeBytes  int64    // what one sample takes in training, with the tail's weights
+	floatBytes int64    // constants of a tail as float32
 	known      []string // the model's own classes
 	level      kernels.Level
 	threads    int
@@ -76,6 +79,8 @@ func Plan(m *format.Model, data Data, options Options) (*TunePlan, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer holdHeap(opt.Memory)()
+	_ = processBytes() // before the model's pages are read, if it is mapped
 	if len(m.Main().Inputs) != 1 {
 		return nil, fmt.Errorf("ondevice: the model has %d inputs; samples give one", len(m.Main().Inputs))
 	}
@@ -283,9 +288,22 @@ func (p *TunePlan) weightsOfClasses() []float32 {
 	return w
 }
 
-// processBytes is what a Go program needs before it holds any model or sample:
-// code, runtime, stacks.
-const processBytes = 8 << 20
+// tensorBytes is what a tensor of a model takes besides its data, with its scales and
+// its share of the nodes.
+const tensorBytes = 2 << 10
+
+// overshoot is how much further a heap grows, in percent, while it is being collected.
+const overshoot = 3
+
+// gaps is what lies unused between the objects of a heap, which keeps sizes apart.
+const gaps = 1 << 20
+
+// What a row of features takes besides its values, in bytes: its ID, label, class and
+// places, and while features are extracted the index of the cache and the sources.
+const (
+	trainedRow   = 160
+	extractedRow = 160
+)
 
 // budget predicts the peak, with blocks as large as the budget allows, from what
 // the frozen part takes.
@@ -328,15 +346,15 @@ func (p *TunePlan) countTail() error {
 	p.tapeBytes = t.tape.Bytes()
 	for _, c := range m.Tensors {
 		if base := p.model.Tensor(c.Name); base == nil || base.Type != c.Type {
-			p.tapeBytes += int64(len(c.Data)) // the float constants themselves
+			p.floatBytes += int64(len(c.Data))
 		}
 	}
 	return nil
 }
 
 // account adds the parts up. Memory that the caller's Data holds is not in them,
-// and a model that was opened without a mapping is. Extraction and training do not overlap: the frozen
-// part is released before the head is trained.
+// and a model that was opened without a mapping is. Extraction and training do not
+// overlap: the frozen part is released before the head is trained.
 func (p *TunePlan) account(weights, arena int64) {
 	// Bytes of a parameter's state; codes have four bytes of scale for 256 of them.
 	states := map[Optimizer]int64{SGD: 4, AdamW: 8, SGD8: 1, AdamW8: 2}[p.opt.Optimizer]
@@ -349,7 +367,7 @@ func (p *TunePlan) account(weights, arena int64) {
 	if p.opt.ValData != nil {
 		rows += int64(p.opt.ValData.Len())
 	}
-	features := rows * int64(p.kind.RowBytes()+64)
+	features := rows * int64(p.kind.RowBytes())
 	input := p.model.Tensor(p.model.Main().Inputs[0].Tensor)
 	var constants int64
 	for _, t := range p.model.Tensors {
@@ -358,26 +376,33 @@ func (p *TunePlan) account(weights, arena int64) {
 	frozen := []Part{
 		{"the packed weights of the frozen part", weights},
 		{"the activations of the frozen part", arena + int64(input.Type.Bytes(input.Shape.Elems()))},
-		{"the cache of features and its file", 2 * features},
+		{"names of features", rows * extractedRow},
 	}
 	training := []Part{
 		{"weights, gradient, optimizer state and best weights of the head", params*(4*(1+1+1)+states) + params/32},
 		{"the head as kernels hold it", 2 * 4 * (dim + 1) * ((classes + 31) / 32 * 32)},
 		{"a block of rows and of the gradient", 4 * (int64(p.Block)*(dim+classes) + int64(p.Panel)*(batch+classes) + 2*batch*classes)},
-		{"a checkpoint", p.checkpointBytes() * 2},
+		{"the model that is judged", 4 * params},
+		{"names of features", rows * trainedRow},
 	}
 	if p.opt.Mixup > 0 {
 		training[2].Bytes += 4 * (dim + batch*classes)
 	}
 	if p.tail != nil {
 		training[0].Name = "weights, gradient, optimizer state and best weights of the tail"
-		training[1] = Part{"the tail's weights, activations and their gradients", p.tapeBytes}
-		// In the end: the weights as values, in a float and an integer model, and packed.
-		training[2] = Part{"logits of a block and the models that are judged", 4*int64(p.Block)*classes*2 + 4*params*4}
+		// Parameters take the place of the tape's own weights and gradients; before, both
+		// are there, and the model that they are read from.
+		bound := 8 * params
+		if p.tail.share > 0 {
+			bound = 0
+		}
+		training[1] = Part{"the tail's weights, activations and their gradients", p.tapeBytes - bound}
+		training[2] = Part{"logits of a block", 4 * int64(p.Block) * classes * 2}
+		training[3] = Part{"the tail as a float model, at the start", max(0, p.floatBytes+bound+8*params-training[0].Bytes)}
 	}
 	p.Parts = []Part{
-		{"the program itself", processBytes},
-		{"the model's constants", constants},
+		{"the program itself", processBytes()},
+		{"the model", constants + int64(len(p.model.Tensors))*tensorBytes},
 		{"features", features},
 	}
 	if total(frozen) > total(training) {
@@ -385,9 +410,8 @@ func (p *TunePlan) account(weights, arena int64) {
 	} else {
 		p.Parts = append(p.Parts, training...)
 	}
-	// Go's collector lets the heap grow to twice what is live before it collects
-	// (GOGC=100); the runtime's own share is in processBytes.
-	p.Parts = append(p.Parts, Part{"what the garbage collector has not freed yet", total(p.Parts) - processBytes})
+	live := total(p.Parts) - processBytes()
+	p.Parts = append(p.Parts, Part{"what the garbage collector has not freed yet, and gaps", live*(garbage+overshoot)/100 + min(live*3/4, gaps)})
 	p.PeakBytes = total(p.Parts)
 }
 

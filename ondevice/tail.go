@@ -323,11 +323,11 @@ func (tl *tail) constant(m *format.Model, n *format.Node, i int) (*format.Tensor
 	if err != nil {
 		return bad(err)
 	}
-	v := make([]float32, t.Shape.Elems())
-	for k := range v {
-		v[k] = r.at(k)
+	data := make([]byte, 0, 4*t.Shape.Elems())
+	for k := range t.Shape.Elems() {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(r.at(k)))
 	}
-	return &format.Tensor{Name: t.Name, Type: format.Float32, Shape: t.Shape, Data: floatBytes(v)}, nil
+	return &format.Tensor{Name: t.Name, Type: format.Float32, Shape: t.Shape, Data: data}, nil
 }
 
 // trained lists the tensors of a float tail that are trained, weights first, then

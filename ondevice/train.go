@@ -1,7 +1,6 @@
 package ondevice
 
 import (
-	"fmt"
 	"math"
 	"slices"
 
@@ -469,20 +468,4 @@ func (t *trainer) save(c *checkpoint, best []float32) {
 	c.rng, c.pos = t.sampler.rng.s, uint32(t.sampler.pos)
 	c.steps = uint32(t.opt.Steps())
 	c.lossSum, c.seen = t.lossSum, uint32(t.seen)
-}
-
-// restore continues from a checkpoint.
-func (t *trainer) restore(c *checkpoint, best []float32) error {
-	vs := t.vectors(best)
-	alike := slices.EqualFunc(c.vectors, vs, func(a, b []float32) bool { return len(a) == len(b) })
-	if !alike || int(c.pos) >= len(t.sampler.order) {
-		return fmt.Errorf("%w: it holds another number of weights", ErrJob)
-	}
-	for i, v := range vs {
-		copy(v, c.vectors[i])
-	}
-	t.opt.SetSteps(int(c.steps))
-	t.sampler.restore(c.rng, int(c.pos))
-	t.lossSum, t.seen = c.lossSum, int(c.seen)
-	return nil
 }

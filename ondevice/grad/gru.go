@@ -32,12 +32,12 @@ type gruRun[T Float] struct {
 	innerGrad func(dw, x, dy []T)
 }
 
-func (b *bound[T]) gru(simple bool) (rule, error) {
+func gru[T Float](b *bound[T], simple bool) (rule, error) {
 	gates, inner := 3, 1
 	if simple {
 		gates, inner = 1, 0
 	}
-	r, err := b.recurrent(gates, inner)
+	r, err := newRecurrence(b, gates, inner)
 	if err != nil {
 		return rule{}, err
 	}

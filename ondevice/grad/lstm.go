@@ -28,8 +28,8 @@ type lstmRun[T Float] struct {
 	weightGrad     func(dw, x, dy []T) // of R
 }
 
-func (b *bound[T]) lstm() (rule, error) {
-	r, err := b.recurrent(4, 0)
+func lstm[T Float](b *bound[T]) (rule, error) {
+	r, err := newRecurrence(b, 4, 0)
 	if err != nil {
 		return rule{}, err
 	}

@@ -10,15 +10,17 @@ var (
 // calls it: programs that do not import that do not carry them.
 func RareOps() { rare32, rare64 = rareRule[float32], rareRule[float64] }
 
+// rareRule is for functions, not methods: whoever makes a bound node carries the types
+// of its methods.
 func rareRule[T Float](b *bound[T]) (rule, error) {
 	switch b.Op {
 	case "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan":
 		f, slope := trig[T](b.Op)
 		return b.elementwise(f, slope), nil
 	case "LSTM":
-		return b.lstm()
+		return lstm(b)
 	case "GRU", "RNN":
-		return b.gru(b.Op == "RNN")
+		return gru(b, b.Op == "RNN")
 	case "GatherElements", "GatherND":
 		return b.chosen(b.Op == "GatherND")
 	case "ScatterElements", "ScatterND":

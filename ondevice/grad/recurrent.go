@@ -30,9 +30,9 @@ type direction[T Float] struct {
 	inner layer[T] // the rows of R for the candidate of a GRU, on one step
 }
 
-// recurrent makes the recurrence of a node whose R has so many rows for each hidden
+// newRecurrence makes the recurrence of a node whose R has so many rows for each hidden
 // unit, of which inner ones are a product of their own.
-func (b *bound[T]) recurrent(gates, inner int) (*recurrence[T], error) {
+func newRecurrence[T Float](b *bound[T], gates, inner int) (*recurrence[T], error) {
 	if b.input(4) != nil {
 		return nil, b.errorf("sequence lengths have no gradient rule: cut the sequences to one length")
 	}

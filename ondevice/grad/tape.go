@@ -209,6 +209,7 @@ func NewCodedTape[T Float](m *format.Model, train []string, product Product[T], 
 		if err != nil {
 			return nil, err
 		}
+		b.model = nil // its weights were copied
 		switch {
 		case !flows:
 			r.note, r.backward, r.flush, b.keeps = nil, nil, nil, nil

@@ -54,12 +54,12 @@ func memory(ctx context.Context, c *config) ([]check, error) {
 	fmt.Printf("\nmemory, inside a control group (%s) of the planned size\n%-34s %14s %14s %8s\n", group.version, "", "planned", "measured", "part")
 	for _, k := range memoryCases {
 		args := []string{filepath.Join(c.work, k[0]+".whet"), k[1], k[2], k[3]}
-		out, err := exec.CommandContext(ctx, fit, append(args, "plan")...).Output()
+		out, err := exec.CommandContext(ctx, fit, args...).Output()
 		if err != nil {
 			return nil, fmt.Errorf("%v: plan: %w", k, err)
 		}
 		planned := number(out, "planned")
-		out, err = group.run(ctx, planned, fit, append(args, "run")...)
+		out, err = group.run(ctx, planned, fit, append(args, fmt.Sprintf("%.0f", planned))...)
 		measured := number(out, "measured")
 		name := fmt.Sprintf("%s %s, batch %s, %s samples", k[0], k[1], k[2], k[3])
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() < 0 { // by the kernel

@@ -1,9 +1,10 @@
 // Fit is a small program that fine-tunes, to be measured: it holds no more than a device
 // would.
 //
-//	fit MODEL.whet TAIL BATCH SAMPLES plan|run
+//	fit MODEL.whet TAIL BATCH SAMPLES [BUDGET]
 //
-// It prints the planned peak in bytes, and with run the one measured (Linux's VmHWM).
+// It prints the planned peak in bytes, and with a budget it trains within it and prints
+// the measured peak too (Linux's VmHWM).
 package main
 
 import (
@@ -14,7 +15,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -62,8 +62,8 @@ func (d noise) Input(i int, dst []byte) error {
 }
 
 func run(args []string) error {
-	if len(args) != 5 {
-		return errors.New("the arguments are MODEL.whet TAIL BATCH SAMPLES plan|run")
+	if len(args) < 4 || len(args) > 5 {
+		return errors.New("the arguments are MODEL.whet TAIL BATCH SAMPLES [BUDGET]")
 	}
 	m, err := format.Open(args[0])
 	if err != nil {
@@ -80,7 +80,11 @@ func run(args []string) error {
 	}
 	batch, err1 := strconv.Atoi(args[2])
 	samples, err2 := strconv.Atoi(args[3])
-	if err := errors.Join(err1, err2); err != nil {
+	budget, err3 := int64(0), error(nil)
+	if len(args) == 5 {
+		budget, err3 = strconv.ParseInt(args[4], 10, 64)
+	}
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
 	var classes []string
@@ -89,16 +93,15 @@ func run(args []string) error {
 	}
 	data := noise{samples, len(classes), m.Tensor(m.Main().Inputs[0].Tensor)}
 	plan, err := ondevice.Plan(m, data, ondevice.Options{
-		Tail: tail, Batch: batch, Epochs: 2, LR: 1e-4, Val: 0.2, Classes: classes, Gate: ondevice.Gate{MinGain: -1, MaxClassDrop: 1},
+		Tail: tail, Batch: batch, Epochs: 2, LR: 1e-4, Val: 0.2, Classes: classes, Memory: budget, Gate: ondevice.Gate{MinGain: -1, MaxClassDrop: 1},
 	})
 	if err != nil {
 		return err
 	}
 	fmt.Println("planned", plan.PeakBytes)
-	if args[4] == "plan" {
+	if budget == 0 {
 		return nil
 	}
-	debug.SetMemoryLimit(plan.PeakBytes) // as whet tune --memory does
 	dir, err := os.MkdirTemp("", "fit-")
 	if err != nil {
 		return err
