@@ -13,16 +13,20 @@ import (
 // do not change it themselves. The bits are the same. Set by detect.
 var inOrder bool
 
-// detect returns this machine's levels in ascending order. NEON is part of
-// the ARMv8-A baseline.
+// detect returns this machine's levels in ascending order.
 func detect() []Level {
 	inOrder = allInOrder("/proc/cpuinfo")
+	return levelsOf(cpu.ARM64.HasASIMDDP, cpu.ARM64.HasI8MM)
+}
+
+// levelsOf returns the levels of a CPU with these features. NEON is part of the ARMv8-A
+// baseline; float16 arithmetic, which no level needs, does not imply dotprod (Carmel).
+func levelsOf(dotprod, i8mm bool) []Level {
 	have := []Level{Generic, NEON}
-	if !cpu.ARM64.HasASIMDDP {
-		return have
+	if dotprod {
+		have = append(have, Dotprod)
 	}
-	have = append(have, Dotprod)
-	if cpu.ARM64.HasI8MM {
+	if dotprod && i8mm {
 		have = append(have, I8MM)
 	}
 	return have

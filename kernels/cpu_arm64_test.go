@@ -5,6 +5,7 @@ package kernels
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,5 +35,23 @@ func TestAllInOrder(t *testing.T) {
 	}
 	if allInOrder(filepath.Join(t.TempDir(), "none")) {
 		t.Error("a file that is not there names cores")
+	}
+}
+
+func TestLevelsOf(t *testing.T) {
+	for _, c := range []struct {
+		board    string
+		features string // as its /proc/cpuinfo has them
+		want     []Level
+	}{
+		{"Raspberry Pi 4", "fp asimd evtstrm crc32 cpuid", []Level{Generic, NEON}},
+		{"Jetson Xavier", "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm dcpop", []Level{Generic, NEON}},
+		{"Raspberry Pi 5", "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp", []Level{Generic, NEON, Dotprod}},
+		{"Radxa Orion O6", "fp asimd atomics fphp asimdhp asimdrdm asimddp sve sve2 svei8mm i8mm bf16", []Level{Generic, NEON, Dotprod, I8MM}},
+	} {
+		has := strings.Fields(c.features)
+		if got := levelsOf(slices.Contains(has, "asimddp"), slices.Contains(has, "i8mm")); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.board, got, c.want)
+		}
 	}
 }
