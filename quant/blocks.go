@@ -18,6 +18,10 @@ type BlockOptions struct {
 	// Samples, unless nil, are what the rounding of the weights is chosen on;
 	// without them every weight is rounded to its nearest code.
 	Samples Samples
+	// Sequence is how many samples in a row belong together, for a model with states
+	// (a language model's tokens): the states begin anew with each Sequence of them.
+	// 0: with every sample.
+	Sequence int
 }
 
 // Blocks returns a copy of the model in which the float32 weights of its
@@ -185,7 +189,7 @@ func (o *BlockOptions) round(ctx context.Context, m *format.Model) (map[string]*
 	}
 	least, most := o.limits()
 	out := map[string]*blocked{}
-	err := grams(ctx, m, layers, o.Samples, func(g *gram, p grad.Product[float32]) error {
+	err := grams(ctx, m, layers, o.Samples, o.Sequence, func(g *gram, p grad.Product[float32]) error {
 		w := tensors[g.node.Inputs[1]]
 		real := float32s(w)
 		// Element i of the tensor is tap taps(i) of its row of weights; of MatMul

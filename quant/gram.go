@@ -180,7 +180,7 @@ func (w *window) gather(x []float32, at int, f func(tap int, values []float32)) 
 // grams runs the float model on the samples and hands each of the layers' grams
 // to use, which must not keep it: a pass over the samples fills as many as fit in
 // gramBytes.
-func grams(ctx context.Context, m *format.Model, layers []*format.Node, samples Samples, use func(*gram, grad.Product[float32]) error) error {
+func grams(ctx context.Context, m *format.Model, layers []*format.Node, samples Samples, sequence int, use func(*gram, grad.Product[float32]) error) error {
 	count := 0
 	for _, err := range samples {
 		if err != nil {
@@ -207,7 +207,7 @@ func grams(ctx context.Context, m *format.Model, layers []*format.Node, samples 
 			inputs += 4 * tensors[all[some].node.Inputs[0]].Shape.Elems()
 			some++
 		}
-		if err := fill(ctx, m, all[:some], samples, p, most); err != nil {
+		if err := fill(ctx, m, all[:some], samples, sequence, p, most); err != nil {
 			return err
 		}
 		for _, g := range all[:some] {
@@ -223,7 +223,7 @@ func grams(ctx context.Context, m *format.Model, layers []*format.Node, samples 
 }
 
 // fill runs the samples once.
-func fill(ctx context.Context, m *format.Model, some []*gram, samples Samples, p grad.Product[float32], most int) error {
+func fill(ctx context.Context, m *format.Model, some []*gram, samples Samples, sequence int, p grad.Product[float32], most int) error {
 	var names []string
 	for _, g := range some {
 		g.open()
@@ -234,6 +234,7 @@ func fill(ctx context.Context, m *format.Model, some []*gram, samples Samples, p
 		return err
 	}
 	defer r.close()
+	r.sequence = sequence
 	n := 0
 	for x, err := range samples {
 		if err != nil {

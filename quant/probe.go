@@ -14,9 +14,10 @@ const probeBytes = 96 << 20
 
 // A runner runs a model and gives its tensors as real numbers.
 type runner struct {
-	session *runtime.Session
-	inputs  int
-	model   *format.Model
+	session  *runtime.Session
+	inputs   int
+	model    *format.Model
+	sequence int // samples between two resets of the states, if more than one
 }
 
 // newRunner compiles a model that returns the named tensors (nil: its outputs).
@@ -29,21 +30,31 @@ func newRunner(m *format.Model, names []string) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &runner{p.NewSession(), len(p.Inputs()), m}, nil
+	return &runner{session: p.NewSession(), inputs: len(p.Inputs()), model: m}, nil
 }
 
-// run runs the model on sample number n, states at their initial values:
-// samples are independent. Integer inputs are quantized.
+// run runs the model on sample number n, states at their initial values: samples are
+// independent, or those of a sequence are. Quantized inputs are rounded to their
+// codes; those that count (a token's number) take the nearest integer.
 func (r *runner) run(ctx context.Context, n int, x Sample) error {
 	if len(x) != r.inputs {
 		return fmt.Errorf("quant: sample %d has %d inputs, the model %d", n, len(x), r.inputs)
 	}
 	for i, v := range x {
-		if err := r.session.Input(i).SetFloat32(v); err != nil {
+		in := r.session.Input(i)
+		if in.Type == format.Int32 && len(v) == len(in.Int32()) {
+			for k, x := range v {
+				in.Int32()[k] = int32(roundEven(x))
+			}
+			continue
+		}
+		if err := in.SetFloat32(v); err != nil {
 			return fmt.Errorf("quant: sample %d: %w", n, err)
 		}
 	}
-	r.session.Reset()
+	if r.sequence < 2 || n%r.sequence == 0 {
+		r.session.Reset()
+	}
 	return r.session.Run(ctx)
 }
 

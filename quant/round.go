@@ -168,7 +168,7 @@ func Round(ctx context.Context, m *format.Model, samples Samples) (map[string][]
 		}
 	}
 	out := map[string][]int8{}
-	err := grams(ctx, m, layers, samples, func(g *gram, p grad.Product[float32]) error {
+	err := grams(ctx, m, layers, samples, 0, func(g *gram, p grad.Product[float32]) error {
 		w := tensors[g.node.Inputs[1]]
 		real := float32s(w)
 		codes, q := Weights(real, w.Shape)

@@ -2,10 +2,13 @@
 // it smaller in all ways that there are, and prints what each costs and gives.
 //
 //	go run ./test/shrink --data DIR [--model FILE.whet] [--train N] [--json]
+//	go run ./test/shrink --stories MODEL.safetensors
 //
 // DIR holds the data set as it is published (Debian: dataset-fashion-mnist).
 // Without --model the network is trained first, which takes some minutes. Times
-// are the least of many runs on one thread, the models taking turns.
+// are the least of many runs on one thread, the models taking turns. A network of dense
+// layers alone stands below, for what int4 does to those. --stories prints what it does
+// to a small language model instead.
 //
 // The exit code is 1 if pruning to half of the multiply-accumulates loses more
 // than a point, also against the whole network with as much training more, or is less
@@ -27,6 +30,7 @@ import (
 	"time"
 
 	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/ondevice/build"
 	"github.com/whet-edge/whet/quant"
 	"github.com/whet-edge/whet/runtime"
 )
@@ -52,13 +56,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 	dir := fs.String("data", "", "folder with Fashion-MNIST (required)")
 	path := fs.String("model", "", "the trained network; it is trained and written there if there is no such file")
 	n := fs.Int("train", 20000, "images to train each smaller form on")
+	story := fs.String("stories", "", "a language model of stories: print what blocks cost it")
 	asJSON := fs.Bool("json", false, "print the table as JSON")
 	if err := fs.Parse(args); err != nil {
 		return 2
 	}
-	if *dir == "" || fs.NArg() > 0 {
-		fmt.Fprintln(stderr, "shrink: give --data DIR and no other arguments")
+	if (*dir == "") == (*story == "") || fs.NArg() > 0 {
+		fmt.Fprintln(stderr, "shrink: give --data DIR or --stories FILE and no other arguments")
 		return 2
+	}
+	if *story != "" {
+		if err := stories(context.Background(), stdout, *story); err != nil {
+			fmt.Fprintln(stderr, "shrink:", err)
+			return 1
+		}
+		return 0
 	}
 	rows, err := table(context.Background(), *dir, *path, *n, stderr)
 	if err == nil {
@@ -87,6 +99,10 @@ const (
 	nameInt8   = "int8"
 	nameInt4   = "int4 in blocks of 32"
 	nameBytes  = "int8 in blocks of 32"
+
+	nameDense      = "dense layers alone, float32"
+	nameDenseBytes = "dense layers alone, int8 in blocks of 32"
+	nameDenseInt4  = "dense layers alone, int4 in blocks of 32"
 )
 
 func failures(rows []*row) []string {
@@ -106,8 +122,11 @@ func failures(rows []*row) []string {
 	fail(2*pruned.MACs > float.MACs, "%d of %d multiply-accumulates are left", pruned.MACs, float.MACs)
 	fail(float64(float.RunNS) < 1.6*float64(pruned.RunNS), "the pruned network is %.2f times as fast", float64(float.RunNS)/float64(pruned.RunNS))
 	fail(float.Accuracy-by[nameInt8].Accuracy > 0.005, "int8 loses %.2f points", 100*(float.Accuracy-by[nameInt8].Accuracy))
-	fail(by[nameInt4].Loss > 1.01*float.Loss, "int4 raises the loss by %.2f %%", 100*(by[nameInt4].Loss/float.Loss-1))
-	fail(float64(by[nameInt4].Bytes) > 0.6*float64(by[nameBytes].Bytes), "int4 takes %.3f of int8's bytes", float64(by[nameInt4].Bytes)/float64(by[nameBytes].Bytes))
+	for _, names := range [][3]string{{nameFloat, nameBytes, nameInt4}, {nameDense, nameDenseBytes, nameDenseInt4}} {
+		float, bytes, int4 := by[names[0]], by[names[1]], by[names[2]]
+		fail(int4.Loss > 1.01*float.Loss, "%s: int4 raises the loss by %.2f %%", names[0], 100*(int4.Loss/float.Loss-1))
+		fail(float64(int4.Bytes) > 0.6*float64(bytes.Bytes), "%s: int4 takes %.3f of int8's bytes", names[0], float64(int4.Bytes)/float64(bytes.Bytes))
+	}
 	return out
 }
 
@@ -136,12 +155,12 @@ func table(ctx context.Context, dir, path string, n int, stderr io.Writer) ([]*r
 		}
 		return r.Model, nil
 	}
-	blocks := func(bits int) func() (*format.Model, error) {
+	blocks := func(of **format.Model, bits int) func() (*format.Model, error) {
 		return func() (*format.Model, error) {
-			return quant.Blocks(ctx, m, quant.BlockOptions{Bits: bits, Size: 32, Samples: train.samples(1024)})
+			return quant.Blocks(ctx, *of, quant.BlockOptions{Bits: bits, Size: 32, Samples: train.samples(1024)})
 		}
 	}
-	var pruned *format.Model
+	var pruned, dense *format.Model
 	var rows []*row
 	for _, form := range []struct {
 		name string
@@ -164,8 +183,8 @@ func table(ctx context.Context, dir, path string, n int, stderr io.Writer) ([]*r
 			}
 			return int8(aware)
 		}},
-		{nameBytes, blocks(8)},
-		{nameInt4, blocks(4)},
+		{nameBytes, blocks(&m, 8)},
+		{nameInt4, blocks(&m, 4)},
 		{"16 values a matrix", func() (*format.Model, error) { return quant.Cluster(m, 16) }},
 		{"256 values a matrix", func() (*format.Model, error) { return quant.Cluster(m, 256) }},
 		{"a fifth of the weights", func() (*format.Model, error) {
@@ -195,6 +214,19 @@ func table(ctx context.Context, dir, path string, n int, stderr io.Writer) ([]*r
 			return pruned, err
 		}},
 		{"half of the MACs, int8", func() (*format.Model, error) { return int8(pruned) }},
+		{nameDense, func() (*format.Model, error) {
+			layers, err := build.Parse("flatten+dense(256,relu)+dense(128,relu)+dense(n,softmax)", classes)
+			if err != nil {
+				return nil, err
+			}
+			if dense, err = build.New([]int{side, side, 1}, 1, layers...); err != nil {
+				return nil, err
+			}
+			dense, err = quant.Tune(ctx, dense, train.labelled(math.MaxInt), quant.TuneOptions{Epochs: 2})
+			return dense, err
+		}},
+		{nameDenseBytes, blocks(&dense, 8)},
+		{nameDenseInt4, blocks(&dense, 4)},
 	} {
 		say(form.name)
 		f, err := form.make()

@@ -27,6 +27,7 @@ func TestFailures(t *testing.T) {
 			{Name: nameFloat, Accuracy: 0.9, Loss: 0.3, MACs: 100, RunNS: 1000}, {Name: nameInt8, Accuracy: 0.896},
 			{Name: nameBytes, Bytes: 100}, {Name: nameInt4, Bytes: 60, Loss: 0.302}, {Name: namePruned, Accuracy: 0.891, MACs: 50, RunNS: 600},
 			{Name: nameLonger, Accuracy: 0.9},
+			{Name: nameDense, Loss: 0.4}, {Name: nameDenseBytes, Bytes: 50}, {Name: nameDenseInt4, Bytes: 30, Loss: 0.4},
 		}
 	}
 	if f := failures(rows()); len(f) != 0 {
@@ -35,6 +36,7 @@ func TestFailures(t *testing.T) {
 	for want, spoil := range map[string]func(r []*row){
 		"pruning loses 2.00": func(r []*row) { r[4].Accuracy = 0.88 }, "pruning loses 1.40": func(r []*row) { r[5].Accuracy = 0.905 }, "are left": func(r []*row) { r[4].MACs = 51 }, "times as fast": func(r []*row) { r[4].RunNS = 700 },
 		"int8 loses": func(r []*row) { r[1].Accuracy = 0.89 }, "raises the loss": func(r []*row) { r[3].Loss = 0.304 }, "bytes": func(r []*row) { r[3].Bytes = 61 },
+		"alone, float32: int4 raises": func(r []*row) { r[8].Loss = 0.41 },
 	} {
 		r := rows()
 		spoil(r)
