@@ -97,8 +97,9 @@ type ConvTrainer struct {
 	s       ConvShape
 	level   Level
 	ahead   *Conv
-	back    *Conv // of dy, spread by the strides, to dx; nil: not asked for, thin, or by the portable loop
-	thin    bool  // one position that sees everything once: dx = dy w, with the weights as they lie
+	back    *Conv         // of dy to dx, without strides
+	phases  []*inputPhase // the same with strides; neither: not asked for, thin, or by the portable loop
+	thin    bool          // one position that sees everything once: dx = dy w, with the weights as they lie
 	w       []float32
 	weights *WeightGrad
 }
@@ -116,7 +117,11 @@ func NewConvTrainer(l Level, s ConvShape, lo, hi float32, input bool) (*ConvTrai
 		return nil, err
 	}
 	t.thin = s.pointwise() && s.Groups == 1 && s.N*s.OH*s.OW == 1
-	if b, ok := s.backward(); ok && input && !t.thin {
+	switch b, ok := s.backward(); {
+	case !input || t.thin:
+	case s.SH > 1 || s.SW > 1:
+		t.phases, err = newPhases(l, &s)
+	case ok:
 		t.back, err = newChains(l, &ConvParams{Shape: b, Weights: zeros, Lo: -inf32, Hi: inf32})
 	}
 	return t, err
@@ -131,12 +136,11 @@ func newChains(l Level, p *ConvParams) (*Conv, error) {
 	return newDirect(l, p), nil
 }
 
-// backward returns the convolution that gives the input's gradient: that of dy,
-// between whose positions strides put zeros, with flipped windows.
+// backward returns the convolution that gives the input's gradient where strides are 1:
+// that of dy with flipped windows.
 func (s *ConvShape) backward() (b ConvShape, ok bool) {
 	b = *s
-	b.C, b.O, b.SH, b.SW = s.O, s.C, 1, 1
-	b.H, b.W, b.OH, b.OW = (s.OH-1)*s.SH+1, (s.OW-1)*s.SW+1, s.H, s.W
+	b.C, b.O, b.H, b.W, b.OH, b.OW = s.O, s.C, s.OH, s.OW, s.H, s.W
 	b.Top, b.Left = (s.KH-1)*s.DH-s.Top, (s.KW-1)*s.DW-s.Left
 	return b, b.check(4) == nil
 }
@@ -146,10 +150,12 @@ func (s *ConvShape) backward() (b ConvShape, ok bool) {
 func (t *ConvTrainer) SetWeights(w, b []float32) {
 	t.w = w
 	t.ahead.SetWeights(w, b)
-	if t.back == nil {
-		return
+	if t.back != nil {
+		t.back.setFlipped(&t.s, w)
 	}
-	t.back.setFlipped(&t.s, w)
+	for _, p := range t.phases {
+		p.setWeights(&t.s, w)
+	}
 }
 
 // setFlipped packs the weights of the convolution s for that of its input's
@@ -190,6 +196,9 @@ func (t *ConvTrainer) Bytes() int {
 	if t.back != nil {
 		n += t.back.PackedBytes()
 	}
+	for _, p := range t.phases {
+		n += p.bytes()
+	}
 	return n
 }
 
@@ -197,23 +206,12 @@ func (t *ConvTrainer) Bytes() int {
 func (t *ConvTrainer) Scratch() int {
 	n := max(t.ahead.Scratch(), t.weights.Scratch())
 	if t.back != nil {
-		n = max(n, t.back.Scratch()+t.spread())
+		n = max(n, t.back.Scratch())
+	}
+	for _, p := range t.phases {
+		n = max(n, p.scratch(&t.s))
 	}
 	return n
-}
-
-// spread returns the bytes of dy with zeros between its positions, from wherever
-// the scratch starts.
-func (t *ConvTrainer) spread() int {
-	if t.s.SH == 1 && t.s.SW == 1 {
-		return 0
-	}
-	return cacheLine + roundUp(4*t.backLen(), cacheLine)
-}
-
-func (t *ConvTrainer) backLen() int {
-	s := &t.s
-	return s.N * ((s.OH-1)*s.SH + 1) * ((s.OW-1)*s.SW + 1) * s.O
 }
 
 // ForwardTasks and InputGradTasks return the number of independent pieces of a run.
@@ -224,10 +222,10 @@ func (t *ConvTrainer) InputGradTasks() int {
 	switch {
 	case t.thin:
 		return ceilDiv(t.s.C, tileCols)
-	case t.back == nil || t.spread() > 0: // dy is spread once
-		return 1
+	case t.back != nil:
+		return t.back.Tasks()
 	}
-	return t.back.Tasks()
+	return max(1, len(t.phases))
 }
 
 // Forward does tasks [t0, t1) of y.
@@ -250,25 +248,15 @@ func (t *ConvTrainer) InputGrad(dx, dy []float32, scratch []byte, t0, t1 int) {
 			a.outer(t.level, 1, s.O)
 		}
 		return
-	case t.back == nil:
-		ConvInputGrad(s, dx, dy, t.w)
-		return
-	}
-	if t.spread() > 0 {
-		aligned := alignUp(scratch)
-		wide := view[float32](aligned, 0, t.backLen())
-		clear(wide)
-		w := (s.OW-1)*s.SW + 1
-		for p := range s.N * s.OH * s.OW {
-			img, y, x := p/(s.OH*s.OW), p/s.OW%s.OH, p%s.OW
-			copy(wide[((img*((s.OH-1)*s.SH+1)+y*s.SH)*w+x*s.SW)*s.O:][:s.O], dy[p*s.O:])
+	case t.back != nil:
+		t.back.Run(dx, dy, scratch, t0, t1)
+	case t.phases != nil:
+		for _, p := range t.phases[t0:t1] {
+			p.run(s, dx, dy, scratch)
 		}
-		dy, scratch = wide, aligned[roundUp(4*len(wide), cacheLine):]
+	default:
+		ConvInputGrad(s, dx, dy, t.w)
 	}
-	if t.spread() > 0 {
-		t0, t1 = 0, t.back.Tasks()
-	}
-	t.back.Run(dx, dy, scratch, t0, t1)
 }
 
 // WeightGrad returns the weights' gradient.

@@ -18,7 +18,10 @@ var trainShapes = []ConvShape{
 	{N: 1, H: 6, W: 6, C: 4, O: 8, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, Top: 1, Left: 1, OH: 6, OW: 6, Groups: 4},
 	{N: 2, H: 9, W: 8, C: 35, O: 35, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, Top: 1, Left: 1, OH: 9, OW: 8, Groups: 35},
 	{N: 1, H: 9, W: 8, C: 96, O: 96, KH: 3, KW: 3, SH: 2, SW: 2, DH: 1, DW: 1, Top: 0, Left: 1, OH: 4, OW: 4, Groups: 96},
-	{N: 1, H: 6, W: 5, C: 2, O: 3, KH: 2, KW: 2, SH: 1, SW: 1, DH: 1, DW: 1, Top: 3, Left: 2, OH: 9, OW: 8, Groups: 1}, // windows wholly in the padding
+	{N: 1, H: 6, W: 5, C: 2, O: 3, KH: 2, KW: 2, SH: 1, SW: 1, DH: 1, DW: 1, Top: 3, Left: 2, OH: 9, OW: 8, Groups: 1},  // windows wholly in the padding
+	{N: 2, H: 11, W: 8, C: 5, O: 6, KH: 2, KW: 3, SH: 3, SW: 2, DH: 1, DW: 1, Top: 1, Left: 1, OH: 4, OW: 4, Groups: 1}, // positions that no window sees
+	{N: 1, H: 9, W: 9, C: 3, O: 4, KH: 3, KW: 3, SH: 2, SW: 2, DH: 2, DW: 2, Top: 1, Left: 1, OH: 4, OW: 4, Groups: 1},  // strided and dilated
+	{N: 1, H: 10, W: 9, C: 34, O: 34, KH: 5, KW: 4, SH: 2, SW: 3, DH: 1, DW: 1, Top: 2, Left: 0, OH: 5, OW: 2, Groups: 34},
 	GemmShape(33, 10, 129),
 	GemmShape(1, 40, 70),
 }
