@@ -8,7 +8,7 @@ import "unsafe"
 type QAddArgs struct {
 	Ra, Rb       float32 // scale of a, of b (negative to subtract), each over the output's
 	Lo, Hi       float32 // lowest and highest output code, minus Zero
-	Za, Zb, Zero int32   // zero points of a, b and the output
+	Za, Zb, Zero int32   // zero points of a, b and the output, int8
 }
 
 // QAddNEON adds two int8 tensors of different scales:
@@ -179,7 +179,7 @@ func TanhNEON(dst, src unsafe.Pointer, n uintptr)
 // QMulArgs are the parameters of [QMulNEON].
 type QMulArgs struct {
 	M, Lo, Hi    float32 // multiplier; lowest and highest output code, minus Zero
-	Za, Zb, Zero int32   // zero points of a, b and the output
+	Za, Zb, Zero int32   // zero points of a, b and the output, int8
 }
 
 // QMulNEON multiplies two int8 tensors:

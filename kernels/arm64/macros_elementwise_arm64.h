@@ -5,6 +5,10 @@
 #define SADDW_8H(m, n, d) WORD $(0x0e201000 | (m)<<16 | (n)<<5 | (d))
 // saddw2 v<d>.8h, v<n>.8h, v<m>.16b
 #define SADDW2_8H(m, n, d) WORD $(0x4e201000 | (m)<<16 | (n)<<5 | (d))
+// ssubl v<d>.8h, v<n>.8b, v<m>.8b
+#define SSUBL_8H(m, n, d) WORD $(0x0e202000 | (m)<<16 | (n)<<5 | (d))
+// ssubl2 v<d>.8h, v<n>.16b, v<m>.16b
+#define SSUBL2_8H(m, n, d) WORD $(0x4e202000 | (m)<<16 | (n)<<5 | (d))
 // smull v<d>.4s, v<n>.4h, v<m>.4h
 #define SMULL_4S(m, n, d) WORD $(0x0e60c000 | (m)<<16 | (n)<<5 | (d))
 // smull2 v<d>.4s, v<n>.8h, v<m>.8h
