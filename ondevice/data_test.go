@@ -133,23 +133,25 @@ func TestSampler(t *testing.T) {
 		t.Error("two epochs have the same order")
 	}
 
-	// 4 old classes of 5 samples and a new one of 20: half of an epoch is new, and
-	// no old sample comes again before all of its class have come.
-	s = newBalancedSampler(sequence(40), func(i int32) int { return min(int(i)/5, 4) }, func(c int) bool { return c == 4 }, 3)
-	count := map[int32]int{}
-	for _, i := range s.take(40) {
-		count[i]++
-	}
-	fresh := 0
-	for i, n := range count {
-		if i >= 20 {
-			fresh += n
-		} else if n > 1 {
-			t.Errorf("sample %d was drawn %d times", i, n)
+	// 4 old classes of 5 samples and a new one of 20: half of an epoch is new, or as much
+	// as is asked for, and no old sample comes again before all of its class have come.
+	for share, want := range map[float64]int{0: 20, 0.2: 8, 0.75: 30} {
+		s = newBalancedSampler(sequence(40), func(i int32) int { return min(int(i)/5, 4) }, func(c int) bool { return c == 4 }, share, 3)
+		count := map[int32]int{}
+		for _, i := range s.take(40) {
+			count[i]++
 		}
-	}
-	if fresh != 20 || len(count) != 40 {
-		t.Errorf("%d of 40 draws are new, %d samples were drawn", fresh, len(count))
+		fresh := 0
+		for i, n := range count {
+			if i >= 20 {
+				fresh += n
+			} else if n > 2 || n > 1 && share != 0.2 {
+				t.Errorf("share %v: sample %d was drawn %d times", share, i, n)
+			}
+		}
+		if fresh != want {
+			t.Errorf("share %v: %d of 40 draws are new, not %d", share, fresh, want)
+		}
 	}
 }
 

@@ -188,9 +188,12 @@ type Options struct {
 	Classes []string
 
 	// Replay holds kept examples of classes that the data lacks, so that they
-	// are not forgotten. In a job with Replay, half of what is drawn belongs to
-	// the new classes, and all classes of each half are drawn equally often.
-	Replay *Features
+	// are not forgotten. In a job with Replay, NewShare of what is drawn, in (0, 1),
+	// belongs to the new classes (0: half, or all classes alike where the new ones are
+	// more than the old), and all classes of each part are drawn equally often. Less of
+	// it protects the old classes where few examples of them were kept.
+	Replay   *Features
+	NewShare float64
 
 	Loss      Loss
 	Smoothing float32 // of labels, in [0, 1); for cross-entropy
@@ -333,6 +336,8 @@ func (o Options) withDefaults() (Options, error) {
 		return bad("mixup %v: 0.05 to 4 are possible, or 0 for none", o.Mixup)
 	case o.Instant && (o.Dropout > 0 || o.Mixup > 0):
 		return bad("an instant head is not trained: dropout and mixup have no place")
+	case !(o.NewShare >= 0 && o.NewShare < 1) || o.NewShare > 0 && o.Replay == nil:
+		return bad("a share of %v for new classes: it must be at least 0 and below 1, and needs replayed examples of old ones", o.NewShare)
 	case !(o.Val < 1):
 		return bad("validation part %v: it must be below 1", o.Val)
 	case o.Folds < 0 || o.Folds == 1 || o.Folds > 100:

@@ -273,6 +273,9 @@ func (p *TunePlan) identity(digest [32]byte) [sha256.Size]byte {
 		digest, p.Feature, p.Classes, o.Tail, o.Loss, o.Smoothing, o.Optimizer, o.Momentum, o.WeightDecay,
 		o.ClipNorm, o.LR, o.Schedule, o.Epochs, o.Batch, o.Patience, o.Val, o.Folds, o.Replay != nil, o.Seed,
 		o.Warmup, o.Balanced, o.Instant, p.weightsOfClasses(), o.L1, o.Dropout, o.Mixup, o.Form)
+	if o.NewShare > 0 {
+		fmt.Fprintf(h, " %x", o.NewShare)
+	}
 	return [sha256.Size]byte(h.Sum(nil))
 }
 

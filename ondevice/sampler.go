@@ -1,5 +1,7 @@
 package ondevice
 
+import "math"
+
 // sampler decides which training sample comes next. An epoch visits as many
 // samples as there are; its order follows from the generator's state when the
 // epoch began, so that state and a position are all that a checkpoint keeps.
@@ -9,8 +11,9 @@ type sampler struct {
 	order []int32
 	pos   int
 
-	samples []int32   // numbers of the training samples
-	groups  [][]class // classes that share an epoch; nil when samples are simply shuffled
+	samples []int32    // numbers of the training samples
+	groups  [2][]class // old and new classes; empty when samples are simply shuffled
+	share   int        // of 1000 places that belong to the new ones
 }
 
 // class is the samples of one class and those of them that are still to come in
@@ -25,11 +28,11 @@ func newSampler(samples []int32, seed uint64) *sampler {
 }
 
 // newBalancedSampler makes a sampler that keeps a growing head from forgetting
-// (and from learning too little): half of an epoch belongs to the new classes,
-// or more if they are more than half of all, the rest to the old ones; within
-// each half all classes get equally many places, and every class goes through
-// its samples in shuffled rounds.
-func newBalancedSampler(samples []int32, classOf func(i int32) int, isNew func(class int) bool, seed uint64) *sampler {
+// (and from learning too little): a share of an epoch belongs to the new classes,
+// or all classes alike if that is 0 and the new ones are more than half, the rest to the
+// old ones; within each part all classes get equally many places, and every class goes
+// through its samples in shuffled rounds.
+func newBalancedSampler(samples []int32, classOf func(i int32) int, isNew func(class int) bool, share float64, seed uint64) *sampler {
 	s := &sampler{samples: samples, order: make([]int32, len(samples)), next: *newRNG(seed, streamOrder)}
 	var byClass [][]int32
 	for _, i := range samples {
@@ -39,7 +42,6 @@ func newBalancedSampler(samples []int32, classOf func(i int32) int, isNew func(c
 		}
 		byClass[c] = append(byClass[c], i)
 	}
-	var halves [2][]class // old, new
 	for c, all := range byClass {
 		if len(all) == 0 {
 			continue
@@ -48,14 +50,23 @@ func newBalancedSampler(samples []int32, classOf func(i int32) int, isNew func(c
 		if isNew(c) {
 			g = 1
 		}
-		halves[g] = append(halves[g], class{all: all})
+		s.groups[g] = append(s.groups[g], class{all: all})
 	}
-	switch o, n := halves[0], halves[1]; {
-	case len(o) == 0 || len(n) == 0 || len(n) > len(o):
-		s.groups = [][]class{append(o, n...)}
-	default:
-		s.groups = halves[:]
+	s.share = int(math.RoundToEven(1000 * share))
+	o, n := s.groups[0], s.groups[1]
+	if s.share == 0 {
+		s.share = 500
+		if len(n) > len(o) {
+			o, n = append(o, n...), nil
+		}
 	}
+	if len(o) == 0 {
+		o, n = n, nil
+	}
+	if len(n) == 0 {
+		s.share = 0
+	}
+	s.groups = [2][]class{o, n}
 	s.begin()
 	return s
 }
@@ -64,7 +75,7 @@ func newBalancedSampler(samples []int32, classOf func(i int32) int, isNew func(c
 func (s *sampler) begin() {
 	s.rng, s.pos = s.next, 0
 	r := s.rng
-	if s.groups == nil {
+	if s.groups[0] == nil {
 		copy(s.order, s.samples)
 	} else {
 		for g := range s.groups {
@@ -72,9 +83,12 @@ func (s *sampler) begin() {
 				s.groups[g][c].deck = s.groups[g][c].deck[:0]
 			}
 		}
+		var placed [2]int
 		for i := range s.order {
-			g := s.groups[i%len(s.groups)]
-			c := &g[i/len(s.groups)%len(g)]
+			k := (i+1)*s.share/1000 - i*s.share/1000 // 1 where a place is a new class's
+			g := s.groups[k]
+			c := &g[placed[k]%len(g)]
+			placed[k]++
 			if len(c.deck) == 0 {
 				c.deck = append(c.deck, c.all...)
 				r.shuffle(c.deck)

@@ -133,7 +133,7 @@ func (p *TunePlan) newSampler(train []int32, s *samples) *sampler {
 		return newSampler(train, p.opt.Seed)
 	}
 	isNew := func(c int) bool { return !slices.Contains(p.known, p.Classes[c]) }
-	return newBalancedSampler(train, func(i int32) int { return int(s.class[i]) }, isNew, p.opt.Seed)
+	return newBalancedSampler(train, func(i int32) int { return int(s.class[i]) }, isNew, p.opt.NewShare, p.opt.Seed)
 }
 
 // newOptimizer makes the plan's optimizer for all parameters.

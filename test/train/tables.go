@@ -262,7 +262,8 @@ func growthTable(ctx context.Context, c *config, train, test *images, rows []*gr
 				return nil, err
 			}
 		}
-		if !o.Instant { // 400 steps
+		if !o.Instant { // 400 steps, a fifth of their samples of the new classes
+			o.NewShare = 0.2
 			n := len(new) + len(known)
 			o.LR, o.Schedule, o.Epochs = 0.005, ondevice.Constant, max(1, 400/((n+31)/32))
 		}
