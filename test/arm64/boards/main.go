@@ -5,9 +5,9 @@
 //
 // The model runs under QEMU as the board's core, on one thread, with a plugin that
 // counts how often every block of code runs and what a chain of data caches of the
-// board's sizes would have fetched. llvm-mca gives the cycles of every block. From
-// both, with the rates of the board's caches and memory, comes a time; see
-// [projection.milliseconds] for what is assumed.
+// board's sizes would have fetched. llvm-mca, of the Cortex-A53 its measured issue (package
+// model), gives the cycles of every block. From both, with the rates of the board's caches
+// and memory, comes a time; see [projection.milliseconds] for what is assumed.
 //
 // The method does not know whose code it is: with a sysroot (guest/sysroot.sh) it runs
 // LiteRT, ncnn and onnxruntime, whose times on these boards are published. A row of such

@@ -8,7 +8,7 @@ import (
 )
 
 // measured is the share of the executed instructions whose blocks are given to
-// llvm-mca; the others, hundreds of blocks that hardly run, get the average.
+// package model; the others, hundreds of blocks that hardly run, get the average.
 const measured = 0.995
 
 // A cost is a block with what the core takes for it.
