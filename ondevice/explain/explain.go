@@ -144,14 +144,14 @@ func (e *Explainer) Integrated(ctx context.Context, input []byte, o Options) (*A
 	points, weights := legendre(o.Steps)
 	for k, alpha := range points {
 		for i, x := range a.Input {
-			point[i] = base[i] + alpha*(x-base[i])
+			point[i] = float32(float64(base[i]) + float64(alpha*float64(x-base[i])))
 		}
 		_, g, err := e.gradient.Run(ctx, ondevice.RawInput(e.input, point), o.Class)
 		if err != nil {
 			return nil, err
 		}
 		for i, v := range g {
-			sum[i] += float64(v) * float64(weights[k])
+			sum[i] += float64(float64(v) * weights[k])
 		}
 	}
 	for i, x := range a.Input {

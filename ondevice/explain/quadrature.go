@@ -6,10 +6,9 @@ import "math"
 // rule of Gauss and Legendre: with n points it is exact for polynomials up to degree
 // 2n-1. The points are the roots of the Legendre polynomial P_n, found by Newton's
 // method from Tricomi's approximation; the weights are those of Abramowitz and Stegun,
-// "Handbook of Mathematical Functions", 25.4.29. Both are rounded to float32 from more
-// digits than rounding on any CPU touches.
-func legendre(n int) (points, weights []float32) {
-	points, weights = make([]float32, n), make([]float32, n)
+// "Handbook of Mathematical Functions", 25.4.29.
+func legendre(n int) (points, weights []float64) {
+	points, weights = make([]float64, n), make([]float64, n)
 	for i := range (n + 1) / 2 {
 		x := math.Cos(math.Pi * (float64(i) + 0.75) / (float64(n) + 0.5))
 		slope := 0.0
@@ -25,8 +24,8 @@ func legendre(n int) (points, weights []float32) {
 				break
 			}
 		}
-		w := float32(1 / ((1 - x*x) * slope * slope))
-		points[i], points[n-1-i] = float32((1-x)/2), float32((1+x)/2)
+		w := 1 / ((1 - x*x) * slope * slope)
+		points[i], points[n-1-i] = (1-x)/2, (1+x)/2
 		weights[i], weights[n-1-i] = w, w
 	}
 	return points, weights

@@ -11,12 +11,12 @@ func TestLegendre(t *testing.T) {
 		points, weights := legendre(n)
 		integral := func(degree int) (sum float64) { // of x to a power, from 0 to 1
 			for i, x := range points {
-				sum += float64(weights[i]) * math.Pow(float64(x), float64(degree))
+				sum += weights[i] * math.Pow(x, float64(degree))
 			}
 			return sum
 		}
 		for _, degree := range []int{0, 1, n, 2*n - 1} {
-			if got, want := integral(degree), 1/float64(degree+1); math.Abs(got-want) > 1e-6 {
+			if got, want := integral(degree), 1/float64(degree+1); math.Abs(got-want) > 1e-12 {
 				t.Errorf("%d points: the integral of x^%d is %v, want %v", n, degree, got, want)
 			}
 		}
