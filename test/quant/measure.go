@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/whet-edge/whet/format"
@@ -36,6 +37,8 @@ type score struct {
 	Accuracy  *float64 `json:"accuracy,omitempty"`
 	SQNR      float64  `json:"sqnr_db"`
 	Agreement float64  `json:"agreement"`
+	Sure      float64  `json:"agreement_where_sure"` // among the samples that the float model is sure of
+	SureCount int      `json:"sure_samples"`
 	noise     []float64
 }
 
@@ -63,8 +66,8 @@ func (n *network) path(material, models string) string {
 }
 
 // load returns the samples in the order of the model's input.
-func (n *network) load(dir string) (calibration, eval *data, err error) {
-	calibration, eval, err = n.data(dir)
+func (n *network) load(from folders) (calibration, eval *data, err error) {
+	calibration, eval, err = n.data(from)
 	if err == nil && n.planes {
 		calibration.inPlanes()
 		eval.inPlanes()
@@ -73,8 +76,8 @@ func (n *network) load(dir string) (calibration, eval *data, err error) {
 }
 
 // measure makes the row of a network. peers is the folder of peers.py or "".
-func (n *network) measure(ctx context.Context, dir, models, peers string) (*result, error) {
-	m, err := convert.Import(n.path(dir, models))
+func (n *network) measure(ctx context.Context, from folders, models, peers string) (*result, error) {
+	m, err := convert.Import(n.path(from.material, models))
 	if err != nil {
 		return nil, err
 	}
@@ -88,13 +91,13 @@ func (n *network) measure(ctx context.Context, dir, models, peers string) (*resu
 			return nil, err
 		}
 	}
-	calibration, eval, err := n.load(dir)
+	calibration, eval, err := n.load(from)
 	if err != nil {
 		return nil, err
 	}
 	r := &result{Name: n.name, Calibration: len(calibration.x), Samples: len(eval.x)}
 	start := time.Now()
-	q, err := quant.Quantize(ctx, m, calibration.samples(), quant.Options{Class: calibration.class, Ranges: n.ranges(m)})
+	q, err := quant.Quantize(ctx, m, calibration.samples(), quant.Options{Class: calibration.class, Ranges: n.ranges(m), Wide: n.wide})
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +123,7 @@ func (n *network) measure(ctx context.Context, dir, models, peers string) (*resu
 	r.Float = accuracy(want, eval.class)
 	r.Int8 = compare(want, got, eval.class)
 	if n.published != "" {
-		p, err := convert.Import(filepath.Join(dir, n.published))
+		p, err := convert.Import(filepath.Join(from.material, n.published))
 		if err != nil {
 			return nil, err
 		}
@@ -227,10 +230,18 @@ func compare(want, got []answer, class []int) score {
 		}
 		noise += e
 		s.noise = append(s.noise, e)
-		if w.top() == got[i].top() {
+		agrees := w.top() == got[i].top()
+		if agrees {
 			same++
 		}
+		if w.margin() >= sureMargin {
+			s.SureCount++
+			if agrees {
+				s.Sure++
+			}
+		}
 	}
+	s.Sure /= float64(max(s.SureCount, 1))
 	mean := signal / float64(len(want))
 	for i := range s.noise {
 		s.noise[i] /= mean
@@ -252,6 +263,29 @@ func paired(a, b []float64) (mean, half float64) {
 		v += d * d / (n - 1)
 	}
 	return mean, 1.96 * math.Sqrt(v/n)
+}
+
+// sureMargin is by how much the probability of the first class exceeds that of the
+// second where a model is sure.
+const sureMargin = 0.1
+
+// margin is that difference for the first output, whose values are probabilities or
+// what a softmax makes such.
+func (a answer) margin() float64 {
+	v := a.values[:a.first]
+	top, sum, raw := a.top(), 0.0, 0.0
+	second := math.Inf(-1)
+	for i, x := range v {
+		sum += math.Exp(float64(x - v[top]))
+		raw += float64(x)
+		if i != top {
+			second = max(second, float64(x))
+		}
+	}
+	if slices.Min(v) >= 0 && math.Abs(raw-1) < 0.02 {
+		return float64(v[top]) - second
+	}
+	return (1 - math.Exp(second-float64(v[top]))) / sum
 }
 
 // top is the index of the greatest value of the first output.

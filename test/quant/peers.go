@@ -33,20 +33,20 @@ func (n *network) files() string {
 
 // export writes the samples of the networks whose float model is the published
 // one, for peers.py.
-func export(material, models, dir, filter string) error {
+func export(from folders, models, dir, filter string) error {
 	var index []exported
 	for _, n := range networks {
 		if n.integer || n.upset || n.hybrid || !strings.Contains(n.name, filter) {
 			continue
 		}
-		if _, err := os.Stat(n.path(material, models)); n.made && err != nil {
+		if _, err := os.Stat(n.path(from.material, models)); n.made && err != nil {
 			continue
 		}
-		calibration, eval, err := n.load(material)
+		calibration, eval, err := n.load(from)
 		if err != nil {
 			return err
 		}
-		e := exported{n.files(), n.path(material, models)}
+		e := exported{n.files(), n.path(from.material, models)}
 		index = append(index, e)
 		for name, d := range map[string]*data{".calibration.npy": calibration, ".eval.npy": eval} {
 			if err := writeRows(filepath.Join(dir, e.Files+name), d.x); err != nil {

@@ -3,7 +3,8 @@
 whet's, and with networks that come out of packages.
 
     pip install ai-edge-litert ai-edge-quantizer onnxruntime tf2onnx numpy tensorflow-cpu torch onnx
-    python3 test/quant/peers.py --material DIR [--models DIR] [--work DIR] [--model NAME]
+    apt-get install gcompris-qt-data tuxpaint-stamps-default
+    python3 test/quant/peers.py --material DIR [--photos DIR] [--models DIR] [--work DIR] [--model NAME]
 
 All quantizers see the same calibration samples, and their models are measured on
 the same other samples. LiteRT's makes static int8 of .tflite models;
@@ -158,6 +159,7 @@ def ort(model, at):
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--material", required=True)
+    ap.add_argument("--photos", default="/usr/share", help="folder with gcompris-qt and tuxpaint")
     ap.add_argument("--models", help="keep the networks out of packages here")
     ap.add_argument("--work", help="keep samples and the peers' answers here, and take those that are there")
     ap.add_argument("--model", default="", help="only networks whose name contains this")
@@ -174,7 +176,7 @@ def main():
                         make(path, unpacked)
                     except (ImportError, OSError, RuntimeError, ValueError, subprocess.CalledProcessError) as e:
                         print(f"{name} cannot be made: {e}", file=sys.stderr)
-        options = ["--material", os.path.abspath(a.material), "--models", os.path.abspath(models), "--model", a.model]
+        options = ["--material", os.path.abspath(a.material), "--photos", os.path.abspath(a.photos), "--models", os.path.abspath(models), "--model", a.model]
         table = lambda *more: subprocess.run(["go", "run", "./test/quant", *options, *more], cwd=ROOT).returncode
         if table("--export", os.path.abspath(work)):
             sys.exit(1)

@@ -74,3 +74,18 @@ func TestPaired(t *testing.T) {
 		t.Errorf("%v ± %v, want 1 ± %v", mean, half, want)
 	}
 }
+
+func TestMargin(t *testing.T) {
+	for _, c := range []struct {
+		values []float32
+		want   float64
+	}{
+		{[]float32{0.2, 0.7, 0.1}, 0.5},                                  // probabilities
+		{[]float32{3, 1, 1}, (math.Exp(2) - 1) / (math.Exp(2) + 2)},      // scores
+		{[]float32{-1, -1, -3}, 0}, {[]float32{0.5, 0.5, 0, 0, 0, 0}, 0}, // ties
+	} {
+		if got := (answer{c.values, len(c.values)}).margin(); math.Abs(got-c.want) > 1e-6 {
+			t.Errorf("%v: %v, want %v", c.values, got, c.want)
+		}
+	}
+}
