@@ -83,7 +83,7 @@ func TestMixedGradient(t *testing.T) {
 	}
 	m = reopen(t, m)
 	for _, tail := range []Tail{Head, Last(2)} {
-		o := Options{Tail: tail, Batch: 6, Mixup: 0.4, Dropout: 0.25, Seed: 3, Val: -1, fs: vfs.NewMem()}
+		o := Options{Tail: tail, Batch: 6, Mixup: 0.4, Dropout: 0.25, Seed: 3, Val: -1, FS: vfs.NewMem()}
 		p, err := Plan(m, testSamples(4, 2, labels...), o)
 		if err != nil {
 			t.Fatal(err)

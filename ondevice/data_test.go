@@ -345,7 +345,7 @@ func TestViews(t *testing.T) {
 		d = append(d, v)
 	}
 	prepare := func(o Options) *samples {
-		o.fs = vfs.NewMem()
+		o.FS = vfs.NewMem()
 		p, err := Plan(m, d, o)
 		if err != nil {
 			t.Fatal(err)
@@ -496,7 +496,7 @@ func TestPlanRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.opt.fs = vfs.NewMem()
+	p.opt.FS = vfs.NewMem()
 	j, err := Start(context.Background(), p, "t.job")
 	if err != nil {
 		t.Fatal(err)

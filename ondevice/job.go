@@ -76,7 +76,7 @@ func Resume(ctx context.Context, p *TunePlan, path string) (*Job, error) {
 }
 
 func newJob(p *TunePlan, path string) (*Job, error) {
-	j := &Job{plan: p, path: path, fs: p.opt.fs, done: make(chan struct{})}
+	j := &Job{plan: p, path: path, fs: p.opt.FS, done: make(chan struct{})}
 	if j.fs == nil {
 		j.fs = vfs.OS
 	}
@@ -89,7 +89,7 @@ func newJob(p *TunePlan, path string) (*Job, error) {
 // Fit is [Start] and [Job.Wait] without files: nothing survives a crash, and
 // features are kept only where Options.Cache says so.
 func Fit(ctx context.Context, p *TunePlan) (*format.Delta, *Report, error) {
-	j := &Job{plan: p, fs: p.opt.fs, done: make(chan struct{})}
+	j := &Job{plan: p, fs: p.opt.FS, done: make(chan struct{})}
 	if j.fs == nil {
 		j.fs = vfs.OS
 	}

@@ -21,7 +21,7 @@ import (
 
 func tune(t *testing.T, m *format.Model, d Data, o Options, fs vfs.FS) (*format.Delta, *Report) {
 	t.Helper()
-	o.fs = fs
+	o.FS = fs
 	p, err := Plan(m, d, o)
 	if err != nil {
 		t.Fatal(err)
@@ -358,7 +358,7 @@ func TestResume(t *testing.T) {
 				}
 				for seed := range uint64(2) {
 					o := o
-					o.fs = fs.Crash(seed, 0.5)
+					o.FS = fs.Crash(seed, 0.5)
 					p, err := Plan(m, d, o)
 					if err != nil {
 						t.Fatal(err)
@@ -391,7 +391,7 @@ func TestResume(t *testing.T) {
 // runCut runs a job on fs and reports whether it ended with the error cut.
 func runCut(t *testing.T, m *format.Model, d Data, o Options, fs vfs.FS, cut error) bool {
 	t.Helper()
-	o.fs = fs
+	o.FS = fs
 	p, err := Plan(m, d, o)
 	if err != nil {
 		t.Fatal(err)
@@ -428,7 +428,7 @@ func TestTorn(t *testing.T) {
 		return c.generation
 	}
 	resume := func(mem *vfs.Mem) (*format.Delta, error) {
-		o.fs = mem
+		o.FS = mem
 		p, err := Plan(m, d, o)
 		if err != nil {
 			t.Fatal(err)
@@ -672,7 +672,7 @@ func TestUnjudged(t *testing.T) {
 	m := testModel(t, "ant", "bee")
 	d := testSamples(1, 1, "ant", "bee")
 	for _, o := range []Options{{Epochs: 1}, {Epochs: 1, Folds: 2}} {
-		o.fs = vfs.NewMem()
+		o.FS = vfs.NewMem()
 		p, err := Plan(m, d, o)
 		if err != nil {
 			t.Fatal(err)

@@ -276,7 +276,9 @@ type Options struct {
 	// ends the job with a last checkpoint; it can be resumed.
 	OnStep func(Step) error
 
-	fs vfs.FS // for tests; nil: the operating system's
+	// FS is where the job keeps its files, perhaps encrypted. Nil: the operating
+	// system's. A file is written from its beginning and read with ReadAt.
+	FS vfs.FS
 }
 
 // withDefaults fills in what was left zero and refuses what makes no sense.

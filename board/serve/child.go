@@ -106,6 +106,7 @@ type trainOrder struct {
 	Model   string            `json:"model"`
 	Delta   []byte            `json:"delta,omitempty"`
 	File    string            `json:"file"`
+	Key     []byte            `json:"key,omitempty"`
 	Classes []string          `json:"classes"`
 	Options TrainOptions      `json:"options"`
 	Samples []uint64          `json:"samples"`
@@ -161,7 +162,7 @@ func (c *Child) Plan(ctx context.Context, task Task) (*Estimate, error) {
 
 func (c *Child) trainOrder(task Task) (*trainOrder, error) {
 	o := &trainOrder{
-		Model: task.Model, Delta: task.Delta, File: task.File, Classes: task.Labels,
+		Model: task.Model, Delta: task.Delta, File: task.File, Key: task.Key, Classes: task.Labels,
 		Options: task.Options, Samples: task.Samples, Labels: make(map[uint64]string, len(task.Samples)),
 	}
 	if c.Memory > 0 && (o.Options.Memory == 0 || o.Options.Memory > c.Memory) {
@@ -395,7 +396,7 @@ func (w *worker) send(m message) error {
 
 func (w *worker) task(ctx context.Context, o trainOrder) Task {
 	return Task{
-		Model: o.Model, Delta: o.Delta, File: o.File, Labels: o.Classes, Options: o.Options, Samples: o.Samples,
+		Model: o.Model, Delta: o.Delta, File: o.File, Key: o.Key, Labels: o.Classes, Options: o.Options, Samples: o.Samples,
 		Label: func(id uint64) (string, bool) {
 			label, ok := o.Labels[id]
 			return label, ok

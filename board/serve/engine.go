@@ -90,6 +90,7 @@ type Task struct {
 	Model   string   // path of the model file
 	Delta   []byte   // over it: the version to start from; nil: none
 	File    string   // where the job keeps itself
+	Key     []byte   // with which what it keeps is encrypted ([store.SealFS]); nil: it is not
 	Labels  []string // of the model: its classes
 	Options TrainOptions
 	Samples []uint64

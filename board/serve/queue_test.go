@@ -76,7 +76,7 @@ func TestQueueOrder(t *testing.T) {
 // TestQueueExpectsToWait refuses what would wait too long, and says when to
 // come back.
 func TestQueueExpectsToWait(t *testing.T) {
-	q := &queue{most: 10, longest: 3 * time.Second, sessions: 1}
+	q := &queue{most: 10, longest: 7 * time.Second / 2, sessions: 1}
 	q.put(numbered{})
 	s, err := q.take(context.Background(), usualUrgent)
 	if err != nil {

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -219,6 +221,26 @@ func TestInterruptedTuningGivesTheSameDelta(t *testing.T) {
 	if err != nil || !bytes.Equal(again.Delta, whole.Delta) {
 		t.Errorf("it went on to a delta of %d bytes (whole: %d), %v", len(again.Delta), len(whole.Delta), err)
 	}
+	plain := jobFiles(t, task.File)
+	sealed := task
+	sealed.File, sealed.Key = filepath.Join(t.TempDir(), "sealed"), bytes.Repeat([]byte{5}, store.KeySize)
+	if _, err := train(sealed, 3); !errors.Is(err, context.Canceled) {
+		t.Fatalf("stopped with %v", err)
+	}
+	if part := inCommon(plain, jobFiles(t, sealed.File)); part != nil || inCommon(plain, plain) == nil {
+		t.Errorf("what is to be encrypted holds %q as what is not does", part)
+	}
+	again, err = train(sealed, -1)
+	if err != nil || !bytes.Equal(again.Delta, whole.Delta) {
+		t.Errorf("encrypted it went on to a delta of %d bytes (whole: %d), %v", len(again.Delta), len(whole.Delta), err)
+	}
+	if inCommon(plain, jobFiles(t, sealed.File)) != nil {
+		t.Error("at its end an encrypted job has left what it learned from")
+	}
+	sealed.File = task.File // of a job that was begun without a key
+	if _, err := train(sealed, -1); err != nil {
+		t.Errorf("the job is not begun anew: %v", err)
+	}
 	task.File = filepath.Join(t.TempDir(), "fewer")
 	if _, err := train(task, 3); !errors.Is(err, context.Canceled) {
 		t.Fatalf("stopped with %v", err)
@@ -227,4 +249,34 @@ func TestInterruptedTuningGivesTheSameDelta(t *testing.T) {
 	if o, err := train(task, -1); err != nil || o.Report == nil {
 		t.Errorf("with other samples than it began with: %v", err)
 	}
+}
+
+// jobFiles is the content of all files in a job's folder: its checkpoints and
+// its cache of features.
+func jobFiles(t *testing.T, file string) []byte {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []byte
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b...)
+	}
+	return all
+}
+
+// inCommon returns eight bytes of a that are in b, too, and not all the same;
+// nil if there are none.
+func inCommon(a, b []byte) []byte {
+	for part := range slices.Chunk(a, 8) {
+		if bytes.Count(part, part[:1]) < len(part) && len(part) == 8 && bytes.Contains(b, part) {
+			return part
+		}
+	}
+	return nil
 }

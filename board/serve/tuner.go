@@ -9,7 +9,9 @@ import (
 	"slices"
 
 	"github.com/whet-edge/whet/board/serve/oip"
+	"github.com/whet-edge/whet/board/store"
 	"github.com/whet-edge/whet/format"
+	"github.com/whet-edge/whet/format/vfs"
 	"github.com/whet-edge/whet/ondevice"
 	"github.com/whet-edge/whet/runtime"
 )
@@ -74,7 +76,14 @@ func (t Tuner) plan(start *format.Model, task Task, progress func(ondevice.Progr
 	if err != nil {
 		return nil, err
 	}
+	var files vfs.FS
+	if task.Key != nil {
+		if files, err = store.SealFS(vfs.OS, task.Key); err != nil {
+			return nil, err
+		}
+	}
 	return ondevice.Plan(start, data, ondevice.Options{
+		FS:      files,
 		Classes: data.classes(task),
 		Epochs:  task.Options.Epochs, LR: float32(task.Options.Rate), Batch: task.Options.Batch,
 		Val: task.Options.Validation, Memory: task.Options.Memory, Seed: task.Options.Seed, Runtime: t.Options,
@@ -109,7 +118,7 @@ func carryOut(ctx context.Context, plan *ondevice.TunePlan, file string) (*forma
 		if !errors.Is(err, ondevice.ErrJob) {
 			return delta, report, err
 		}
-	} else if !errors.Is(err, ondevice.ErrJob) {
+	} else if !errors.Is(err, ondevice.ErrJob) && !errors.Is(err, store.ErrSealed) { // sealed: it was begun before there was a key
 		return nil, nil, err
 	}
 	if job, err = ondevice.Start(ctx, plan, file); err != nil {
