@@ -4,12 +4,12 @@
 //	go run ./test/train -python /usr/bin/python3 [-data /usr/share/datasets/fashion-mnist] [-work DIR] [-fsdd DIR] [-only REGEXP] [-seeds N] [-quick] [-json] [NAME ...]
 //
 //	  - parity: 500 steps of the head, the conv tail and all layers by SGD with momentum and by AdamW; loss curves
-//	    and final accuracy;
+//	    and final accuracy, also beside PyTorch in float64;
 //	  - speed: a training step on one core, whet and PyTorch in turns;
 //	  - gate: 100 poisoned jobs, of which none may be published, and 100 honest ones (2 minutes; no PyTorch but for the base);
-//	  - digits: a network of three speakers of spoken digits becomes the fourth's (6 minutes; no PyTorch);
+//	  - digits: a network of three speakers of spoken digits becomes the fourth's (10 minutes on one core; no PyTorch);
 //	  - tables: domain shift and class growth by the same protocols as PyTorch (15 minutes);
-//	  - memory: 30 jobs inside a control group of the planned size (a minute; root; no PyTorch).
+//	  - memory: 30 jobs inside a control group of the planned size (20 seconds; root; no PyTorch).
 //
 // The Python needs torch (Debian: python3-torch). Without names it does all. The data is Fashion-MNIST, as the Debian package
 // dataset-fashion-mnist has it. DIR keeps the trained base networks. The exit code
