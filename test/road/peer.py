@@ -201,7 +201,7 @@ def explain():
     m, x = m.double(), x.double()
     from captum.attr import InputXGradient, IntegratedGradients, Occlusion
 
-    ig = IntegratedGradients(m).attribute(x, target=y, n_steps=int(sys.argv[3]))
+    ig = IntegratedGradients(m).attribute(x, target=y, n_steps=int(sys.argv[3]), method="riemann_middle")
     oc = Occlusion(m).attribute(x, (4, 4), strides=(2, 2), target=y)
     return [a.detach().reshape(len(x), -1).tolist() for a in (InputXGradient(m).attribute(x, target=y), ig, oc)]
 
