@@ -22,14 +22,15 @@ const (
 // refused, as is one that would wait beyond its deadline.
 type queue struct {
 	most    int           // requests that may wait
-	longest time.Duration // that a request may have to expect to wait; 0: any
+	longest time.Duration // that a request may wait; 0: any
 
 	mu       sync.Mutex
 	free     []Session
 	coming   [leastUrgent + 1]int // requests let in whose bodies are still being read, by urgency
 	sessions int
-	waiters  []*waiter // in the order in which they get a session
-	service  time.Duration
+	waiters  []*waiter     // in the order in which they get a session
+	service  time.Duration // that a request keeps a session, on average
+	passed   time.Time     // when a session went from one request to the next; zero: none waited
 	closed   bool
 }
 
@@ -61,6 +62,12 @@ func (q *queue) take(ctx context.Context, urgency int) (Session, error) {
 		close(q.waiters[n-1].session)
 		q.waiters = q.waiters[:n-1]
 	}
+	var late <-chan time.Time
+	if q.longest > 0 {
+		t := time.NewTimer(q.longest)
+		defer t.Stop()
+		late = t.C
+	}
 	q.mu.Unlock()
 	select {
 	case s, ok := <-w.session:
@@ -70,19 +77,25 @@ func (q *queue) take(ctx context.Context, urgency int) (Session, error) {
 			return nil, q.full()
 		}
 		return s, nil
+	case <-late:
 	case <-ctx.Done():
 	}
 	q.mu.Lock()
-	if i := slices.Index(q.waiters, w); i >= 0 {
+	i := slices.Index(q.waiters, w)
+	if i >= 0 {
 		q.waiters = slices.Delete(q.waiters, i, i+1)
-		q.mu.Unlock()
-		return nil, ctx.Err()
+	}
+	err := ctx.Err()
+	if err == nil {
+		err = q.tooLong(q.expected(i + 1))
 	}
 	q.mu.Unlock()
-	if s, ok := <-w.session; ok { // it came at the same moment
-		q.put(s)
+	if i < 0 {
+		if s, ok := <-w.session; ok { // it came at the same moment
+			q.put(s)
+		}
 	}
-	return nil, ctx.Err()
+	return nil, err
 }
 
 // put gives a session back.
@@ -95,21 +108,36 @@ func (q *queue) put(s Session) {
 		return
 	case len(q.waiters) == 0:
 		q.free = append(q.free, s)
+		q.passed = time.Time{}
 		return
 	}
+	now := time.Now()
+	if !q.passed.IsZero() {
+		q.took(now.Sub(q.passed) * time.Duration(max(1, q.sessions)))
+	}
+	q.passed = now
 	w := q.waiters[0]
 	q.waiters = slices.Delete(q.waiters, 0, 1)
 	w.session <- s // has room for one and gets only one
 }
 
-// ran notes how long a run took: an average that forgets, 7/8 of it being old.
+// ran notes how long a run took. While requests wait, the time from one to the
+// next counts instead: under load there is more to it than the run.
 func (q *queue) ran(took time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.service == 0 {
-		q.service = took
+	if q.passed.IsZero() {
+		q.took(took)
 	}
-	q.service += (took - q.service) / 8
+}
+
+// took puts a time into the average, which forgets: 7/8 of it are old. The
+// caller holds mu.
+func (q *queue) took(t time.Duration) {
+	if q.service == 0 {
+		q.service = t
+	}
+	q.service += (t - q.service) / 8
 }
 
 // depth is how many requests wait.
@@ -163,8 +191,8 @@ func (q *queue) refusal(ctx context.Context, at int) error {
 		return q.full()
 	}
 	wait := q.expected(at + 1)
-	if q.longest > 0 && wait > q.longest {
-		return &busy{reason: "queue_full", msg: fmt.Sprintf("the request would wait %v, which is longer than is wanted here: try again later", wait.Round(time.Millisecond)), after: seconds(wait)}
+	if q.longest > 0 && wait > q.longest-q.longest/8 { // an eighth, because runs differ: who is let in should not be sent away later
+		return q.tooLong(wait)
 	}
 	if d, ok := ctx.Deadline(); ok {
 		switch left := time.Until(d); {
@@ -175,6 +203,11 @@ func (q *queue) refusal(ctx context.Context, at int) error {
 		}
 	}
 	return nil
+}
+
+// tooLong is the refusal of a request that would wait that long.
+func (q *queue) tooLong(wait time.Duration) error {
+	return &busy{reason: "queue_full", msg: fmt.Sprintf("the request would wait %v, and here none waits longer than %v: try again later", wait.Round(time.Millisecond), q.longest), after: seconds(wait)}
 }
 
 // full is the refusal of a request for which there is no place. The caller

@@ -175,14 +175,14 @@ func (r *repository) open(ctx context.Context, name, version string, replaced *i
 	if err != nil {
 		return nil, err
 	}
-	if err := r.try(ctx, name, delta); err != nil {
-		return nil, err
-	}
 	if st, err := os.Stat(r.path(name)); err == nil {
-		// Its weights are about as large as its file.
+		// Its weights are about as large as its file: a trial would only run out of memory.
 		if err := r.fits(name, st.Size(), replaced); err != nil {
 			return nil, err
 		}
+	}
+	if err := r.try(ctx, name, delta); err != nil {
+		return nil, err
 	}
 	m, err := r.engine.Open(r.path(name), delta)
 	if err != nil {

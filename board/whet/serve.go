@@ -110,7 +110,7 @@ the unix socket the file's permissions decide instead.`,
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads that share one inference (default: all cores)")
 	cmd.Flags().IntVar(&f.sessions, "sessions", 1, "inferences of one model at a time")
 	cmd.Flags().IntVar(&f.queue, "queue", 64, "requests that may wait for one model; others are answered with 503")
-	cmd.Flags().DurationVar(&f.wait, "max-wait", 0, "refuse at once a request that would wait longer than this for its turn (default: none)")
+	cmd.Flags().DurationVar(&f.wait, "max-wait", 0, "refuse a request that would wait longer than this for its turn, at once where that can be foreseen (default: none)")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "most time that a request may take")
 	cmd.Flags().StringVar(&f.memory, "memory", "", "most memory of all models; where two versions of one do not fit, the old one goes first (default: three quarters of the board's or the control group's)")
 	cmd.Flags().StringVar(&f.quota, "quota", "1GiB", "most bytes of samples")
@@ -237,9 +237,14 @@ func serveStore(cmd *cobra.Command, f *serveFlags, st *store.Store) error {
 	if err != nil {
 		return err
 	}
+	threads := f.threads
+	if threads == 0 {
+		threads = goruntime.GOMAXPROCS(0)
+	}
+	keepListening()
 	srv, err := serve.New(serve.Config{
 		Memory: memory,
-		Models: f.models, Store: st, Engine: engine(f.threads), Trainer: child, Trial: child,
+		Models: f.models, Store: st, Engine: engine(threads), Trainer: child, Trial: child,
 		Keys: keys, Safe: safe, Board: func() *info.Board { return boardWarned(safe) },
 		Log: log, Version: buildVersion(), Access: access,
 		Sessions: f.sessions, MaxQueue: f.queue, MaxWait: f.wait, Timeout: f.timeout,
@@ -280,6 +285,17 @@ func boardWarned(warning string) *info.Board {
 		b.Warnings = append(b.Warnings, warning)
 	}
 	return b
+}
+
+// keepListening lets one more thread run Go code than there are cores. With a
+// model on every core, Go's scheduler asks the network only between two runs,
+// and hands a session to the next request before it reads another: under
+// overload thousands would lie unread instead of being refused. The kernel's
+// scheduler lets a thread that mostly sleeps have its turn at once.
+func keepListening() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		goruntime.GOMAXPROCS(goruntime.GOMAXPROCS(0) + 1)
+	}
 }
 
 func engine(threads int) serve.Runtime {
