@@ -135,57 +135,60 @@
 	SUBS $1, R15; \
 	FMA_8x8(0, 24, 25)
 
-// END_8x8 makes the output of the sums. A row at or above Rows goes where the last valid
-// one goes, before it.
-#define END_8x8 \
-	EPILOGUE_CONSTANTS; \
-	ROWS_8(BIAS); \
-	CBZW R16, high; \
-	ROWS_8(CLAMP_LO); \
-high: \
-	CBZW R17, store; \
-	ROWS_8(CLAMP_HI); \
-store: \
-	LDP  GemmArgs_C(R0), (R7, R15); \
-	LDP  GemmArgs_Rows(R0), (R1, R2); \
-	CMP  $2, R1; \
-	CSEL GE, R15, ZR, R16; \
-	ADD  R16, R7, R8; \
-	CSEL GT, R15, ZR, R16; \
-	ADD  R16, R8, R9; \
-	CMP  $4, R1; \
-	CSEL GE, R15, ZR, R16; \
-	ADD  R16, R9, R10; \
-	CSEL GT, R15, ZR, R16; \
-	ADD  R16, R10, R11; \
-	CMP  $6, R1; \
-	CSEL GE, R15, ZR, R16; \
-	ADD  R16, R11, R12; \
-	CSEL GT, R15, ZR, R16; \
-	ADD  R16, R12, R13; \
-	CMP  $8, R1; \
-	CSEL GE, R15, ZR, R16; \
-	ADD  R16, R13, R14; \
-	CMP  $8, R2; \
-	BNE  partial; \
-	FSTPQ (F14, F15), (R14); \
-	FSTPQ (F12, F13), (R13); \
-	FSTPQ (F10, F11), (R12); \
-	FSTPQ (F8, F9), (R11); \
-	FSTPQ (F6, F7), (R10); \
-	FSTPQ (F4, F5), (R9); \
-	FSTPQ (F2, F3), (R8); \
-	FSTPQ (F0, F1), (R7); \
-	RET; \
-partial: \
-	STORE_WORDS_BELOW_8(V14, V15, R14, R2); \
-	STORE_WORDS_BELOW_8(V12, V13, R13, R2); \
-	STORE_WORDS_BELOW_8(V10, V11, R12, R2); \
-	STORE_WORDS_BELOW_8(V8, V9, R11, R2); \
-	STORE_WORDS_BELOW_8(V6, V7, R10, R2); \
-	STORE_WORDS_BELOW_8(V4, V5, R9, R2); \
-	STORE_WORDS_BELOW_8(V2, V3, R8, R2); \
-	STORE_WORDS_BELOW_8(V0, V1, R7, R2); \
+// end8x8 makes the output of the sums; R0 are the arguments. A row at or above Rows goes
+// where the last valid one goes, before it.
+TEXT end8x8<>(SB), NOSPLIT|NOFRAME, $0-0
+	EPILOGUE_CONSTANTS
+	ROWS_8(BIAS)
+	CBZW R16, high                   // no Lo
+	ROWS_8(CLAMP_LO)
+
+high:
+	CBZW R17, store                  // no Hi
+	ROWS_8(CLAMP_HI)
+
+store:
+	LDP  GemmArgs_C(R0), (R7, R15)
+	LDP  GemmArgs_Rows(R0), (R1, R2)
+	CMP  $2, R1
+	CSEL GE, R15, ZR, R16
+	ADD  R16, R7, R8
+	CSEL GT, R15, ZR, R16
+	ADD  R16, R8, R9
+	CMP  $4, R1
+	CSEL GE, R15, ZR, R16
+	ADD  R16, R9, R10
+	CSEL GT, R15, ZR, R16
+	ADD  R16, R10, R11
+	CMP  $6, R1
+	CSEL GE, R15, ZR, R16
+	ADD  R16, R11, R12
+	CSEL GT, R15, ZR, R16
+	ADD  R16, R12, R13
+	CMP  $8, R1
+	CSEL GE, R15, ZR, R16
+	ADD  R16, R13, R14
+	CMP  $8, R2
+	BNE  partial
+	FSTPQ (F14, F15), (R14)
+	FSTPQ (F12, F13), (R13)
+	FSTPQ (F10, F11), (R12)
+	FSTPQ (F8, F9), (R11)
+	FSTPQ (F6, F7), (R10)
+	FSTPQ (F4, F5), (R9)
+	FSTPQ (F2, F3), (R8)
+	FSTPQ (F0, F1), (R7)
+	RET
+
+partial:
+	STORE_WORDS_BELOW_8(V14, V15, R14, R2)
+	STORE_WORDS_BELOW_8(V12, V13, R13, R2)
+	STORE_WORDS_BELOW_8(V10, V11, R12, R2)
+	STORE_WORDS_BELOW_8(V8, V9, R11, R2)
+	STORE_WORDS_BELOW_8(V6, V7, R10, R2)
+	STORE_WORDS_BELOW_8(V4, V5, R9, R2)
+	STORE_WORDS_BELOW_8(V2, V3, R8, R2)
+	STORE_WORDS_BELOW_8(V0, V1, R7, R2)
 	RET
 
 // func Gemm8x8NEON(a *GemmArgs)
@@ -239,7 +242,7 @@ step1:
 next:
 	SUBS $1, R2
 	BNE  tap
-	END_8x8
+	B    end8x8<>(SB)
 
 // The loop for cores that issue two instructions a cycle in order, of which one may work on
 // 128 bits (Cortex-A53, A55). There a load of 128 bits keeps all else from issuing for two
@@ -358,7 +361,7 @@ step1:
 next:
 	SUBS $1, R2
 	BNE  tap
-	END_8x8
+	B    end8x8<>(SB)
 
 // func Gemm4x8NEON(a *GemmArgs)
 TEXT ·Gemm4x8NEON(SB), NOSPLIT, $0-8
