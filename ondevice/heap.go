@@ -58,7 +58,7 @@ func (p *TunePlan) collect() {
 const (
 	// leastProcess is what a small Go program needs before it holds any model or sample:
 	// code, runtime, stacks.
-	leastProcess = 6500 << 10
+	leastProcess = 6650 << 10
 
 	// processGrowth is how much of that is not in its files' pages when a plan is made.
 	processGrowth = 2700 << 10

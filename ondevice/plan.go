@@ -296,7 +296,7 @@ func (p *TunePlan) weightsOfClasses() []float32 {
 const tensorBytes = 2 << 10
 
 // overshoot is how much further a heap grows, in percent, while it is being collected.
-const overshoot = 3
+const overshoot = 4
 
 // gaps is what lies unused between the objects of a heap, which keeps sizes apart.
 const gaps = 1 << 20
