@@ -277,12 +277,8 @@ func (j *jobs) task(model string, task savedTask, ids []uint64) (t Task, m Model
 	if m, err = j.repo.engine.Open(j.repo.path(model), delta); err != nil {
 		return t, nil, err
 	}
-	key, err := j.store.JobKey()
-	if err != nil {
-		return t, nil, errors.Join(err, m.Close())
-	}
 	t = Task{
-		Model: j.repo.path(model), Delta: delta, File: j.store.JobFile(model), Key: key,
+		Model: j.repo.path(model), Delta: delta, File: j.store.JobFile(model), Key: j.store.JobKey(),
 		Labels: m.Labels(), Options: task.Options,
 		Label: func(id uint64) (string, bool) {
 			i, ok := j.store.Info(id)

@@ -3,7 +3,7 @@ package store
 import (
 	"bytes"
 	"crypto/cipher"
-	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -36,12 +36,15 @@ var ErrSealed = errors.New("store: the file was not sealed with this key, or has
 
 // JobKey returns the key with which the files of training jobs are to be sealed
 // (see [SealFS]), or nil if samples are not encrypted. It is derived from the
-// key of [Options] (HKDF, RFC 5869), so that nothing is sealed twice with one.
-func (s *Store) JobKey() ([]byte, error) {
+// key of [Options] by HMAC (as HKDF does, RFC 5869), so that nothing is sealed
+// twice with one.
+func (s *Store) JobKey() []byte {
 	if s.opt.Key == nil {
-		return nil, nil
+		return nil
 	}
-	return hkdf.Expand(sha256.New, s.opt.Key, "whet job files", KeySize)
+	h := hmac.New(sha256.New, s.opt.Key)
+	h.Write([]byte("whet job files"))
+	return h.Sum(nil)
 }
 
 // SealFS returns fsys with the content of files encrypted. A file is written
@@ -52,7 +55,7 @@ func SealFS(fsys vfs.FS, key []byte) (vfs.FS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: the key: %w", err)
 	}
-	return sealFS{fsys, aead}, nil
+	return &sealFS{fsys, aead}, nil
 }
 
 type sealFS struct {
@@ -60,11 +63,11 @@ type sealFS struct {
 	aead cipher.AEAD
 }
 
-func (s sealFS) Create(name string) (vfs.File, error)    { return s.writer(s.FS.Create(name)) }
-func (s sealFS) CreateNew(name string) (vfs.File, error) { return s.writer(s.FS.CreateNew(name)) }
-func (s sealFS) Append(string) (vfs.File, error)         { return nil, errors.ErrUnsupported }
+func (s *sealFS) Create(name string) (vfs.File, error)    { return s.writer(s.FS.Create(name)) }
+func (s *sealFS) CreateNew(name string) (vfs.File, error) { return s.writer(s.FS.CreateNew(name)) }
+func (s *sealFS) Append(string) (vfs.File, error)         { return nil, errors.ErrUnsupported }
 
-func (s sealFS) writer(f vfs.File, err error) (vfs.File, error) {
+func (s *sealFS) writer(f vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -73,163 +76,148 @@ func (s sealFS) writer(f vfs.File, err error) (vfs.File, error) {
 	if _, err := f.Write(head); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &sealedWriter{unsupported{f}, chunks{s.aead, head[len(sealedMagic):]}, make([]byte, 0, sealedWhole), 0, false}, nil
+	return &sealedFile{f: f, aead: s.aead, prefix: head[len(sealedMagic):], writing: true, plain: make([]byte, 0, sealedWhole)}, nil
 }
 
 // Open implements [vfs.FS].
-func (s sealFS) Open(name string) (vfs.File, error) {
+func (s *sealFS) Open(name string) (vfs.File, error) {
 	f, err := s.FS.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	r, err := newSealedReader(f, s.aead)
-	if err != nil {
+	r := &sealedFile{f: f, aead: s.aead, at: -1}
+	if err := r.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
 	}
 	return r, nil
 }
 
-// chunks seals and opens the chunks of one file.
-type chunks struct {
-	aead   cipher.AEAD
-	prefix []byte
+// A sealedFile is written or read. It does not embed the file below: what is not
+// here would go past the encryption.
+type sealedFile struct {
+	f       vfs.File
+	aead    cipher.AEAD
+	prefix  []byte
+	writing bool
+	plain   []byte // of the chunk at
+	at      int64  // the chunk that is being written, or was read last; -1: none was
+
+	size, count int64  // when reading: plain bytes; chunks
+	sealed      []byte // when reading: room for a chunk
 }
 
-func (c chunks) nonce(number int64, last bool) []byte {
-	n := binary.BigEndian.AppendUint32(bytes.Clone(c.prefix), uint32(number))
+func (s *sealedFile) Name() string                       { return s.f.Name() }
+func (s *sealedFile) Close() error                       { return s.f.Close() }
+func (s *sealedFile) Size() (int64, error)               { return s.size, nil } // of what was written
+func (s *sealedFile) Read([]byte) (int, error)           { return 0, errors.ErrUnsupported }
+func (s *sealedFile) WriteAt([]byte, int64) (int, error) { return 0, errors.ErrUnsupported }
+func (s *sealedFile) Truncate(int64) error               { return errors.ErrUnsupported }
+
+func (s *sealedFile) nonce(number int64, last bool) []byte {
+	n := append(bytes.Clone(s.prefix), 0, 0, 0, 0, 0)
+	binary.BigEndian.PutUint32(n[sealedPrefix:], uint32(number))
 	if last {
-		return append(n, 1)
+		n[sealedPrefix+4] = 1
 	}
-	return append(n, 0)
-}
-
-// unsupported is a file of which only the name, Sync and Close are as they were.
-type unsupported struct{ vfs.File }
-
-func (unsupported) Read([]byte) (int, error)           { return 0, errors.ErrUnsupported }
-func (unsupported) ReadAt([]byte, int64) (int, error)  { return 0, errors.ErrUnsupported }
-func (unsupported) Write([]byte) (int, error)          { return 0, errors.ErrUnsupported }
-func (unsupported) WriteAt([]byte, int64) (int, error) { return 0, errors.ErrUnsupported }
-func (unsupported) Size() (int64, error)               { return 0, errors.ErrUnsupported }
-func (unsupported) Truncate(int64) error               { return errors.ErrUnsupported }
-
-type sealedWriter struct {
-	unsupported
-	chunks
-	plain []byte // of the chunk that is begun
-	next  int64
-	ended bool
+	return n
 }
 
 // Write implements [vfs.File].
-func (w *sealedWriter) Write(p []byte) (n int, err error) {
-	if w.ended {
+func (s *sealedFile) Write(p []byte) (n int, err error) {
+	if !s.writing {
 		return 0, errors.ErrUnsupported
 	}
 	for len(p) > 0 {
-		if len(w.plain) == sealedChunk { // there is more, so it is not the last
-			if err := w.flush(false); err != nil {
+		if len(s.plain) == sealedChunk { // there is more, so it is not the last
+			if err := s.flush(false); err != nil {
 				return n, err
 			}
 		}
-		k := min(len(p), sealedChunk-len(w.plain))
-		w.plain = append(w.plain, p[:k]...)
+		k := min(len(p), sealedChunk-len(s.plain))
+		s.plain = append(s.plain, p[:k]...)
 		n, p = n+k, p[k:]
 	}
 	return n, nil
 }
 
-func (w *sealedWriter) flush(last bool) error {
-	if w.next > 1<<32-1 {
-		return errors.New("store: a sealed file has at most 2^32 chunks")
-	}
-	sealed := w.aead.Seal(w.plain[:0], w.nonce(w.next, last), w.plain, nil)
-	w.plain, w.next = w.plain[:0], w.next+1
-	_, err := w.File.Write(sealed)
+// flush writes a chunk: with room for 2^32 of them, more than any disk has.
+func (s *sealedFile) flush(last bool) error {
+	sealed := s.aead.Seal(s.plain[:0], s.nonce(s.at, last), s.plain, nil)
+	s.plain, s.at = s.plain[:0], s.at+1
+	_, err := s.f.Write(sealed)
 	return err
 }
 
 // Sync ends the file and makes it durable.
-func (w *sealedWriter) Sync() error {
-	if !w.ended {
-		w.ended = true
-		if err := w.flush(true); err != nil {
+func (s *sealedFile) Sync() error {
+	if s.writing {
+		s.writing = false
+		if err := s.flush(true); err != nil {
 			return err
 		}
 	}
-	return w.File.Sync()
+	return s.f.Sync()
 }
 
-type sealedReader struct {
-	unsupported
-	chunks
-	size, count int64 // plain bytes; chunks
-	sealed      []byte
-	plain       []byte // of the chunk read last
-	at          int64  // which one that is; -1: none
-}
-
-func newSealedReader(f vfs.File, aead cipher.AEAD) (*sealedReader, error) {
-	size, err := f.Size()
+// open reads the header and the last chunk: that it is the last says that none
+// is missing.
+func (s *sealedFile) open() error {
+	size, err := s.f.Size()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	body := size - int64(sealedHeader)
-	head := make([]byte, sealedHeader)
 	if body < chacha20poly1305.Overhead {
-		return nil, ErrSealed
+		return ErrSealed
 	}
-	if _, err := f.ReadAt(head, 0); err != nil {
-		return nil, err
+	head := make([]byte, sealedHeader)
+	if _, err := s.f.ReadAt(head, 0); err != nil {
+		return err
 	}
 	if string(head[:len(sealedMagic)]) != sealedMagic {
-		return nil, ErrSealed
+		return ErrSealed
 	}
-	count := (body + sealedWhole - 1) / sealedWhole
-	r := &sealedReader{
-		unsupported{f}, chunks{aead, head[len(sealedMagic):]},
-		body - count*chacha20poly1305.Overhead, count,
-		make([]byte, sealedWhole), make([]byte, 0, sealedChunk), -1,
-	}
-	return r, r.load(count - 1) // that it is the last says that none is missing
+	s.prefix = head[len(sealedMagic):]
+	s.count = (body + sealedWhole - 1) / sealedWhole
+	s.size = body - s.count*chacha20poly1305.Overhead
+	s.plain, s.sealed = make([]byte, 0, sealedChunk), make([]byte, sealedWhole)
+	return s.load(s.count - 1)
 }
-
-// Size implements [vfs.File]: of what was written.
-func (r *sealedReader) Size() (int64, error) { return r.size, nil }
 
 // ReadAt implements [vfs.File]. It is not to be called by two goroutines at a
 // time.
-func (r *sealedReader) ReadAt(p []byte, off int64) (n int, err error) {
-	if off < 0 {
-		return 0, errors.New("store: a negative offset")
+func (s *sealedFile) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 || s.count == 0 {
+		return 0, errors.ErrUnsupported
 	}
 	for n < len(p) {
-		if off >= r.size {
+		if off >= s.size {
 			return n, io.EOF
 		}
-		if err := r.load(off / sealedChunk); err != nil {
+		if err := s.load(off / sealedChunk); err != nil {
 			return n, err
 		}
-		k := copy(p[n:], r.plain[off%sealedChunk:])
+		k := copy(p[n:], s.plain[off%sealedChunk:])
 		n, off = n+k, off+int64(k)
 	}
 	return n, nil
 }
 
-func (r *sealedReader) load(number int64) error {
-	if r.at == number {
+// load reads a chunk, unless it was read last.
+func (s *sealedFile) load(number int64) error {
+	if s.at == number {
 		return nil
 	}
-	r.at = -1
-	from := int64(sealedHeader) + number*sealedWhole
-	sealed := r.sealed[:min(sealedWhole, r.size+r.count*chacha20poly1305.Overhead+int64(sealedHeader)-from)]
-	if _, err := r.File.ReadAt(sealed, from); err != nil && !errors.Is(err, io.EOF) {
+	s.at = -1
+	from := number * sealedWhole
+	sealed := s.sealed[:min(sealedWhole, s.size+s.count*chacha20poly1305.Overhead-from)]
+	if _, err := s.f.ReadAt(sealed, int64(sealedHeader)+from); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	plain, err := r.aead.Open(r.plain[:0], r.nonce(number, number == r.count-1), sealed, nil)
+	plain, err := s.aead.Open(s.plain[:0], s.nonce(number, number == s.count-1), sealed, nil)
 	if err != nil {
 		return ErrSealed
 	}
-	r.plain, r.at = plain, number
+	s.plain, s.at = plain, number
 	return nil
 }
