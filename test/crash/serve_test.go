@@ -250,23 +250,15 @@ func (b *book) teach(t *testing.T, d *daemon, rng *rand.Rand) error {
 		return b.delete(t, d)
 	}
 	seed := rng.Uint64()
-	head := fmt.Sprintf(`{"label":%q,"inputs":[{"name":%q,"shape":[1,28,28,1],"datatype":%q,"parameters":{"binary_data_size":784}}]}`,
-		label(seed), b.input.Name, b.input.Datatype)
-	r, err := http.NewRequest("POST", "http://whet"+fashion+"/samples", bytes.NewReader(append([]byte(head), pixels(seed)...)))
+	code, body, err := b.send(d, "/samples", fmt.Sprintf(`{"label":%q,"inputs":[%s]}`, label(seed), b.tensor()), pixels(seed))
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Inference-Header-Content-Length", fmt.Sprint(len(head)))
-	code, body, err := d.send(r)
-	if err != nil {
-		return err
-	}
-	var reply struct{ ID string }
-	if err := json.Unmarshal(body, &reply); err != nil || code != http.StatusCreated {
+	if code != http.StatusCreated {
 		t.Errorf("a sample is answered %d %s", code, body)
 		return errors.New("refused")
 	}
-	id, err := strconv.ParseUint(reply.ID, 10, 64)
+	id, err := sampleID(body)
 	if err != nil {
 		t.Error(err)
 		return err
@@ -279,6 +271,30 @@ func (b *book) teach(t *testing.T, d *daemon, rng *rand.Rand) error {
 	}
 	b.samples[id] = seed
 	return nil
+}
+
+// tensor describes the input, whose bytes follow.
+func (b *book) tensor() string {
+	return fmt.Sprintf(`{"name":%q,"shape":[1,28,28,1],"datatype":%q,"parameters":{"binary_data_size":784}}`, b.input.Name, b.input.Datatype)
+}
+
+// send posts JSON with a tensor behind it.
+func (b *book) send(d *daemon, path, head string, data []byte) (int, []byte, error) {
+	r, err := http.NewRequest("POST", "http://whet"+fashion+path, bytes.NewReader(append([]byte(head), data...)))
+	if err != nil {
+		return 0, nil, err
+	}
+	r.Header.Set("Inference-Header-Content-Length", fmt.Sprint(len(head)))
+	return d.send(r)
+}
+
+// sampleID is the id in the answer to a sample that was added.
+func sampleID(body []byte) (uint64, error) {
+	var reply struct{ ID string }
+	if err := json.Unmarshal(body, &reply); err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(reply.ID, 10, 64)
 }
 
 func (b *book) delete(t *testing.T, d *daemon) error {
