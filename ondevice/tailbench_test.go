@@ -1,19 +1,12 @@
 package ondevice
 
-import (
-	"testing"
-
-	"github.com/whet-edge/whet/format"
-)
+import "testing"
 
 // BenchmarkTailSample is one sample forward and backward through tails of the
 // demo's network (convolutions of 32 and 64 channels, dense layers of 128 and 8),
 // on one core: what an epoch costs by the sample.
 func BenchmarkTailSample(b *testing.B) {
-	m, err := format.Open("../board/demo/fashion8.whet")
-	if err != nil {
-		b.Fatal(err)
-	}
+	m := demoModel(b)
 	var d Samples
 	for i := range 32 {
 		x := make([]byte, 28*28)

@@ -234,6 +234,7 @@ func (c *Child) run(ctx context.Context, o order, quiet time.Duration, hear func
 	})
 	defer silent.Stop()
 	if o.Train != nil {
+		idle(cmd.Process.Pid)
 		ended := c.began(cmd.Process.Pid, silent)
 		defer ended()
 		defer context.AfterFunc(inner, ended)() // what rests does not see that it is to end

@@ -25,6 +25,28 @@ func yield(pid int) {
 	_ = os.WriteFile("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", []byte("1000"), 0)
 }
 
+// idle lets a process compute only while nobody else wants the core: a thread of this
+// policy (sched(7)) leaves it the moment another one wakes up, a nice one at the end of
+// its slice, milliseconds later. Threads have policies of their own, and what they start
+// inherits them: when all that are there have been told, all that come will know.
+func idle(pid int) {
+	dir := "/proc/" + strconv.Itoa(pid) + "/task"
+	told := map[string]bool{}
+	for more := true; more; {
+		more = false
+		threads, _ := os.ReadDir(dir) // as above
+		for _, t := range threads {
+			if told[t.Name()] {
+				continue
+			}
+			told[t.Name()], more = true, true
+			if id, err := strconv.Atoi(t.Name()); err == nil {
+				_ = unix.SchedSetAttr(id, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
+			}
+		}
+	}
+}
+
 // freeze stops a process and its threads, or lets them go on.
 func freeze(pid int, on bool) {
 	sig := unix.SIGCONT

@@ -261,6 +261,12 @@ func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
 	if err != nil {
 		return err
 	}
+	if opt.Memory > 0 {
+		// The collector works harder, and near the limit harder still, instead of letting
+		// the heap grow past what was planned: while samples are decoded too.
+		defer debug.SetGCPercent(debug.SetGCPercent(10))
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(opt.Memory))
+	}
 	m, err := f.open(model)
 	if err != nil {
 		return err
@@ -272,11 +278,6 @@ func (f *tuneFlags) run(cmd *cobra.Command, model string) error {
 	}
 	if err := f.validation(cmd, m, &opt); err != nil {
 		return err
-	}
-	if opt.Memory > 0 {
-		// The collector works harder near the limit instead of letting the heap
-		// grow past what was planned.
-		defer debug.SetMemoryLimit(debug.SetMemoryLimit(opt.Memory))
 	}
 	bar := newProgress(cmd, data.Len(), phaseNames["extract"])
 	defer bar.done()
