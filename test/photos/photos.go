@@ -1,6 +1,6 @@
 // Package photos reads real photographs out of Debian's packages gcompris-qt-data and
 // tuxpaint-stamps-default: of animals, plants, food, tools, vehicles, buildings and
-// landscapes, taken by many people.
+// landscapes, taken by many people; and photographs of ImageNet's classes out of a folder.
 package photos
 
 import (
@@ -8,7 +8,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"image"
+	"image/jpeg"
 	"image/png"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -53,6 +55,44 @@ func Load(dir string, size int) (pixels [][]byte, err error) {
 	return pixels, nil
 }
 
+// classes are as many as ImageNet has.
+const classes = 1000
+
+// LoadClasses returns a photograph of each class of ImageNet in the order of the classes,
+// cut as [Load] does. dir has one file a class, <WordNet number>_<name>.JPEG; sorted by
+// name they are in that order (as in github.com/EliSchwartz/imagenet-sample-images).
+func LoadClasses(dir string, size int) (pixels [][]byte, err error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "n????????_*.JPEG"))
+	if err != nil {
+		return nil, err
+	}
+	if len(paths) != classes {
+		return nil, fmt.Errorf("%s has %d files named n????????_*.JPEG, want one of each of the %d classes", dir, len(paths), classes)
+	}
+	for _, path := range paths {
+		p, err := decode(path, jpeg.Decode)
+		if err != nil {
+			return nil, err
+		}
+		pixels = append(pixels, square(p, min(p.Bounds().Dx(), p.Bounds().Dy())*7/8, size))
+	}
+	return pixels, nil
+}
+
+// decode reads the picture in a file.
+func decode(path string, from func(io.Reader) (image.Image, error)) (image.Image, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	p, err := from(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return p, nil
+}
+
 // webps are the WebP pictures in a Qt resource file, which holds its files as they
 // are, one behind another.
 func webps(path string) (list []image.Image, err error) {
@@ -89,14 +129,9 @@ func stamps(dir string) (list []image.Image, err error) {
 		if filepath.Ext(path) != ".png" || strings.Contains(path, "cartoon") || strings.Contains(path, "_mirror") {
 			return nil
 		}
-		f, err := os.Open(path)
+		p, err := decode(path, png.Decode)
 		if err != nil {
 			return err
-		}
-		defer f.Close()
-		p, err := png.Decode(f)
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
 		}
 		list = append(list, p)
 		return nil

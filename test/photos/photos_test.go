@@ -1,8 +1,10 @@
 package photos
 
 import (
+	"fmt"
 	"image"
 	"image/color"
+	"image/jpeg"
 	"image/png"
 	"os"
 	"path/filepath"
@@ -48,5 +50,40 @@ func TestStampsLeaveDrawingsOut(t *testing.T) {
 	}
 	if _, err := Load(dir, 2); err == nil {
 		t.Error("a folder without photographs was taken")
+	}
+}
+
+func TestClassesAreInOrder(t *testing.T) {
+	dir := t.TempDir()
+	write := func(class int) {
+		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("n%08d_name.JPEG", 7*class)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		p := image.NewGray(image.Rect(0, 0, 8, 8))
+		for i := range p.Pix {
+			p.Pix[i] = byte(class / 4)
+		}
+		if err := jpeg.Encode(f, p, &jpeg.Options{Quality: 100}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for class := classes - 1; class > 0; class-- {
+		write(class)
+	}
+	if _, err := LoadClasses(dir, 1); err == nil {
+		t.Error("a class without a photograph was passed over")
+	}
+	write(0)
+	pixels, err := LoadClasses(dir, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for class, p := range pixels {
+		want := byte(class / 4)
+		if len(p) != 3 || p[0] != want || p[1] != want || p[2] != want {
+			t.Fatalf("class %d is %v, want %d", class, p, want)
+		}
 	}
 }

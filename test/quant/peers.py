@@ -4,7 +4,7 @@ whet's, and with networks that come out of packages.
 
     pip install ai-edge-litert ai-edge-quantizer onnxruntime tf2onnx numpy tensorflow-cpu torch onnx
     apt-get install gcompris-qt-data tuxpaint-stamps-default
-    python3 test/quant/peers.py --material DIR [--photos DIR] [--models DIR] [--work DIR] [--model NAME]
+    python3 test/quant/peers.py --material DIR [--photos DIR] [--models DIR] [--work DIR] [--imagenet DIR] [--model NAME]
 
 All quantizers see the same calibration samples, and their models are measured on
 the same other samples. LiteRT's makes static int8 of .tflite models;
@@ -160,6 +160,7 @@ def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--material", required=True)
     ap.add_argument("--photos", default="/usr/share", help="folder with gcompris-qt and tuxpaint")
+    ap.add_argument("--imagenet", help="folder with a photograph of each class of ImageNet, for its classifiers")
     ap.add_argument("--models", help="keep the networks out of packages here")
     ap.add_argument("--work", help="keep samples and the peers' answers here, and take those that are there")
     ap.add_argument("--model", default="", help="only networks whose name contains this")
@@ -177,6 +178,8 @@ def main():
                     except (ImportError, OSError, RuntimeError, ValueError, subprocess.CalledProcessError) as e:
                         print(f"{name} cannot be made: {e}", file=sys.stderr)
         options = ["--material", os.path.abspath(a.material), "--photos", os.path.abspath(a.photos), "--models", os.path.abspath(models), "--model", a.model]
+        if a.imagenet:
+            options += ["--imagenet", os.path.abspath(a.imagenet)]
         table = lambda *more: subprocess.run(["go", "run", "./test/quant", *options, *more], cwd=ROOT).returncode
         if table("--export", os.path.abspath(work)):
             sys.exit(1)
