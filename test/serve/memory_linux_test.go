@@ -35,7 +35,7 @@ func TestMemoryLimit(t *testing.T) {
 	url, _ := start(t, []string{"sh", "-c", `echo $$ >"$0/cgroup.procs" && exec "$@"`, g.dir}, map[string][]byte{"model": body, "large": largeModel(t, limit)})
 	l := newLoad(t, url)
 	l.teach(40)
-	stop := l.train()
+	stop := l.train(1000)
 	o := l.at(steadyRate, d)
 	steps := stop()
 	most, killed := g.most(), g.killed()
