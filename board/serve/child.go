@@ -358,7 +358,7 @@ func Work(ctx context.Context, in io.Reader, out io.Writer, engine Engine, train
 	case o.Try != nil:
 		err = tryModel(ctx, engine, *o.Try)
 	case o.Train != nil:
-		last.Outcome, err = trainer.Train(ctx, w.task(ctx, *o.Train), func(p Progress) { _ = w.send(message{Progress: &p}) })
+		last.Outcome, err = trainer.Train(ctx, w.task(ctx, *o.Train), w.progress())
 	case o.Plan != nil:
 		last.Estimate, err = trainer.Plan(ctx, w.task(ctx, *o.Plan))
 	default:
@@ -393,6 +393,24 @@ func (w *worker) send(m message) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.out.Encode(m)
+}
+
+// progressEvery is how often the parent hears of a phase: it has requests to answer, and
+// a small network makes thousands of steps a second.
+const progressEvery = 100 * time.Millisecond
+
+// progress returns what tells the parent of the beginning and the end of each phase, and
+// from time to time of what lies between.
+func (w *worker) progress() func(Progress) {
+	var told time.Time
+	phase := ""
+	return func(p Progress) {
+		if p.Phase == phase && p.Step < p.Steps && time.Since(told) < progressEvery {
+			return
+		}
+		phase, told = p.Phase, time.Now()
+		_ = w.send(message{Progress: &p}) // a parent that is gone has closed the input, too
+	}
 }
 
 func (w *worker) task(ctx context.Context, o trainOrder) Task {

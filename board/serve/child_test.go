@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -304,4 +305,54 @@ type trialFunc func(ctx context.Context, path string, delta []byte) error
 
 func (f trialFunc) Try(ctx context.Context, path string, delta []byte) error {
 	return f(ctx, path, delta)
+}
+
+// The parent hears of the beginning and the end of each phase, not of every step.
+func TestProgressIsSparse(t *testing.T) {
+	var out strings.Builder
+	w := &worker{out: json.NewEncoder(&out)}
+	tell := w.progress()
+	const steps = 10_000
+	for _, phase := range []string{"extract", "train"} {
+		for step := 1; step <= steps; step++ {
+			tell(Progress{Phase: phase, Step: step, Steps: steps})
+		}
+	}
+	heard := map[string][]int{}
+	n := 0
+	for dec := json.NewDecoder(strings.NewReader(out.String())); dec.More(); n++ {
+		var m message
+		if err := dec.Decode(&m); err != nil {
+			t.Fatal(err)
+		}
+		heard[m.Progress.Phase] = append(heard[m.Progress.Phase], m.Progress.Step)
+	}
+	for phase, at := range heard {
+		if at[0] != 1 || at[len(at)-1] != steps {
+			t.Errorf("%s: heard of steps %d to %d", phase, at[0], at[len(at)-1])
+		}
+	}
+	if len(heard) != 2 || n > steps {
+		t.Errorf("%d messages of %d phases", n, len(heard))
+	}
+}
+
+func TestCurveIsBounded(t *testing.T) {
+	var curve []Progress
+	const steps = 100_000
+	for step := range steps {
+		older, n := curve, len(curve)
+		curve = grow(curve, Progress{Step: step})
+		if n > 1 && (older[0].Step != 0 || older[1].Step == older[0].Step) {
+			t.Fatal("the older curve changed")
+		}
+	}
+	if len(curve) > maxCurve || len(curve) < maxCurve/4 || curve[0].Step != 0 || curve[len(curve)-1].Step != steps-1 {
+		t.Errorf("%d points from %d to %d", len(curve), curve[0].Step, curve[len(curve)-1].Step)
+	}
+	for i := 1; i < len(curve); i++ {
+		if curve[i].Step <= curve[i-1].Step {
+			t.Fatalf("point %d is of step %d, the one before of %d", i, curve[i].Step, curve[i-1].Step)
+		}
+	}
 }

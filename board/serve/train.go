@@ -227,6 +227,22 @@ func result(st *JobStatus) string {
 // trainer had read it.
 var errSampleGone = errors.New("a sample was deleted")
 
+// maxCurve bounds the curve of a job: it is sent whole to everybody who asks for the job.
+const maxCurve = 512
+
+// grow appends to a curve, and keeps every second point of one that is full. Readers of
+// the older curve see what it had.
+func grow(curve []Progress, p Progress) []Progress {
+	if len(curve) >= maxCurve {
+		kept := make([]Progress, 0, maxCurve)
+		for i := 0; i < len(curve); i += 2 {
+			kept = append(kept, curve[i])
+		}
+		curve = kept
+	}
+	return append(curve, p)
+}
+
 // train trains. It also returns the digest of the model file that it read.
 func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []uint64) (o *Outcome, base string, err error) {
 	defer func() {
@@ -255,7 +271,7 @@ func (j *jobs) train(ctx context.Context, st *JobStatus, task savedTask, ids []u
 		now := *st
 		now.Progress = p
 		if last := len(now.Curve) - 1; p.Phase == "train" && (last < 0 || now.Curve[last].Step != p.Step) {
-			now.Curve = append(now.Curve, p) // readers of an older status see what it had
+			now.Curve = grow(now.Curve, p)
 		}
 		*st = now
 		j.mu.Lock()
