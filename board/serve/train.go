@@ -228,7 +228,7 @@ func result(st *JobStatus) string {
 var errSampleGone = errors.New("a sample was deleted")
 
 // maxCurve bounds the curve of a job: it is sent whole to everybody who asks for the job.
-const maxCurve = 512
+const maxCurve = 128
 
 // grow appends to a curve, and keeps every second point of one that is full. Readers of
 // the older curve see what it had.
